@@ -1,0 +1,1 @@
+"""StreamVOS: streaming video perception with bounded memory."""

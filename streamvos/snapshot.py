@@ -1,0 +1,71 @@
+"""Snapshots on disk: nested plain containers with NumPy arrays, as one .npz, without pickle.
+
+A stage's `state_dict()` goes in and comes back equal. Arrays are stored as arrays, everything else as JSON with
+the places of the arrays marked; bytes and tuples survive.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamvos.errors import IntegrityError
+
+
+def save_snapshot(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` to `path`, first under a temporary name, so that the file is whole or absent."""
+    arrays: dict[str, np.ndarray] = {}
+    skeleton = json.dumps(_pack(state, arrays))
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez(file, skeleton=np.frombuffer(skeleton.encode(), np.uint8), **arrays)
+    part.replace(path)
+
+
+def load_snapshot(path: Path) -> dict[str, Any]:
+    """Read what `save_snapshot` wrote; raises `IntegrityError` where the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return _unpack(json.loads(bytes(file["skeleton"])), file)
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+        raise IntegrityError(f"snapshot {path} is damaged ({error}); run again with --overwrite") from None
+
+
+def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(value, np.ndarray):
+        key = f"a{len(arrays)}"
+        arrays[key] = value
+        return {"array": key}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, tuple):
+        return {"tuple": [_pack(item, arrays) for item in value]}
+    if isinstance(value, list):
+        return [_pack(item, arrays) for item in value]
+    if isinstance(value, dict):  # pairs, so that integer keys stay integers
+        return {"dict": [[_pack(key, arrays), _pack(item, arrays)] for key, item in value.items()]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a snapshot holds plain containers and arrays, got {type(value).__name__}")
+
+
+def _unpack(value: Any, arrays: Any) -> Any:
+    if isinstance(value, list):
+        return [_unpack(item, arrays) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, item),) = value.items()
+    if kind == "array":
+        return arrays[item]
+    if kind == "bytes":
+        return base64.b64decode(item)
+    if kind == "tuple":
+        return tuple(_unpack(part, arrays) for part in item)
+    return {_unpack(key, arrays): _unpack(part, arrays) for key, part in item}
