@@ -1,0 +1,149 @@
+"""How far an estimated camera trajectory is from the true one: absolute error (ATE) and relative error (RPE).
+
+Definitions after Sturm et al., "A Benchmark for the Evaluation of RGB-D SLAM Systems" (IROS 2012), alignment after
+Umeyama (TPAMI 1991). The figures agree with the `evo` package (`evo_ape tum -a [-s]`, `evo_rpe tum`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamvos.errors import InputError
+from streamvos.export.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class TrajectoryErrors:
+    """Result of `evaluate`.
+
+    Args:
+        num_poses: poses compared.
+        coverage: compared poses over true poses, in [0, 1].
+        ate_rmse_m: root mean square of the position error after alignment, in the unit of the truth.
+        rpe_translation_rmse_m: root mean square of the translation error over `delta` poses.
+        rpe_rotation_rmse_deg: root mean square of the rotation error over `delta` poses, degrees.
+        scale: factor applied to the estimate (1 for SE(3)).
+    """
+
+    num_poses: int
+    coverage: float
+    ate_rmse_m: float
+    rpe_translation_rmse_m: float
+    rpe_rotation_rmse_deg: float
+    scale: float
+
+
+def evaluate(
+    estimate: Trajectory,
+    truth: Trajectory,
+    with_scale: bool = False,
+    delta: int = 1,
+    max_time_difference_s: float = 0.01,
+) -> TrajectoryErrors:
+    """Associate by time, align, and measure.
+
+    Args:
+        estimate, truth: poses of one map each; both ascending in time.
+        with_scale: align by Sim(3) (monocular) instead of SE(3).
+        delta: distance of the pose pairs of the RPE, in poses.
+        max_time_difference_s: pairs further apart are not compared.
+
+    Raises:
+        InputError: fewer than three poses in common.
+    """
+    rows = associate(estimate.times_s, truth.times_s, max_time_difference_s)
+    if len(rows) < 3:
+        raise InputError(
+            f"expected at least 3 poses within {max_time_difference_s} s of each other, got {len(rows)}"
+        )
+    have, want = estimate.world_from_camera[rows[:, 0]], truth.world_from_camera[rows[:, 1]]
+    scale, rotation, translation = umeyama(have[:, :3, 3], want[:, :3, 3], with_scale)
+    aligned = scale * have[:, :3, 3] @ rotation.T + translation
+    scaled = have.copy()
+    scaled[:, :3, 3] *= scale
+    moved_m, turned_deg = relative_errors(scaled, want, delta)
+    return TrajectoryErrors(
+        num_poses=len(rows),
+        coverage=len(rows) / len(truth),
+        ate_rmse_m=_rms(np.linalg.norm(aligned - want[:, :3, 3], axis=1)),
+        rpe_translation_rmse_m=_rms(moved_m),
+        rpe_rotation_rmse_deg=_rms(turned_deg),
+        scale=scale,
+    )
+
+
+def associate(times_a: np.ndarray, times_b: np.ndarray, max_difference_s: float) -> np.ndarray:
+    """Pairs of rows (P, 2) whose times match best, each row used at most once, nearest pairs first."""
+    if not len(times_a) or not len(times_b):
+        return np.zeros((0, 2), np.int64)
+    right = np.searchsorted(times_b, times_a)
+    candidates = []
+    for offset in (-1, 0):
+        rows_b = np.clip(right + offset, 0, len(times_b) - 1)
+        gaps = np.abs(times_b[rows_b] - times_a)
+        candidates += [
+            (gap, a, b)
+            for a, (gap, b) in enumerate(zip(gaps, rows_b, strict=True))
+            if gap <= max_difference_s
+        ]
+    used_a: set[int] = set()
+    used_b: set[int] = set()
+    pairs = []
+    for _, a, b in sorted(candidates):
+        if a not in used_a and b not in used_b:
+            used_a.add(a)
+            used_b.add(b)
+            pairs.append((a, b))
+    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
+
+
+def umeyama(
+    source: np.ndarray, target: np.ndarray, with_scale: bool
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Least-squares scale, rotation (3, 3), translation (3,) with target = scale * rotation @ source + translation.
+
+    Umeyama 1991, equations 34-43; without scale this is the rigid alignment of Horn and Kabsch.
+    """
+    mean_source, mean_target = source.mean(axis=0), target.mean(axis=0)
+    centred = source - mean_source
+    covariance = (target - mean_target).T @ centred / len(source)
+    u, singular, vt = np.linalg.svd(covariance)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    rotation = u @ np.diag(sign) @ vt
+    variance = (centred**2).sum() / len(source)
+    scale = float((singular * sign).sum() / variance) if with_scale and variance > 0 else 1.0
+    return scale, rotation, mean_target - scale * rotation @ mean_source
+
+
+def relative_errors(
+    estimate: np.ndarray, truth: np.ndarray, delta: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Translation (P,) and rotation in degrees (P,) of the motion error over `delta` poses, (N, 4, 4) each."""
+    motion_estimate = np.linalg.inv(estimate[:-delta]) @ estimate[delta:]
+    motion_truth = np.linalg.inv(truth[:-delta]) @ truth[delta:]
+    error = np.linalg.inv(motion_truth) @ motion_estimate
+    # The angle by atan2 of the skew part: arccos of the trace loses all digits below 0.01 degrees.
+    skew = error[:, :3, :3] - np.swapaxes(error[:, :3, :3], 1, 2)
+    sine = np.linalg.norm(np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], axis=1), axis=1) / 2
+    cosine = (np.trace(error[:, :3, :3], axis1=1, axis2=2) - 1) / 2
+    return np.linalg.norm(error[:, :3, 3], axis=1), np.degrees(np.arctan2(sine, cosine))
+
+
+def identity_baseline(truth: Trajectory) -> Trajectory:
+    """A camera that never moves: what a tracker must beat."""
+    return Trajectory(truth.times_s, np.repeat(truth.world_from_camera[:1], len(truth), axis=0), truth.map_ids)
+
+
+def constant_velocity_baseline(truth: Trajectory) -> Trajectory:
+    """A camera that repeats its first true motion for ever: two true poses and no pictures."""
+    motion = np.linalg.inv(truth.world_from_camera[0]) @ truth.world_from_camera[1]
+    poses = [truth.world_from_camera[0]]
+    for _ in range(len(truth) - 1):
+        poses.append(poses[-1] @ motion)
+    return Trajectory(truth.times_s, np.stack(poses), truth.map_ids)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values)))) if len(values) else 0.0
