@@ -1,0 +1,186 @@
+"""Region similarity J and boundary measure F of DAVIS (Perazzi et al., CVPR 2016, section 5), frame by frame.
+
+The same numbers as the official toolkit (davis-2017): its boundary map, a disk of ceil(0.008 * diagonal),
+two empty masks score 1, the first and the last frame are not scored, statistics are averaged over objects.
+What we changed: the work is cut to the rows and columns that hold a boundary, frames are scored one by one
+so that no sequence is held in memory, and the decay's quarters are counted with Python integers (the
+toolkit's bytes wrap after 255 frames).
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from streamvos.errors import InputError
+
+BOUNDARY_TOLERANCE = 0.008  # of the picture's diagonal
+RECALL_THRESHOLD = 0.5
+VOID_LABEL = 255  # DAVIS-2017 marks what belongs to no object so; it is no object and counts as background
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean, recall (share of frames above 0.5) and decay (first quarter minus last quarter) of a measure."""
+
+    mean: float
+    recall: float
+    decay: float
+
+
+@dataclass(frozen=True)
+class SequenceScore:
+    """Scores of one sequence.
+
+    Args:
+        object_ids: (N,) ids of the first frame's truth, ascending.
+        region: (N, T - 2) float64, J of each object and scored frame.
+        boundary: (N, T - 2) float64, F of each object and scored frame.
+    """
+
+    object_ids: tuple[int, ...]
+    region: np.ndarray
+    boundary: np.ndarray
+
+    @property
+    def j(self) -> Statistics:
+        """J over the sequence, averaged over objects."""
+        return _average([statistics(values) for values in self.region])
+
+    @property
+    def f(self) -> Statistics:
+        """F over the sequence, averaged over objects."""
+        return _average([statistics(values) for values in self.boundary])
+
+    @property
+    def jf_mean(self) -> float:
+        """J&F: the mean of J's mean and F's mean, in [0, 1]."""
+        return (self.j.mean + self.f.mean) / 2
+
+    @property
+    def jf_by_object(self) -> np.ndarray:
+        """(N,) J&F of each object, for means over the objects of a whole data set."""
+        return (self.region.mean(axis=1) + self.boundary.mean(axis=1)) / 2
+
+
+def score_sequence(
+    predictions: Iterable[np.ndarray], truths: Iterable[np.ndarray], object_ids: Sequence[int] | None = None
+) -> SequenceScore:
+    """Score a sequence of label maps; only one frame of each is held at a time.
+
+    Args:
+        predictions: T label maps (H, W), any integer type, 0 the background, first frame included.
+        truths: T label maps of the same size.
+        object_ids: which objects to score; those of the first truth where None.
+
+    Raises:
+        InputError: fewer than 3 frames, unequal lengths or sizes, no object.
+    """
+    waiting: tuple[int, np.ndarray, np.ndarray] | None = (
+        None  # scored once the next frame shows it is not last
+    )
+    rows: list[tuple[list[float], list[float]]] = []
+    count = 0
+    ids: tuple[int, ...] = () if object_ids is None else tuple(object_ids)
+    for index, (prediction, truth) in enumerate(itertools.zip_longest(predictions, truths)):
+        if prediction is None or truth is None:
+            short = "predictions" if prediction is None else "truths"
+            raise InputError(f"expected as many predictions as truths; {short} end after {index} frames")
+        if index == 0 and object_ids is None:
+            ids = tuple(labels_of(truth))
+        if index == 0 and not ids:
+            raise InputError("the truth of the first frame holds no object to score; give object_ids")
+        if waiting is not None:
+            rows.append(score_frame(*waiting, ids))
+        waiting = (index, prediction, truth) if index else None
+        count = index + 1
+    if not rows:
+        raise InputError(f"expected at least 3 frames (first and last are not scored), got {count}")
+    region, boundary = (np.array(values, np.float64).T for values in zip(*rows, strict=True))
+    return SequenceScore(ids, region, boundary)
+
+
+def score_frame(
+    index: int, prediction: np.ndarray, truth: np.ndarray, object_ids: Sequence[int]
+) -> tuple[list[float], list[float]]:
+    """J and F of each object in one frame."""
+    if prediction.shape != truth.shape or truth.ndim != 2:
+        raise InputError(
+            f"frame {index}: expected a prediction of {truth.shape} pixels (H, W) like the truth, "
+            f"got {prediction.shape}; resize it (nearest neighbour) before scoring"
+        )
+    pairs = [(prediction == object_id, truth == object_id) for object_id in object_ids]
+    return [region_similarity(*pair) for pair in pairs], [boundary_measure(*pair) for pair in pairs]
+
+
+def labels_of(label_map: np.ndarray) -> list[int]:
+    """The object ids in a label map, ascending, without background and void."""
+    return [int(label) for label in np.unique(label_map) if label not in (0, VOID_LABEL)]
+
+
+def region_similarity(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """J: intersection over union of two (H, W) bool masks; 1 where both are empty."""
+    union = np.count_nonzero(prediction | truth)
+    return np.count_nonzero(prediction & truth) / union if union else 1.0
+
+
+def boundary_measure(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """F: harmonic mean of boundary precision and recall of two (H, W) bool masks; 1 where both are empty."""
+    radius = math.ceil(BOUNDARY_TOLERANCE * math.hypot(*truth.shape))
+    ours, theirs = boundary_map(prediction), boundary_map(truth)
+    num_ours, num_theirs = np.count_nonzero(ours), np.count_nonzero(theirs)
+    if num_ours == 0 or num_theirs == 0:
+        return float(num_ours == num_theirs)
+    window = _window(ours | theirs)
+    ours, theirs = ours[window], theirs[window]
+    disk = _disk(radius)
+    precision = np.count_nonzero(ours & (cv2.dilate(theirs, disk) > 0)) / num_ours
+    recall = np.count_nonzero(theirs & (cv2.dilate(ours, disk) > 0)) / num_theirs
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def boundary_map(mask: np.ndarray) -> np.ndarray:
+    """The toolkit's seg2bmap: (H, W) uint8, 1 where the right, lower or lower right neighbour differs.
+
+    In the last row and column only the neighbour that exists is compared; the last pixel is 0.
+    """
+    inside = np.ascontiguousarray(mask, bool)
+    border = np.zeros(inside.shape, bool)
+    border[:, :-1] |= inside[:, :-1] ^ inside[:, 1:]
+    border[:-1] |= inside[:-1] ^ inside[1:]
+    border[:-1, :-1] |= inside[:-1, :-1] ^ inside[1:, 1:]
+    return border.view(np.uint8)
+
+
+def statistics(values: np.ndarray) -> Statistics:
+    """Mean, recall and decay of one object's (T,) scores; the toolkit's quarters overlap by one frame."""
+    edges = [math.floor(edge + 0.5 + 1e-10) - 1 for edge in np.linspace(1, len(values), 5)]
+    first, last = values[: edges[1] + 1], values[edges[3] : edges[4] + 1]
+    return Statistics(
+        mean=float(values.mean()),
+        recall=float((values > RECALL_THRESHOLD).mean()),
+        decay=float(first.mean() - last.mean()),
+    )
+
+
+def _average(parts: Sequence[Statistics]) -> Statistics:
+    mean, recall, decay = np.mean([(part.mean, part.recall, part.decay) for part in parts], axis=0)
+    return Statistics(float(mean), float(recall), float(decay))
+
+
+def _window(mask: np.ndarray) -> tuple[slice, slice]:
+    rows, cols = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+    return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+
+
+@functools.cache
+def _disk(radius: int) -> np.ndarray:
+    """The toolkit's structuring element (skimage's disk): all pixels whose centres lie within the radius."""
+    x, y = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    return (x * x + y * y <= radius * radius).astype(np.uint8)
