@@ -1,0 +1,136 @@
+"""Results of an evaluation on disk: one JSON for programs and one Markdown table for people.
+
+A number is worth only what is known of how it came about, so both files carry the commit, command, data,
+seed, machine, frames per second and peak memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from streamvos.errors import InputError
+
+REQUIRED_META = ("command", "data", "seed", "fps")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def write_results(
+    name: str, rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any], directory: Path
+) -> tuple[Path, Path]:
+    """Write `<directory>/<name>.json` and `<name>.md`; files of that name are replaced.
+
+    Args:
+        name: what was evaluated ("davis2016-ridge"). rows: one mapping for each row of the table, all with
+        the same columns. meta: at least command, data (name and version, no private paths), seed and fps
+        (None where the evaluation
+            has no such thing); what else matters may be added. Commit, machine and peak memory are added
+            here.
+        directory: made where absent.
+
+    Returns:
+        The paths of the JSON and the Markdown file.
+
+    Raises:
+        InputError: no rows, rows of different columns, or incomplete meta.
+    """
+    missing = [key for key in REQUIRED_META if key not in meta]
+    if missing:
+        wanted = ", ".join(REQUIRED_META)
+        raise InputError(f"results {name!r}: expected meta with {wanted}; missing {missing}")
+    if not rows or any(list(row) != list(rows[0]) for row in rows):
+        raise InputError(f"results {name!r}: expected at least one row, and the same columns in all rows")
+    full = {**meta, "commit": commit(), "machine": machine(), "peak_rss_mib": peak_rss_mib()}
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = directory / f"{name}.json", directory / f"{name}.md"
+    document = {"name": name, "meta": full, "rows": [dict(row) for row in rows]}
+    _replace(paths[0], json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    _replace(paths[1], _page(name, rows, full))
+    return paths
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as a Markdown table, numbers right-aligned, None as a dash."""
+    columns = list(rows[0])
+    numeric = [any(isinstance(row[column], int | float) for row in rows) for column in columns]
+    lines = [columns, ["---:" if right else ":---" for right in numeric]]
+    lines += [[_cell(row[column]) for column in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were taken on."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch": torch.__version__,
+        "torch_threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def commit() -> str:
+    """The commit of this code, with "+changes" where tracked files differ from it; "unknown" outside git."""
+    head = _git("rev-parse", "HEAD")
+    if head is None:
+        return "unknown"
+    return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def peak_rss_mib() -> float:
+    """The most memory that this process has had resident so far, in MiB."""
+    if sys.platform == "win32":
+        return round(psutil.Process().memory_info().peak_wset / 2**20, 1)
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
+
+
+def _page(name: str, rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
+    facts = []
+    for key, value in meta.items():
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else _cell(value)
+        facts.append(f"- {key}: `{text}`\n" if key in ("command", "commit") else f"- {key}: {text}\n")
+    return f"# {name}\n\n{markdown_table(rows)}\n{''.join(facts)}"
+
+
+def _cell(value: Any) -> str:
+    return "–" if value is None else str(value).replace("|", "\\|")
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
