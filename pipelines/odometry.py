@@ -1,0 +1,409 @@
+"""Robust visual odometry on the static part of the picture; a pose is found or the camera is lost, never made up.
+
+Corners are followed by Lucas-Kanade. Until there is parallax the camera is taken to turn on the spot (a camera that
+stands still is the usual case). Enough parallax, or depth in the input, gives the first points; from then on each
+frame's pose comes from the points it sees, key frames add points and are adjusted together. Where too few corners
+agree the camera is lost: it is sought among the key frames of the memory, and after a while a new map begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from memory_bank.scene_keyframes import Place
+from pipelines import odometry_geometry as geometry
+from pipelines import odometry_places, odometry_policy
+from pipelines.odometry_tracks import FeatureTracks, at_pixels, corners, covered_cells, spread
+from pipelines.odometry_window import LocalMap
+
+Mode = Literal["empty", "turning", "mapped", "lost"]
+
+
+@dataclass(frozen=True)
+class OdometryConfig:
+    """How the camera is tracked. Pixels are those of the working size."""
+
+    max_tracks: int = 350  # corners followed at once; more steady the pose, and cost time
+    min_distance_px: int = 10  # corners keep this distance; smaller crowds them onto textured things
+    min_corner: float = 4e-5  # least corner strength; lower follows noise on blank walls, higher loses faint texture
+    window: int = 7  # key frames adjusted together; more drift less, and cost time at key frames
+    threshold_px: float = 2.0  # a corner further from its prediction is no inlier; larger forgives poor optics
+    min_inliers: int = 20  # agreeing corners that a pose needs; more is lost more often, and wrong less often
+    min_cells: int = 8  # of 96 grid cells these corners must cover; keeps a small moving thing from being the world
+    start_parallax_px: float = 8.0  # median parallax that starts a map without depth; larger starts later and better
+    min_angle_deg: float = 1.0  # rays that cross at less give no point; smaller sees further, and less exactly
+    patience_frames: int = 15  # lost for longer starts a new map; larger waits longer for the old one
+
+
+@dataclass(frozen=True)
+class OdometryStep:
+    """What the odometry knows after a frame.
+
+    Args:
+        pose: (4, 4) camera from world, or None while lost.
+        map_id: the map that the pose belongs to.
+        new_map: why a new map began at this frame, "" where none did.
+        key_frame: whether the frame became a key frame with points.
+        found: key frame index at which the camera was found back, or None.
+        outliers: (N, 2) pixels of corners that contradict the camera's motion.
+        xy, xyz: (M, 2), (M, 3) corners of this frame that have a place in the map.
+        place: the key frame for the memory, or None.
+    """
+
+    pose: np.ndarray | None
+    map_id: int
+    new_map: str = ""
+    key_frame: bool = False
+    found: int | None = None
+    outliers: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    xy: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    xyz: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """One frame as the odometry takes it.
+
+    Args:
+        index: frame index.
+        grey: (h, w) uint8.
+        static: (h, w) bool, outside everything that may move.
+        depth: (h, w) float32 metres, 0 where unknown, or None.
+        intrinsics: (3, 3) float64 pixels of `grey`.
+    """
+
+    index: int
+    grey: np.ndarray
+    static: np.ndarray
+    depth: np.ndarray | None
+    intrinsics: np.ndarray
+
+
+class Odometry:
+    """Camera pose, frame by frame.
+
+    Args:
+        config: thresholds.
+        seed: of all random choices, with the frame index.
+    """
+
+    def __init__(self, config: OdometryConfig, seed: int) -> None:
+        self.config, self.seed = config, seed
+        self.tracks = FeatureTracks(config.max_tracks, config.min_distance_px, config.min_corner)
+        self.local = LocalMap(config.window)
+        self.reset()
+
+    def reset(self) -> None:
+        self.mode: Mode = "empty"
+        self.map_id = 0
+        self._map_used = False  # a pose of this map was given out
+        self._grey: np.ndarray | None = None
+        self._pose = np.eye(4)  # last pose that was sure, camera from world
+        self._motion = np.eye(4)  # from the frame before it to that frame
+        self._frames_lost = 0
+        self._frames_since_key = 0
+        self._key_tracked = 0  # landmarks tracked when the last key frame was made
+        self.tracks.reset()
+        self.local.reset()
+
+    def step(self, view: View, cut: bool, find: odometry_places.FindPlaces) -> OdometryStep:
+        """Take one frame; frames come in order.
+
+        Args:
+            view: the frame at working size.
+            cut: nothing of the last frame is in this one.
+            find: asks the memory for key frames when the camera is lost.
+        """
+        new_map = self._begin_map("scene cut") if cut else ""
+        if self._grey is not None and self._grey.shape == view.grey.shape:
+            self.tracks.follow(self._grey, view.grey)
+        else:
+            self.tracks.clear()
+        self.tracks.drop_where(~view.static)
+        self._grey = view.grey
+        outcome = self._track(view)
+        if outcome is None and self.mode == "lost":
+            outcome = self._find_back(view, find)
+        if outcome is None:
+            self._frames_lost += 1
+            if self._frames_lost > self.config.patience_frames and self.mode != "empty":
+                new_map = self._begin_map(f"lost for {self._frames_lost} frames")
+                outcome = self._start(view)
+        if outcome is None:
+            return OdometryStep(None, self.map_id, new_map)
+        self._frames_lost = 0
+        self._map_used = True
+        return outcome if not new_map else OdometryStep(**{**vars(outcome), "new_map": new_map})
+
+    def _track(self, view: View) -> OdometryStep | None:
+        if self.mode == "empty":
+            return self._start(view)
+        if self.mode == "turning":
+            return self._turn(view)
+        return self._follow_map(view) if self.mode == "mapped" else None
+
+    def _begin_map(self, why: str) -> str:
+        """Forget the local map; a map that gave out a pose is closed, and the next one has a new number."""
+        started = why if self._map_used else ""
+        self.map_id += int(self._map_used)
+        self._map_used = False
+        self.mode = "empty"
+        self._frames_lost = 0
+        self._pose, self._motion = np.eye(4), np.eye(4)
+        self.tracks.clear()
+        self.local.reset()
+        return started
+
+    def _start(self, view: View) -> OdometryStep | None:
+        """The first frame of a map is its origin, if there is enough to hold on to."""
+        self.tracks.clear()
+        self.tracks.refill(view.grey, view.static)
+        if not self._enough(self.tracks.xy):
+            return None
+        self._pose, self._motion = np.eye(4), np.eye(4)
+        self.local.reset()
+        if view.depth is not None:
+            step = self._key_frame(view, refill=False)
+            if self._enough(step.xy):
+                self.mode = "mapped"
+                return step
+            self.local.reset()
+        self.mode = "turning"
+        self._refer(view)
+        return OdometryStep(self._pose, self.map_id)
+
+    def _refer(self, view: View) -> None:
+        """Make this frame the one that parallax is measured against."""
+        self.local.reset()
+        self.tracks.refill(view.grey, view.static)
+        self.local.append(self._pose, self.tracks.ids, self._measure(view, self.tracks.xy))
+
+    def _turn(self, view: View) -> OdometryStep | None:
+        """No points yet: the camera turned on the spot, or there is parallax and the map can start."""
+        config = self.config
+        values, seen = self.local.observed(0, self.tracks.ids)
+        before, now = values[seen, :2], self.tracks.xy[seen].astype(np.float64)
+        if not self._enough(now):
+            return None
+        seed = self.seed + view.index
+        rotation, residual = geometry.fit_rotation(before, now, view.intrinsics, config.threshold_px, seed)
+        good = residual < config.threshold_px
+        share = covered_cells(now[good], view.grey.shape) / covered_cells(now, view.grey.shape)
+        if odometry_policy.only_turned(share):
+            if np.median(np.linalg.norm(now - before, axis=1)) < 0.5:
+                rotation = np.eye(3)  # stands still: no jitter from noise
+            turn = np.eye(4)
+            turn[:3, :3] = rotation
+            self._pose = turn @ self.local.poses[0]
+            if seen.sum() < 0.6 * len(self.local.seen_ids[0]):
+                self._refer(view)
+            return OdometryStep(self._pose, self.map_id, outliers=now[~good])
+        if view.depth is not None:  # with depth there is no need to wait for parallax
+            return self._start_here_with_depth(view)
+        if np.median(residual) < config.start_parallax_px:
+            return None
+        return self._start_from_parallax(view, seen, before, now, residual)
+
+    def _start_here_with_depth(self, view: View) -> OdometryStep | None:
+        """The camera moved while there was no depth: where to is not known, so a new map must begin."""
+        self._frames_lost = self.config.patience_frames
+        return None
+
+    def _start_from_parallax(
+        self, view: View, seen: np.ndarray, before: np.ndarray, now: np.ndarray, residual: np.ndarray
+    ) -> OdometryStep | None:
+        config, reference = self.config, self.local.poses[0]
+        pair = geometry.two_view_pose(
+            before, now, view.intrinsics, config.threshold_px / 2, self.seed + view.index
+        )
+        if pair is None:
+            return None
+        relative, inliers = pair
+        xyz, angle, error = geometry.triangulate(np.eye(4), relative, before, now, view.intrinsics)
+        good = inliers & (angle > config.min_angle_deg) & (error < config.threshold_px)
+        if not odometry_policy.two_views_agree(inliers, good, residual > config.threshold_px):
+            return None
+        if not self._enough(now[good]):
+            return None
+        scale = 1.0 / np.median(xyz[good, 2])  # the unit of a map without depth: the median depth at its start
+        relative[:3, 3] *= scale
+        self.local.add(
+            self.tracks.ids[seen][good], geometry.transform(geometry.invert(reference), xyz[good] * scale)
+        )
+        self._pose = relative @ reference
+        self.mode = "mapped"
+        return self._key_frame(view)
+
+    def _follow_map(self, view: View) -> OdometryStep | None:
+        """Pose from the landmarks in view; lost where too few agree."""
+        config = self.config
+        xyz = self.local.lookup(self.tracks.ids)
+        known = np.isfinite(xyz[:, 0])
+        points, xy = xyz[known], self.tracks.xy[known].astype(np.float64)
+        pose = self._pose_of(view, points, xy)
+        error = geometry.reprojection_error(pose, points, xy, view.intrinsics) if pose is not None else None
+        if pose is None or error is None or not self._agree(error, xy):
+            self.mode = "lost"
+            self.tracks.clear()
+            self._motion = np.eye(4)
+            return None
+        self._motion = pose @ geometry.invert(self._pose)
+        self._pose = pose
+        wrong = error > 2 * config.threshold_px
+        outliers = xy[wrong]
+        ids = self.tracks.ids[known][wrong]
+        self.local.drop(ids)
+        self.tracks.keep(~np.isin(self.tracks.ids, ids))
+        self._frames_since_key += 1
+        depth = np.median(geometry.transform(pose, points[~wrong])[:, 2])
+        tracked = int((~wrong).sum())
+        if self._needs_key_frame(pose, depth, tracked):
+            step = self._key_frame(view)
+            return OdometryStep(**{**vars(step), "outliers": outliers})
+        return OdometryStep(pose, self.map_id, outliers=outliers, xy=xy[~wrong], xyz=points[~wrong])
+
+    def _pose_of(self, view: View, xyz: np.ndarray, xy: np.ndarray) -> np.ndarray | None:
+        """Pose by refining the predicted one; where that convinces less than most corners, also by voting."""
+        config = self.config
+        if len(xyz) < config.min_inliers:
+            return None
+        measured = self._measure(view, xy)
+        if view.depth is None:
+            measured = measured[:, :2]
+        best, best_count = None, -1
+        for voting in (False, True):
+            pose: np.ndarray | None = self._motion @ self._pose
+            if voting:
+                seed = self.seed + view.index
+                pose = geometry.pose_from_points(xyz, xy, view.intrinsics, config.threshold_px, seed)
+            if pose is None:
+                continue
+            pose = geometry.refine_pose(pose, xyz, measured, view.intrinsics, config.threshold_px)
+            error = geometry.reprojection_error(pose, xyz, xy, view.intrinsics)
+            count = int((error < config.threshold_px).sum())
+            if count > best_count:
+                best, best_count = pose, count
+            if best_count > 0.75 * len(xyz):
+                break
+        return best
+
+    def _needs_key_frame(self, pose: np.ndarray, depth: float, tracked: int) -> bool:
+        between = pose @ geometry.invert(self.local.poses[-1])
+        angle = np.degrees(np.arccos(np.clip((np.trace(between[:3, :3]) - 1) / 2, -1, 1)))
+        shift = float(np.linalg.norm(between[:3, 3])) / max(depth, 1e-9)
+        return odometry_policy.needs_key_frame(
+            self._frames_since_key, tracked, self._key_tracked, self.config.max_tracks, float(angle), shift
+        )
+
+    def _key_frame(self, view: View, refill: bool = True) -> OdometryStep:
+        """Add the frame to the local map, give its corners points where that is possible, and adjust."""
+        if refill:
+            self.tracks.refill(view.grey, view.static)
+        measured = self._measure(view, self.tracks.xy)
+        self._add_points(view, measured)
+        self.local.append(self._pose, self.tracks.ids, measured)
+        bad = self.local.adjust(view.intrinsics, view.depth is not None, self.config.threshold_px / 2)
+        self.tracks.keep(~np.isin(self.tracks.ids, bad))
+        self._pose = self.local.poses[-1]
+        self.local.prune(self.tracks.ids)
+        xyz = self.local.lookup(self.tracks.ids)
+        known = np.isfinite(xyz[:, 0])
+        self._frames_since_key, self._key_tracked = 0, int(known.sum())
+        xy, points = self.tracks.xy[known].astype(np.float64), xyz[known]
+        place = odometry_places.make_place(view.index, self.map_id, view.grey, self._pose, xy, points)
+        return OdometryStep(self._pose, self.map_id, key_frame=True, xy=xy, xyz=points, place=place)
+
+    def _add_points(self, view: View, measured: np.ndarray) -> None:
+        """Points for corners that have none: by depth, else by parallax against the oldest view of them."""
+        config = self.config
+        rows = np.flatnonzero(~np.isfinite(self.local.lookup(self.tracks.ids)[:, 0]))
+        if view.depth is not None:
+            depth = at_pixels(view.depth, self.tracks.xy[rows])
+            good = depth > 0
+            xy = self.tracks.xy[rows[good]].astype(np.float64)
+            xyz = geometry.rays(xy, view.intrinsics) * depth[good, None]
+            self.local.add(
+                self.tracks.ids[rows[good]], geometry.transform(geometry.invert(self._pose), xyz)
+            )
+            rows = rows[~good]
+        poses, before, known = self.local.first_views(self.tracks.ids[rows])
+        rows, poses, before = rows[known], poses[known], before[known]
+        if not len(rows):
+            return
+        now = measured[rows, :2]
+        xyz, angle, error = geometry.triangulate(poses, self._pose, before, now, view.intrinsics)
+        good = (angle > config.min_angle_deg) & (error < config.threshold_px)
+        self.local.add(self.tracks.ids[rows[good]], xyz[good])
+        crossed = (angle > 2 * config.min_angle_deg) & (error > 2 * config.threshold_px)
+        keep = np.ones(len(self.tracks), bool)
+        keep[rows[crossed]] = False  # moves by itself, or was never one point
+        self.tracks.keep(keep)
+
+    def _find_back(self, view: View, find: odometry_places.FindPlaces) -> OdometryStep | None:
+        """Recognise a key frame of this map."""
+        config = self.config
+        xy = corners(
+            view.grey, view.static, config.max_tracks, config.min_distance_px // 2, config.min_corner
+        )
+        xy = spread(xy, np.zeros((0, 2), np.float32), view.grey.shape, 2 * config.max_tracks)
+        found = odometry_places.find_back(
+            view.grey,
+            xy,
+            view.intrinsics,
+            find,
+            self.map_id,
+            config.min_inliers,
+            config.threshold_px,
+            self.seed + view.index,
+        )
+        if found is None or not self._enough(found.xy):
+            return None
+        self.tracks.clear()
+        self.local.reset()
+        self.local.add(self.tracks.add(found.xy), found.xyz)
+        self._pose, self._motion = found.pose, np.eye(4)
+        self.mode = "mapped"
+        step = self._key_frame(view)
+        return OdometryStep(**{**vars(step), "found": found.place.frame_index})
+
+    def _measure(self, view: View, xy: np.ndarray) -> np.ndarray:
+        depth = np.zeros(len(xy)) if view.depth is None else at_pixels(view.depth, xy)
+        return geometry.measurement(xy, depth, view.intrinsics)
+
+    def _enough(self, xy: np.ndarray) -> bool:
+        assert self._grey is not None
+        return odometry_policy.enough(
+            len(xy), covered_cells(xy, self._grey.shape), self.config.min_inliers, self.config.min_cells
+        )
+
+    def _agree(self, error: np.ndarray, xy: np.ndarray) -> bool:
+        good = error < self.config.threshold_px
+        return self._enough(xy[good]) and odometry_policy.majority(int(good.sum()), len(good))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "mode": self.mode,
+            "map_id": self.map_id,
+            "map_used": self._map_used,
+            "grey": None if self._grey is None else self._grey.copy(),
+            "pose": self._pose.copy(),
+            "motion": self._motion.copy(),
+            "frames_lost": self._frames_lost,
+            "frames_since_key": self._frames_since_key,
+            "key_tracked": self._key_tracked,
+            "tracks": self.tracks.state_dict(),
+            "local": self.local.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.mode, self.map_id, self._map_used = state["mode"], state["map_id"], state["map_used"]
+        self._grey = None if state["grey"] is None else state["grey"].copy()
+        self._pose, self._motion = state["pose"].copy(), state["motion"].copy()
+        self._frames_lost, self._frames_since_key = state["frames_lost"], state["frames_since_key"]
+        self._key_tracked = state["key_tracked"]
+        self.tracks.load_state_dict(state["tracks"])
+        self.local.load_state_dict(state["local"])

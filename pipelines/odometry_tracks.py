@@ -1,0 +1,160 @@
+"""Feature tracks: corners spread over a grid, followed from frame to frame by pyramidal Lucas-Kanade."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+_WINDOW_PX, _LEVELS = 15, 3
+_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 12, 0.03)
+
+
+class FeatureTracks:
+    """The corners that are followed now, in no particular order.
+
+    Args:
+        max_tracks: corners followed at once; more steady the pose, and cost time.
+        min_distance_px: corners keep this distance.
+        min_corner: least eigenvalue (OpenCV's scale) that counts as a corner; below it, texture is noise.
+    """
+
+    def __init__(self, max_tracks: int, min_distance_px: int, min_corner: float) -> None:
+        self.max_tracks, self.min_distance_px, self.min_corner = max_tracks, min_distance_px, min_corner
+        self.reset()
+
+    def reset(self) -> None:
+        self.ids = np.zeros(0, np.int64)
+        self.xy = np.zeros((0, 2), np.float32)
+        self._next_id = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def clear(self) -> None:
+        """Drop all tracks; ids are not used again."""
+        self.keep(np.zeros(len(self.ids), bool))
+
+    def follow(self, before: np.ndarray, now: np.ndarray, guess: np.ndarray | None = None) -> None:
+        """Carry the corners from one grey picture to the next; those that do not come back are dropped.
+
+        Args:
+            before, now: (h, w) uint8.
+            guess: (N, 2) float32, where the corners are expected.
+        """
+        if not len(self.ids):
+            return
+        ahead, found = flow(before, now, self.xy, guess)
+        height, width = now.shape
+        inside = (ahead >= 2).all(axis=1) & (ahead[:, 0] < width - 2) & (ahead[:, 1] < height - 2)
+        self.xy = ahead
+        self.keep(found & inside)
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Keep the tracks of these rows (bool or positions)."""
+        self.ids, self.xy = self.ids[rows], self.xy[rows]
+
+    def drop_where(self, mask: np.ndarray) -> None:
+        """Drop the tracks that lie on a (h, w) bool mask."""
+        self.keep(~at_pixels(mask, self.xy))
+
+    def refill(self, grey: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """Add new corners where there are none, evenly over a grid; returns their ids.
+
+        Args:
+            grey: (h, w) uint8.
+            allowed: (h, w) bool, where corners may be.
+        """
+        free = allowed.astype(np.uint8)
+        for x, y in np.rint(self.xy).astype(int).tolist():
+            cv2.circle(free, (x, y), self.min_distance_px, 0, -1)
+        xy = corners(grey, free, self.max_tracks, self.min_distance_px, self.min_corner)
+        xy = spread(xy, self.xy, grey.shape, self.max_tracks)
+        return self.add(xy)
+
+    def add(self, xy: np.ndarray) -> np.ndarray:
+        """Start tracks at (N, 2) pixels; returns their new ids."""
+        ids = np.arange(self._next_id, self._next_id + len(xy), dtype=np.int64)
+        self._next_id += len(xy)
+        self.ids = np.concatenate([self.ids, ids])
+        self.xy = np.concatenate([self.xy, xy.astype(np.float32)])
+        return ids
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"ids": self.ids.copy(), "xy": self.xy.copy(), "next_id": self._next_id}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.ids, self.xy, self._next_id = state["ids"].copy(), state["xy"].copy(), state["next_id"]
+
+
+def flow(
+    before: np.ndarray, now: np.ndarray, xy: np.ndarray, guess: np.ndarray | None = None, back_px: float = 0.7
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lucas-Kanade forward and back; pixels (N, 2) in the second picture, and which (N,) came back to their place."""
+    start = np.ascontiguousarray(xy, np.float32).reshape(-1, 1, 2)
+    options = {"winSize": (_WINDOW_PX, _WINDOW_PX), "maxLevel": _LEVELS, "criteria": _CRITERIA}
+    ahead = None
+    if guess is not None:
+        ahead = np.ascontiguousarray(guess, np.float32).reshape(-1, 1, 2).copy()
+        options["flags"] = cv2.OPTFLOW_USE_INITIAL_FLOW
+    ahead, seen, _ = cv2.calcOpticalFlowPyrLK(before, now, start, ahead, **options)
+    options["flags"] = cv2.OPTFLOW_USE_INITIAL_FLOW  # from the start: only the consistency is asked for
+    back, seen_back, _ = cv2.calcOpticalFlowPyrLK(now, before, ahead, start.copy(), **options)
+    closed = np.linalg.norm((back - start).reshape(-1, 2), axis=1) < back_px
+    return ahead.reshape(-1, 2), (seen.ravel() > 0) & (seen_back.ravel() > 0) & closed
+
+
+def corners(
+    grey: np.ndarray, allowed: np.ndarray, count: int, distance_px: int, min_corner: float
+) -> np.ndarray:
+    """At most 3 * count corners (N, 2) float32, strongest first, none weaker than `min_corner`."""
+    strength = cv2.cornerMinEigenVal(grey, 3)
+    strength[(allowed == 0) | (strength < min_corner)] = 0
+    strength[:8] = strength[-8:] = 0
+    strength[:, :8] = strength[:, -8:] = 0
+    side = max(distance_px | 1, 3)
+    peak = (strength > 0) & (strength == cv2.dilate(strength, np.ones((side, side), np.uint8)))
+    y, x = np.nonzero(peak)
+    order = np.argsort(-strength[y, x], kind="stable")[: 3 * count]
+    xy = np.stack([x[order], y[order]], axis=1).astype(np.float32)
+    if len(xy):
+        criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 5, 0.05)
+        xy = cv2.cornerSubPix(grey, xy.reshape(-1, 1, 2), (3, 3), (-1, -1), criteria).reshape(-1, 2)
+    return xy
+
+
+def spread(
+    xy: np.ndarray, taken: np.ndarray, size: tuple[int, int], count: int, grid: tuple[int, int] = (8, 12)
+) -> np.ndarray:
+    """Of candidates (N, 2), strongest first, those that fill a grid evenly up to `count` with the taken ones."""
+    per_cell = -(-count // (grid[0] * grid[1]))
+    filled = np.bincount(_cells(taken, size, grid), minlength=grid[0] * grid[1])
+    cells = _cells(xy, size, grid)
+    chosen = []
+    for row, cell in enumerate(cells):
+        if filled[cell] < per_cell and len(taken) + len(chosen) < count:
+            filled[cell] += 1
+            chosen.append(row)
+    return xy[chosen]
+
+
+def covered_cells(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int] = (8, 12)) -> int:
+    """How many cells of a grid over the picture hold at least one of the points (N, 2)."""
+    return len(np.unique(_cells(xy, size, grid)))
+
+
+def at_pixels(picture: np.ndarray, xy: np.ndarray) -> np.ndarray:
+    """Values (N,) of a (h, w) picture at the nearest pixels."""
+    height, width = picture.shape[:2]
+    columns = np.clip(np.rint(xy[:, 0]).astype(np.int64), 0, width - 1)
+    rows = np.clip(np.rint(xy[:, 1]).astype(np.int64), 0, height - 1)
+    return picture[rows, columns]
+
+
+def _cells(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
+    if not len(xy):
+        return np.zeros(0, np.int64)
+    rows = np.clip((xy[:, 1] * grid[0] / size[0]).astype(np.int64), 0, grid[0] - 1)
+    columns = np.clip((xy[:, 0] * grid[1] / size[1]).astype(np.int64), 0, grid[1] - 1)
+    return rows * grid[1] + columns
