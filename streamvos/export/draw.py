@@ -1,0 +1,190 @@
+"""Draw one frame's results into its picture: tinted masks with contours, boxes, labels, what is not visible.
+
+Work is done on the crop of each box, so that the cost goes with the size of the objects.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from streamvos.export.colours import id_colour, ink_on
+from streamvos.records import Detections, ObjectMasks, StepResult
+
+_TINT = 0.42  # share of the object's colour in its pixels
+_MAX_LISTED = 8  # rows of objects that are not visible
+_GREY = (205, 205, 205)
+_DARK = (24, 24, 28)
+
+Box = tuple[int, int, int, int]
+
+
+def draw_result(image: np.ndarray, result: StepResult, labels: np.ndarray | None) -> np.ndarray:
+    """A copy of the picture with the results in it.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        result: of the same frame.
+        labels: (H, W) uint16 picture of ids, or None where there are no masks.
+    """
+    canvas = image.copy()
+    font_px = min(max(round(min(image.shape[:2]) / 34), 10), 40)
+    header = _header(result)
+    height, width = _text_alpha(header, font_px).shape
+    taken: list[Box] = [(6, 6, 6 + width, 6 + height)]
+    if result.detections is not None:
+        _draw_unmatched(canvas, result.detections, font_px, taken)
+    if result.masks is not None and labels is not None:
+        for row in range(len(result.masks)):
+            if result.masks.states[row] == "tracked":
+                _draw_object(canvas, result.masks, row, labels)
+        for row in range(len(result.masks)):  # after all masks, so that no label is covered
+            if result.masks.states[row] == "tracked":
+                _draw_label(canvas, result.masks, row, font_px, taken)
+        _draw_absent(canvas, result.masks, font_px)
+    _chip(canvas, header, 6, 6, font_px, _DARK, 0.65, ink=(255, 255, 255))
+    return canvas
+
+
+def _draw_object(canvas: np.ndarray, masks: ObjectMasks, row: int, labels: np.ndarray) -> None:
+    x1, y1, x2, y2 = _inside(masks.boxes_xyxy[row], canvas.shape, margin=2)
+    if x2 <= x1 or y2 <= y1:
+        return
+    colour = id_colour(int(masks.object_ids[row]))
+    mask = (labels[y1:y2, x1:x2] == min(int(masks.object_ids[row]), 65535)).astype(np.uint8)
+    crop = canvas[y1:y2, x1:x2]
+    cv2.copyTo(cv2.LUT(crop, _tint_table(colour)), mask, crop)
+    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    thick = 2 if min(canvas.shape[:2]) >= 360 else 1
+    cv2.drawContours(crop, contours, -1, colour, thick, cv2.LINE_AA)
+    x1, y1, x2, y2 = _inside(masks.boxes_xyxy[row], canvas.shape)
+    cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, 1)
+
+
+def _draw_label(canvas: np.ndarray, masks: ObjectMasks, row: int, font_px: int, taken: list[Box]) -> None:
+    object_id = int(masks.object_ids[row])
+    name = f"{masks.class_names[row]} " if masks.class_names[row] else ""
+    text = f"#{object_id} {name}{masks.states[row]} {masks.scores[row]:.2f}"
+    x1, y1, _, _ = _inside(masks.boxes_xyxy[row], canvas.shape)
+    _place_text(canvas, text, x1, y1, font_px, id_colour(object_id), taken)
+
+
+def _draw_unmatched(canvas: np.ndarray, found: Detections, font_px: int, taken: list[Box]) -> None:
+    """Detections that no object took, thin and grey."""
+    for row in np.flatnonzero(found.object_ids < 0):
+        x1, y1, x2, y2 = _inside(found.boxes_xyxy[row], canvas.shape)
+        if x2 <= x1 or y2 <= y1:
+            continue
+        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), _GREY, 1)
+        text = f"{found.class_names[row]} {found.scores[row]:.2f}"
+        _place_text(canvas, text, x1, y1, max(9, font_px - 2), _DARK, taken, opacity=0.5)
+
+
+def _draw_absent(canvas: np.ndarray, masks: ObjectMasks, font_px: int) -> None:
+    """A list at the lower left of the objects that are followed and not visible."""
+    rows = [row for row, state in enumerate(masks.states) if state != "tracked"]
+    texts = []
+    for row in rows[:_MAX_LISTED]:
+        object_id = int(masks.object_ids[row])
+        name = f"{masks.class_names[row]} " if masks.class_names[row] else ""
+        texts.append((f"#{object_id} {name}{masks.states[row]}", id_colour(object_id)))
+    if len(rows) > _MAX_LISTED:
+        texts.append((f"and {len(rows) - _MAX_LISTED} more", _GREY))
+    bottom = canvas.shape[0] - 6
+    for text, colour in reversed(texts):
+        height = _text_alpha(text, font_px).shape[0]
+        bottom -= height + 2
+        _chip(canvas, text, 6, bottom, font_px, _DARK, 0.65, ink=colour)
+
+
+def _header(result: StepResult) -> str:
+    minutes, seconds = divmod(result.time_s, 60)
+    return f"shot {result.shot_index}   {int(minutes):d}:{seconds:05.2f}   frame {result.frame_index}"
+
+
+def _place_text(
+    canvas: np.ndarray,
+    text: str,
+    x: int,
+    y: int,
+    font_px: int,
+    colour: tuple[int, int, int],
+    taken: list[Box],
+    opacity: float = 0.85,
+) -> None:
+    """Put a label above (x, y), inside the picture, moved down past the labels that are there already."""
+    height, width = _text_alpha(text, font_px).shape
+    x = max(0, min(x, canvas.shape[1] - width))
+    y = max(0, y - height)
+    for _ in range(8):
+        other = next((box for box in taken if _overlap((x, y, x + width, y + height), box)), None)
+        if other is None or other[3] + height > canvas.shape[0]:
+            break
+        y = other[3] + 1
+    taken.append(_chip(canvas, text, x, y, font_px, colour, opacity, ink_on(colour)))
+
+
+def _chip(
+    canvas: np.ndarray,
+    text: str,
+    x: int,
+    y: int,
+    font_px: int,
+    colour: tuple[int, int, int],
+    opacity: float,
+    ink: tuple[int, int, int],
+) -> Box:
+    """Text on a patch of colour; returns where it went."""
+    alpha = _text_alpha(text, font_px)
+    y = max(0, min(y, canvas.shape[0] - alpha.shape[0]))
+    crop = canvas[y : y + alpha.shape[0], x : x + alpha.shape[1]]
+    if not crop.size:
+        return x, y, x, y
+    alpha = alpha[: crop.shape[0], : crop.shape[1], None].astype(np.float32)
+    patch = crop * np.float32(1 - opacity) + np.float32(opacity) * np.array(colour, np.float32)
+    crop[:] = patch + (np.array(ink, np.float32) - patch) * alpha
+    return x, y, x + crop.shape[1], y + crop.shape[0]
+
+
+@functools.lru_cache(maxsize=512)
+def _text_alpha(text: str, font_px: int) -> np.ndarray:
+    """Coverage of the text with a margin, (h, w) float16 in [0, 1]."""
+    font = _font(font_px)
+    margin = max(2, font_px // 4)
+    width = round(font.getlength(text)) + 2 * margin
+    ascent, descent = font.getmetrics()
+    image = Image.new("L", (width, ascent + descent + 2), 0)
+    ImageDraw.Draw(image).text((margin, 1), text, fill=255, font=font)
+    return (np.asarray(image) / 255).astype(np.float16)
+
+
+@functools.cache
+def _font(font_px: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings along and which covers most scripts' letters."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans-Bold.ttf", font_px)
+
+
+@functools.lru_cache(maxsize=512)
+def _tint_table(colour: tuple[int, int, int]) -> np.ndarray:
+    levels = np.arange(256, dtype=np.float32)[:, None]
+    mixed = levels * (1 - _TINT) + np.array(colour, np.float32) * _TINT
+    return np.round(mixed).astype(np.uint8)[None]  # (1, 256, 3)
+
+
+def _inside(box: np.ndarray, shape: tuple[int, ...], margin: int = 0) -> Box:
+    x1, y1, x2, y2 = (float(side) for side in box)
+    return (
+        max(0, int(np.floor(x1)) - margin),
+        max(0, int(np.floor(y1)) - margin),
+        min(shape[1], int(np.ceil(x2)) + margin),
+        min(shape[0], int(np.ceil(y2)) + margin),
+    )
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

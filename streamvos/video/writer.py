@@ -1,0 +1,97 @@
+"""H.264 video with the source's own timestamps, in segments that are joined without encoding again.
+
+A segment is a fragmented MP4: cut off at any byte, it plays up to its last whole fragment. There are no
+B-frames, so that decoding order is presentation order and segments join at any frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+_BT601 = 6  # what OpenCV's conversion computes; written into the stream, so that players undo the same one
+
+
+class SegmentWriter:
+    """One segment.
+
+    Args:
+        path: the file; its name ends in .mp4.
+        size: (H, W) of the pictures; odd sizes are padded by repeating the last row and column.
+        time_base: unit of the timestamps, seconds.
+        rate: nominal frames per second, for the length of the last frame and the key-frame interval.
+        crf: quality, 0 to 51; lower is better and larger.
+        preset: of libx264.
+        threads: of the encoder.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        time_base: Fraction,
+        rate: Fraction,
+        crf: int = 23,
+        preset: str = "veryfast",
+        threads: int = 1,
+    ) -> None:
+        self._pad = (size[0] % 2, size[1] % 2)
+        self._time_base = time_base
+        self._duration = max(1, round(1 / rate / time_base))
+        flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+        self._container = av.open(str(path.absolute()), "w", options=flags)
+        stream = self._container.add_stream("libx264", rate=rate)
+        stream.width, stream.height = size[1] + self._pad[1], size[0] + self._pad[0]
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = time_base
+        stream.codec_context.thread_count = threads
+        stream.codec_context.colorspace = _BT601
+        interval = max(12, round(2 * rate))
+        stream.options = {"preset": preset, "crf": str(crf), "bf": "0", "g": str(interval)}
+        self._stream = stream
+
+    def write(self, image: np.ndarray, ticks: int) -> None:
+        """Append an (H, W, 3) uint8 RGB picture at `ticks` time bases after the start of the segment."""
+        if any(self._pad):
+            image = cv2.copyMakeBorder(image, 0, self._pad[0], 0, self._pad[1], cv2.BORDER_REPLICATE)
+        planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts, frame.time_base, frame.duration = ticks, self._time_base, self._duration
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Write what the encoder holds back, and the end of the file."""
+        try:
+            self._container.mux(self._stream.encode())
+        finally:
+            self._container.close()
+
+
+def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: Fraction) -> None:
+    """Copy the packets of all segments into one .mp4.
+
+    Args:
+        segments: each file with the ticks at which it starts; in order.
+        path: the file to write.
+        time_base: unit of the ticks.
+    """
+    with av.open(str(path.absolute()), "w", format="mp4", options={"movflags": "faststart"}) as output:
+        stream = None
+        for segment, start in segments:
+            with av.open(str(segment.absolute()), options={"protocol_whitelist": "file"}) as container:
+                source = container.streams.video[0]
+                if stream is None:
+                    stream = output.add_stream_from_template(source)
+                    stream.time_base = time_base
+                for packet in container.demux(source):
+                    if packet.dts is None:  # the flush packet at the end
+                        continue
+                    packet.rescale_ts(time_base)
+                    packet.pts, packet.dts = packet.pts + start, packet.dts + start
+                    packet.stream = stream
+                    output.mux(packet)
