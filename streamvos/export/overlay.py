@@ -81,19 +81,18 @@ class OverlayWriter:
         """Time of the last picture, in time bases; -1 before the first."""
         return self._last_ticks
 
-    def publish(self, keep_parts: bool) -> bool:
-        """Join the closed segments to overlay.mp4; False where there are none."""
+    def join(self) -> None:
+        """Make overlay.mp4 of the closed segments, which stay; nothing where there are none."""
         segments = [(self._folder / name, int(Path(name).stem)) for name in self._names]
-        if not segments:
-            return False
         readable = [segment for segment in segments if _is_readable(segment[0])]
-        if not readable:
-            return False
-        with replacing(self._path) as temporary:
-            join_segments(readable, temporary, self._info.time_base)
-        if not keep_parts:
+        if readable:
+            with replacing(self._path) as temporary:
+                join_segments(readable, temporary, self._info.time_base)
+
+    def forget_segments(self) -> None:
+        """Remove the segments; the run is over."""
+        if self._folder.is_dir():
             shutil.rmtree(self._folder)
-        return True
 
     def _open(self, ticks: int) -> None:
         self._folder.mkdir(exist_ok=True)

@@ -102,16 +102,15 @@ class PartFile:
                 end = start
             file.truncate(end)
 
-    def publish(self, keep_part: bool) -> bool:
-        """Give the closed file its final name, or a copy of it if the run may go on; False for no file."""
+    def publish(self, keep_part: bool) -> None:
+        """Give the closed file its final name, or a copy of it where the run may go on."""
         if self._file is None:
-            return False
+            return
         if keep_part:
             with replacing(self.path) as temporary:
                 shutil.copyfile(self.part, temporary)
         else:
             self.part.replace(self.path)
-        return True
 
 
 @contextmanager

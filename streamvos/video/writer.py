@@ -91,7 +91,9 @@ def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: F
                 for packet in container.demux(source):
                     if packet.dts is None:  # the flush packet at the end
                         continue
-                    packet.rescale_ts(time_base)
-                    packet.pts, packet.dts = packet.pts + start, packet.dts + start
+                    unit = packet.time_base / time_base
+                    packet.pts = packet.dts = round(packet.pts * unit) + start  # no B-frames: they are equal
+                    packet.duration = round(packet.duration * unit)
+                    packet.time_base = time_base
                     packet.stream = stream
                     output.mux(packet)
