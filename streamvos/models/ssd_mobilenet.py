@@ -10,7 +10,7 @@ of those two.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -21,34 +21,18 @@ from torch import Tensor, nn
 
 from streamvos.errors import InputError, IntegrityError
 from streamvos.models import catalogue
-from streamvos.models.coco import NAME_OF, NUM_IDS
+from streamvos.models.coco import NUM_IDS
 from streamvos.models.graphdef import Graph, read_graph
+from streamvos.models.ssd_boxes import GRIDS, Candidates, anchors, suppress
 
 WEIGHTS = "ssd-mobilenet-v2-coco"
 INPUT_PX = 300
-GRIDS = (19, 10, 5, 3, 2, 1)  # cells on a side, one for each of the six maps
-MAP_CHANNELS = (576, 1280)  # of the two maps that `features` gives
-_SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
+LEVELS = {"fine": 576, "coarse": 1280}  # channels of the two maps that `features` gives
 _CENTRE_SCALE, _SIZE_SCALE = 10.0, 5.0  # of the box coder
 _EXTRA = ("2_1x1_256", "2_3x3_s2_512", "3_1x1_128", "3_3x3_s2_256")
 _EXTRA += ("4_1x1_128", "4_3x3_s2_256", "5_1x1_64", "5_3x3_s2_128")
 _ROOT = "FeatureExtractor/MobilenetV2/"
 _EPSILON = 1e-3  # of batch norm
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Every anchor's box and class scores before suppression; A = 1917 anchors.
-
-    Args:
-        boxes_xyxy: (A, 4) float32 pixels of the picture, not yet clipped to it.
-        scores: (A, 91) float32 in [0, 1]; column 0 is the background.
-        size: (H, W) of the picture.
-    """
-
-    boxes_xyxy: np.ndarray
-    scores: np.ndarray
-    size: tuple[int, int]
 
 
 class SsdMobileNet:
@@ -98,6 +82,21 @@ class SsdMobileNet:
         boxes = _decode(deltas, self._anchors) * deltas.new_tensor([size[1], size[0], size[1], size[0]])
         return Candidates(boxes.cpu().numpy(), torch.sigmoid(logits).cpu().numpy(), size)
 
+    def to_arrays(self, maps: tuple[Tensor, Tensor]) -> dict[str, np.ndarray]:
+        """The maps as (h, w, C) float32 arrays by level, as a memory takes them."""
+        return {
+            name: level[0].permute(1, 2, 0).contiguous().cpu().numpy()
+            for name, level in zip(LEVELS, maps, strict=True)
+        }
+
+    def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> tuple[Tensor, Tensor]:
+        """The way back from `to_arrays`."""
+        fine, coarse = (
+            torch.from_numpy(np.ascontiguousarray(arrays[name])).to(self.device).permute(2, 0, 1)[None]
+            for name in LEVELS
+        )
+        return fine, coarse
+
     def detect(
         self, image: np.ndarray, min_score: float, nms: float = 0.6, max_detections: int = 100
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -117,73 +116,11 @@ class SsdMobileNet:
         return suppress(candidates, min_score, nms, max_detections)
 
 
-def suppress(
-    candidates: Candidates, min_score: float, nms: float, max_detections: int, per_class: int = 100
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Non-maximum suppression within each class; see `SsdMobileNet.detect` for arguments and returns."""
-    height, width = candidates.size
-    limit = np.array([width, height, width, height], np.float32)
-    parts = [(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))]
-    named = np.array(sorted(NAME_OF))
-    found = named[(candidates.scores[:, named] >= min_score).any(axis=0)]
-    for class_id in found:
-        scores = candidates.scores[:, class_id]
-        rows = np.flatnonzero(scores >= min_score)
-        rows = rows[np.argsort(-scores[rows], kind="stable")][:per_class]
-        boxes = np.clip(candidates.boxes_xyxy[rows], 0, limit)
-        keep = _greedy(boxes, nms)
-        keep = keep[((boxes[keep, 2:] - boxes[keep, :2]) > 0).all(axis=1)]
-        parts.append((boxes[keep], scores[rows[keep]], np.full(len(keep), class_id, np.int64)))
-    boxes, scores, class_ids = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(-scores, kind="stable")[:max_detections]
-    return boxes[order], scores[order], class_ids[order]
-
-
-def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Overlap of (N, 4) with (M, 4) xyxy boxes: (N, M) float32 intersection over union, 0 for empty boxes."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    inside = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1][None, :] - inside
-    return np.divide(inside, union, out=np.zeros_like(inside), where=union > 0)
-
-
-def anchors() -> np.ndarray:
-    """The (1917, 4) float32 anchors: centre y, centre x, height, width, in units of the picture's side."""
-    blocks = []
-    for level, grid in enumerate(GRIDS):
-        scale, after = _SCALES[level], _SCALES[level + 1]
-        if level == 0:  # the first map has three, the smallest of half scale
-            shapes = [(0.1, 1.0), (scale, 2.0), (scale, 0.5)]
-        else:
-            shapes = [(scale, ratio) for ratio in (1.0, 2.0, 0.5, 3.0, 0.3333)]
-            shapes.append((math.sqrt(scale * after), 1.0))
-        sizes = np.array([(size / math.sqrt(ratio), size * math.sqrt(ratio)) for size, ratio in shapes])
-        centres = (np.arange(grid) + 0.5) / grid
-        block = np.empty((grid, grid, len(shapes), 4))
-        block[..., 0] = centres[:, None, None]
-        block[..., 1] = centres[None, :, None]
-        block[..., 2:] = sizes
-        blocks.append(block.reshape(-1, 4))
-    return np.concatenate(blocks).astype(np.float32)
-
-
 def _decode(deltas: Tensor, anchor: Tensor) -> Tensor:
     """Box codes (A, 4) ty, tx, th, tw to xyxy in units of the picture's side (Faster R-CNN's box coder)."""
     centre = deltas[:, :2] / _CENTRE_SCALE * anchor[:, 2:] + anchor[:, :2]
     half = torch.exp(deltas[:, 2:] / _SIZE_SCALE) * anchor[:, 2:] / 2
     return torch.cat([(centre - half).flip(1), (centre + half).flip(1)], dim=1)
-
-
-def _greedy(boxes: np.ndarray, nms: float) -> np.ndarray:
-    """Rows of the boxes (best first) that no better one overlaps by more than `nms`."""
-    overlap = box_iou(boxes, boxes)
-    alive = np.ones(len(boxes), bool)
-    for row in range(len(boxes)):
-        if alive[row]:
-            alive[row + 1 :] &= overlap[row, row + 1 :] <= nms
-    return np.flatnonzero(alive)
 
 
 class _Conv(nn.Conv2d):

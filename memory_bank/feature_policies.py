@@ -1,0 +1,109 @@
+"""When and what the feature memory stores, erases and trusts: pure functions of numbers.
+
+After MAMBA (Sun et al., AAAI 2021, sections 3.2 to 3.4): random cells inside detected boxes are stored, as
+many random vectors are erased as arrive once the bank is full, and a small random key set is drawn for each
+frame. The location prior and the judgement of a frame's quality are ours.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+QUALITY_NAMES = ("sharpness", "noise", "brightness")
+_NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+
+
+def generator(seed: int, frame_index: int, purpose: int) -> np.random.Generator:
+    """The random numbers of one decision; a function of seed and frame, so that nothing hangs on history."""
+    return np.random.default_rng([seed, frame_index, purpose])
+
+
+def draw_rows(rng: np.random.Generator, used: int, count: int) -> np.ndarray:
+    """`count` different rows out of `used`, all of them where there are fewer; ascending."""
+    if count >= used:
+        return np.arange(used)
+    return np.sort(rng.choice(used, count, replace=False))
+
+
+def cells_of_boxes(
+    rng: np.random.Generator, boxes_xyxy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random cells of a feature map inside boxes, each cell once.
+
+    Args:
+        boxes_xyxy: (M, 4) float32 pixels, best first; a cell under two boxes goes to the better one.
+        size: (H, W) of the frame in pixels.
+        grid: (h, w) cells of the map.
+        count: at most so many cells for each box.
+
+    Returns:
+        (K,) flat cell numbers and (K,) the box row each belongs to. A box too small to hold a cell's centre
+        takes the cell that its own centre lies in.
+    """
+    height, width = grid
+    scale = np.array([width / size[1], height / size[0]] * 2)
+    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
+    owner = np.full(height * width, -1, np.int64)
+    for box_row, (left, top, right, bottom) in enumerate(boxes_xyxy * scale):
+        inside = ((rows >= top) & (rows < bottom))[:, None] & ((columns >= left) & (columns < right))[None]
+        cells = np.flatnonzero(inside)
+        if not len(cells):
+            row = int(np.clip((top + bottom) / 2, 0, height - 1))
+            cells = np.array([row * width + int(np.clip((left + right) / 2, 0, width - 1))])
+        cells = cells[draw_rows(rng, len(cells), count)]
+        owner[cells[owner[cells] < 0]] = box_row
+    cells = np.flatnonzero(owner >= 0)
+    return cells, owner[cells]
+
+
+def score_recall(
+    overlap: np.ndarray, unseen_reads: int, strength: float, decay: float, min_overlap: float
+) -> np.ndarray:
+    """How much of the remembered class evidence an anchor takes over, 0 to 1.
+
+    Args:
+        overlap: (A,) IoU of each anchor's box with the place where the thing is expected.
+        unseen_reads: degraded frames since the thing was last seen clearly.
+        strength: 1 takes the memory's word at a perfect fit, 0 ignores it.
+        decay: each degraded frame multiplies the trust by this.
+        min_overlap: below it the anchor is about something else.
+    """
+    return np.where(overlap > min_overlap, strength * overlap * decay**unseen_reads, 0.0)
+
+
+def measure_quality(grey: np.ndarray) -> np.ndarray:
+    """Sharpness, noise and brightness of a picture, comparable only between frames of one shot.
+
+    Args:
+        grey: (h, w) uint8, at one fixed size for a stream.
+
+    Returns:
+        (3,) float64: mean absolute Laplacian; median estimate of the noise's standard deviation (after
+        Immerkaer, 1996); mean level.
+    """
+    grey = grey.astype(np.float32)
+    sharpness = np.abs(cv2.Laplacian(grey, cv2.CV_32F)).mean()
+    noise = np.sqrt(np.pi / 2) / 6 * np.median(np.abs(cv2.filter2D(grey, -1, _NOISE_KERNEL)))
+    return np.array([sharpness, noise, grey.mean()], np.float64)
+
+
+def judge_quality(
+    now: np.ndarray, level: np.ndarray, min_sharpness: float, max_noise: float, min_brightness: float
+) -> str | None:
+    """Why a frame counts as degraded against the level of its shot, or None where it is clean.
+
+    Args:
+        now: (3,) what `measure_quality` gave for the frame.
+        level: (3,) what is usual in this shot.
+        min_sharpness: smallest share of the usual sharpness that is clean.
+        max_noise: largest multiple of the usual noise that is clean; two grey levels come on top.
+        min_brightness: smallest share of the usual brightness that is clean.
+    """
+    if now[2] < min_brightness * level[2]:
+        return f"dark: brightness {now[2]:.0f} where this shot has {level[2]:.0f}"
+    if now[1] > max_noise * level[1] + 2.0:
+        return f"noisy: noise {now[1]:.1f} where this shot has {level[1]:.1f}"
+    if now[0] < min_sharpness * level[0]:
+        return f"blurred: sharpness {now[0]:.1f} where this shot has {level[0]:.1f}"
+    return None
