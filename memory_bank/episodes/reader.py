@@ -1,0 +1,273 @@
+"""Reading the long memory: typed facts, as they were known at a time, while the writer goes on.
+
+Nothing that happened or became known after `as_of_ms` is seen: appearances are cut there, endings, names and
+summaries that came later are hidden.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from memory_bank.episodes import journal, schema
+from memory_bank.episodes.facts import Appearance, Happening, Place, Stretch, Summary, Thing
+
+FOREVER_MS = 2**62
+
+
+class EpisodeReader:
+    """One consistent view of a directory's memory; close it soon, or use it in a `with`.
+
+    Args:
+        directory: where `memory.sqlite` lies.
+        as_of_ms: the time of the stream to know things as of; None for now.
+
+    Raises:
+        InputError: there is no memory there.
+    """
+
+    def __init__(self, directory: Path, as_of_ms: int | None = None) -> None:
+        self.directory = directory
+        self.as_of_ms = FOREVER_MS if as_of_ms is None else as_of_ms
+        self._dated = as_of_ms is not None
+        self._db = schema.open_reader(directory)
+        self._db.execute("BEGIN")  # all reads see the same commit
+
+    def __enter__(self) -> EpisodeReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def meta(self, key: str) -> str | None:
+        """A note about the whole memory, such as "text_embeddings"; None where there is none."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row["value"])
+
+    def things(self) -> list[Thing]:
+        """All things known, in the order of their first appearance."""
+        rows = self._rows("SELECT * FROM entity WHERE known_ms <= ? ORDER BY first_ms, id", self.as_of_ms)
+        named = self._as_named("named") if self._dated else {}
+        labelled = self._as_named("labelled") if self._dated else {}
+        colours = self._as_coloured() if self._dated else {}
+        found = []
+        for row in rows:
+            class_name, label, colour = row["class_name"] or "", row["label"], row["colour"]
+            if self._dated:
+                label, colour = labelled.get(row["id"]), colours.get(row["id"])
+                class_name = class_name if row["object_id"] is None else named.get(row["id"], "")
+            found.append(
+                Thing(
+                    row["id"], row["object_id"], class_name, label, colour, row["confidence"], row["first_ms"]
+                )
+            )
+        return found
+
+    def appearances(
+        self, entity_ids: Sequence[int] | None = None, from_ms: int = -FOREVER_MS, to_ms: int = FOREVER_MS
+    ) -> list[Appearance]:
+        """Appearances that touch [from_ms, to_ms], in order of their start; of all things where ids are None."""
+        rows = self._rows(
+            "SELECT * FROM span WHERE known_ms <= ? AND from_ms <= ? AND to_ms >= ? ORDER BY from_ms, id",
+            self.as_of_ms,
+            min(to_ms, self.as_of_ms),
+            from_ms,
+        )
+        wanted = None if entity_ids is None else set(entity_ids)
+        return [self._dated_span(row) for row in rows if wanted is None or row["entity_id"] in wanted]
+
+    def places(self, entity_ids: Sequence[int], from_ms: int, to_ms: int) -> list[Place]:
+        """Where things were in [from_ms, to_ms], in order of time."""
+        rows = self._rows(
+            f"SELECT o.* FROM observation o JOIN span s ON s.id = o.span_id WHERE s.entity_id IN "
+            f"({_marks(entity_ids)}) AND s.known_ms <= ? AND o.t_ms BETWEEN ? AND ? ORDER BY o.t_ms, o.id",
+            *entity_ids,
+            self.as_of_ms,
+            from_ms,
+            min(to_ms, self.as_of_ms),
+        )
+        return [
+            Place(
+                row["entity_id"],
+                row["t_ms"],
+                row["frame"],
+                (row["x1"], row["y1"], row["x2"], row["y2"]),
+                row["region"],
+                row["score"],
+                row["colour"],
+                row["count"],
+            )
+            for row in rows
+        ]
+
+    def happenings(
+        self, kinds: Sequence[str] | None = None, from_ms: int = -FOREVER_MS, to_ms: int = FOREVER_MS
+    ) -> list[Happening]:
+        """Events in [from_ms, to_ms], in order of time; of all kinds where `kinds` is None."""
+        rows = self._rows(
+            "SELECT * FROM event WHERE t_ms BETWEEN ? AND ? AND known_ms <= ? ORDER BY t_ms, id",
+            from_ms,
+            min(to_ms, self.as_of_ms),
+            self.as_of_ms,
+        )
+        return [
+            Happening(row["t_ms"], row["frame"], row["kind"], row["entity_id"], row["detail"] or "")
+            for row in rows
+            if kinds is None or row["kind"] in kinds
+        ]
+
+    def coverage(self) -> list[Stretch]:
+        """Which times were looked at and which were not, in order."""
+        rows = self._rows("SELECT * FROM coverage WHERE from_ms <= ? ORDER BY from_ms, id", self.as_of_ms)
+        found = []
+        for row in rows:
+            if row["status"] == "gap" and row["to_ms"] > self.as_of_ms:
+                continue  # that it became a gap was known at its end only
+            to_ms = min(row["to_ms"], self.as_of_ms)
+            found.append(
+                Stretch(row["from_ms"], to_ms, row["from_frame"], row["to_frame"], row["status"], row["why"])
+            )
+        forgotten = self.meta("forgotten_until_ms")
+        if forgotten is not None:
+            until = int(forgotten)
+            kept = [stretch for stretch in found if stretch.to_ms > until]
+            found = [
+                Stretch(
+                    max(stretch.from_ms, until),
+                    stretch.to_ms,
+                    stretch.from_frame,
+                    stretch.to_frame,
+                    stretch.status,
+                    stretch.why,
+                )
+                for stretch in kept
+            ]
+            found.insert(0, Stretch(0, until, 0, 0, "gap", "forgotten, the budget of bytes was reached"))
+        return found
+
+    def search(self, words: str, vector: np.ndarray | None, limit: int = 5) -> list[Summary]:
+        """Rank the finest summaries by words (FTS5) and, where a vector is given, by meaning.
+
+        Args:
+            words: the user's text; only its words count, operators have no meaning.
+            vector: (D,) float32 unit vector of the text, or None.
+            limit: most that are returned.
+        """
+        scores: dict[int, float] = {}
+        tokens = [word for word in re.findall(r"\w+", words.lower()) if len(word) > 2]
+        if tokens:
+            query = " OR ".join(f'"{token}"' for token in tokens[:32])
+            hits = self._rows(
+                "SELECT rowid AS id, bm25(chunk_text) AS rank FROM chunk_text WHERE chunk_text MATCH ? "
+                "ORDER BY rank LIMIT 50",
+                query,
+            )
+            scores = {row["id"]: 1.0 / (10 + place) for place, row in enumerate(hits)}
+        if vector is not None:
+            rows = self._rows(
+                "SELECT id, embedding FROM chunk WHERE embedding IS NOT NULL AND to_ms <= ?", self.as_of_ms
+            )
+            if rows:
+                matrix = np.frombuffer(b"".join(row["embedding"] for row in rows), np.float16)
+                nearness = matrix.reshape(len(rows), -1).astype(np.float32) @ vector  # (N,)
+                for place, index in enumerate(np.argsort(-nearness, kind="stable")[:50]):
+                    row_id = rows[int(index)]["id"]
+                    scores[row_id] = scores.get(row_id, 0.0) + 1.0 / (10 + place)
+        found = []
+        for row_id in sorted(scores, key=lambda row_id: (-scores[row_id], row_id)):
+            row = self._db.execute("SELECT * FROM chunk WHERE id = ?", (row_id,)).fetchone()
+            if row["to_ms"] <= self.as_of_ms:
+                found.append(_summary(row, scores[row_id]))
+        return sorted(found, key=lambda summary: summary.level)[:limit]
+
+    def summaries(self, level: int = 0) -> list[Summary]:
+        """The summaries of a level that were closed, in order of time."""
+        rows = self._rows(
+            "SELECT * FROM chunk WHERE level = ? AND to_ms <= ? ORDER BY from_ms", level, self.as_of_ms
+        )
+        return [_summary(row) for row in rows]
+
+    def picture(self, t_ms: int, from_ms: int, to_ms: int) -> Path | None:
+        """The key frame nearest to a time within [from_ms, to_ms]; None where none is kept."""
+        row = self._db.execute(
+            "SELECT id FROM keyframe WHERE t_ms BETWEEN ? AND ? ORDER BY abs(t_ms - ?), id LIMIT 1",
+            (from_ms, min(to_ms, self.as_of_ms), t_ms),
+        ).fetchone()
+        if row is None:
+            return None
+        path = journal.picture_path(self.directory, row["id"])
+        return path if path.is_file() else None
+
+    def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        return self._db.execute(sql, values).fetchall()
+
+    def _dated_span(self, row: sqlite3.Row) -> Appearance:
+        to_ms, to_frame, score, count = row["to_ms"], row["to_frame"], row["score"], row["count"]
+        region = row["to_region"]
+        ended = row["ended"]
+        if row["closed_ms"] is not None and row["closed_ms"] > self.as_of_ms:
+            ended = None
+        if to_ms > self.as_of_ms:
+            to_ms, last = self.as_of_ms, self._known_notes(row["id"])
+            to_frame = last["frame"] if last["frame"] is not None else row["from_frame"]
+            region = last["region"] or row["from_region"]
+            score, count = last["score"] or score, last["count"] or 1
+        return Appearance(
+            row["id"],
+            row["entity_id"],
+            row["shot"],
+            row["from_ms"],
+            to_ms,
+            row["from_frame"],
+            to_frame,
+            ended,
+            score,
+            count,
+            row["from_region"],
+            region,
+        )
+
+    def _known_notes(self, span_id: int) -> sqlite3.Row:
+        # SQLite takes `region` and `frame` from the row that has the largest t_ms
+        return self._db.execute(
+            "SELECT max(t_ms), frame, region, (SELECT avg(score) FROM observation WHERE span_id = :span AND "
+            "t_ms <= :at) AS score, (SELECT max(count) FROM observation WHERE span_id = :span AND t_ms <= :at) "
+            "AS count FROM observation WHERE span_id = :span AND t_ms <= :at",
+            {"span": span_id, "at": self.as_of_ms},
+        ).fetchone()
+
+    def _as_named(self, kind: str) -> dict[int, str]:
+        rows = self._rows(
+            "SELECT entity_id, detail FROM event WHERE kind = ? AND known_ms <= ? ORDER BY known_ms, id",
+            kind,
+            self.as_of_ms,
+        )
+        return {row["entity_id"]: row["detail"] for row in rows}  # the latest wins
+
+    def _as_coloured(self) -> dict[int, str]:
+        rows = self._rows(
+            "SELECT entity_id, colour, count(*) AS votes FROM observation WHERE colour IS NOT NULL AND t_ms <= ? "
+            "GROUP BY entity_id, colour ORDER BY entity_id, votes, colour",
+            self.as_of_ms,
+        )
+        return {row["entity_id"]: row["colour"] for row in rows}
+
+
+def _summary(row: sqlite3.Row, score: float = 0.0) -> Summary:
+    return Summary(
+        row["level"], row["from_ms"], row["to_ms"], row["from_frame"], row["shot"], row["text"] or "", score
+    )
+
+
+def _marks(values: Sequence[int]) -> str:
+    return ",".join("?" * len(values))
