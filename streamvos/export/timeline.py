@@ -88,12 +88,15 @@ class Timeline:
 
     def _add_objects(self, masks: ObjectMasks, time_s: float) -> None:
         for row, object_id in enumerate(masks.object_ids.tolist()):
+            is_shown = masks.states[row] in _SHOWN
+            if not is_shown and object_id not in self._rows:
+                continue
             known = self._rows.setdefault(object_id, Row())
             known.class_name = masks.class_names[row] or known.class_name
             is_open = known.open_at == self._frame - 1
             if is_open:
                 known.spans[-1][2] = time_s  # a state holds until the next frame
-            if masks.states[row] not in _SHOWN:
+            if not is_shown:
                 continue
             if not is_open or known.spans[-1][0] != masks.states[row]:
                 known.spans.append([masks.states[row], time_s, time_s])
@@ -149,7 +152,7 @@ def _draw(path: Path, rows: list[tuple[int, Row]], cuts: list[float], title: str
                 bars, (place - 0.34, 0.68), facecolor=face, edgecolor=colour, hatch=hatch, lw=0.6
             )
     for cut in cuts:
-        axes.axvline(cut, color="0.25", lw=0.8, ls="--", zorder=0)
+        axes.axvline(cut, color="0.1", lw=0.9, ls="--", zorder=3)
     names = [f"#{object_id} {row.class_name}".strip() for object_id, row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=8)
     axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)

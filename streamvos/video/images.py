@@ -66,6 +66,8 @@ class ImageSequence(Source):
     def _read(self) -> Iterator[Frame]:
         for index in range(self._start, len(self._paths)):
             image = read_image(self._paths[index])
+            if image.shape[:2] != (self.info.height, self.info.width):
+                raise InputError(f"image {str(self._paths[index])!r} is not of the size that its header says")
             yield Frame(self._stream_id, index, float(Fraction(index) * self.info.time_base), image)
 
 
@@ -116,7 +118,8 @@ def read_image(path: Path) -> np.ndarray:
 def image_size(path: Path) -> tuple[int, int]:
     """(H, W) after EXIF orientation, from the header alone."""
     with _opened(path) as image:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        has_exif = image.format != "PNG" or "exif" in image.info  # asking a PNG for EXIF decodes all of it
+        turned = has_exif and image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
 
 
