@@ -43,7 +43,7 @@ class SegmentWriter:
         self._pad = (size[0] % 2, size[1] % 2)
         self._time_base = time_base
         self._duration = max(1, round(1 / rate / time_base))
-        flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+        flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
         self._container = av.open(str(path.absolute()), "w", options=flags)
         stream = self._container.add_stream("libx264", rate=rate)
         stream.width, stream.height = size[1] + self._pad[1], size[0] + self._pad[0]

@@ -84,7 +84,7 @@ def test_the_first_connection_must_work():
 def test_the_newest_picture_wins_and_drops_are_counted():
     with live([FakeConnection(20, pause_s=0.005)], max_frames=2) as source:
         next(source)
-        time.sleep(0.4)
+        source._thread.join()
         late = next(source)
     assert late.index == 1
     assert int(late.image[0, 0, 0]) == 19
