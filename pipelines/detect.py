@@ -27,6 +27,8 @@ from streamvos.models import coco
 from streamvos.models.ssd_mobilenet import INPUT_PX, LEVELS, Candidates, SsdMobileNet, suppress
 from streamvos.records import Detections, Frame, Prompt, StepResult
 
+_MAX_CANDIDATES = 200  # that enter the search for doubles, best first
+
 
 @dataclass(frozen=True)
 class GateConfig:
@@ -152,9 +154,9 @@ class DetectStage:
     def _choose(self, candidates: Candidates) -> Detections:
         config = self.config
         boxes, scores, class_ids = suppress(
-            candidates, config.min_score, config.nms, config.max_detections, self._class_ids
+            candidates, config.min_score, config.nms, _MAX_CANDIDATES, self._class_ids
         )
-        kept = keep_apart(boxes, config.same_place)
+        kept = keep_apart(boxes, config.same_place)[: config.max_detections]
         names = tuple(coco.NAME_OF[class_id] for class_id in class_ids[kept].tolist())
         return Detections(boxes[kept], scores[kept], class_ids[kept], names, np.full(len(kept), -1, np.int64))
 
