@@ -1,0 +1,90 @@
+"""Affinity of keys: carries values from remembered frames to the current one by likeness of their features.
+
+Keys are mask-free and shared by all objects, as in STCN (Cheng et al., 2021). Two readings: `local_affinity` looks at
+the frame before, within a window (short motions, the strongest cue there is between neighbours in time);
+`global_affinity` looks at a few key frames, anywhere (an object that returns may be at any place).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as functional
+
+_ROWS_AT_ONCE = 8  # query rows compared in one product; bounds the size of the affinity matrix
+
+
+def key_map(stride16: torch.Tensor, stride8: torch.Tensor, stride: int) -> torch.Tensor:
+    """Join two feature maps into one (C, h, w) float32 map of unit keys at stride 8 or 16."""
+    if stride == 16:
+        maps = torch.cat([stride16, functional.avg_pool2d(stride8, 2)], dim=1)
+    else:
+        upsampled = functional.interpolate(stride16, stride8.shape[-2:], mode="bilinear", align_corners=False)
+        maps = torch.cat([upsampled, stride8], dim=1)
+    maps = maps - maps.mean(dim=(2, 3), keepdim=True)
+    maps = maps / (maps.std(dim=(2, 3), keepdim=True) + 1e-3)
+    return functional.normalize(maps, dim=1)[0]
+
+
+def local_affinity(
+    query: torch.Tensor, key: torch.Tensor, values: torch.Tensor, radius: int, temperature: float
+) -> torch.Tensor:
+    """Carry values over by likeness within a window.
+
+    Args:
+        query: (C, h, w) unit keys of the current frame.
+        key: (C, h, w) unit keys of the frame before.
+        values: (N, h, w) what the frame before holds, 0 almost everywhere.
+        radius: half side of the window, in cells.
+        temperature: of the softmax over cosines; smaller trusts the single best match.
+
+    Returns:
+        (N, h, w) float32; 0 further than `radius` from any value.
+    """
+    carried = torch.zeros_like(values)
+    rows = (values.amax(dim=(0, 2)) > 0.01).nonzero().flatten()
+    cols = (values.amax(dim=(0, 1)) > 0.01).nonzero().flatten()
+    if not len(rows):
+        return carried
+    height, width = values.shape[-2:]
+    top, bottom = max(0, int(rows[0]) - radius), min(height, int(rows[-1]) + radius + 1)
+    left, right = max(0, int(cols[0]) - radius), min(width, int(cols[-1]) + radius + 1)
+    first, last = max(0, left - radius), min(width, right + radius)  # columns of the frame before
+    offset = torch.arange(left, right)[:, None] - torch.arange(first, last)[None]
+    near_cols = (offset.abs() <= radius).to(query)  # (wq, wk)
+    for start in range(top, bottom, _ROWS_AT_ONCE):
+        end = min(bottom, start + _ROWS_AT_ONCE)
+        above, below = max(0, start - radius), min(height, end + radius)
+        offset = torch.arange(start, end)[:, None] - torch.arange(above, below)[None]
+        near_rows = (offset.abs() <= radius).to(query)  # (hq, hk)
+        block = query[:, start:end, left:right].flatten(1)  # (C, hq * wq)
+        weights = block.T @ key[:, above:below, first:last].flatten(1)  # (hq * wq, hk * wk)
+        weights = weights.sub_(1).div_(temperature).exp_()
+        weights = weights.view(end - start, right - left, below - above, last - first)
+        weights *= near_rows[:, None, :, None]
+        weights *= near_cols[None, :, None, :]
+        weights = weights.flatten(2).flatten(0, 1)
+        memory = values[:, above:below, first:last].flatten(1)  # (N, hk * wk)
+        part = (memory @ weights.T) / weights.sum(dim=1).clamp_min(1e-9)
+        carried[:, start:end, left:right] = part.view(-1, end - start, right - left)
+    return carried
+
+
+def global_affinity(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, top: int, temperature: float
+) -> torch.Tensor:
+    """Carry values over by likeness to any place of any remembered frame, through the best `top` matches.
+
+    Args:
+        query: (C, h, w) unit keys of the current frame.
+        keys: (n, C, h, w) unit keys of remembered frames.
+        values: (n, h, w) values of one object there.
+        top: how many matches vote.
+        temperature: of the softmax over their cosines.
+
+    Returns:
+        (h, w) float32.
+    """
+    likeness = query.flatten(1).T @ keys.permute(1, 0, 2, 3).flatten(1)  # (h * w, n * h * w)
+    best, index = likeness.topk(min(top, likeness.shape[1]), dim=1)
+    weights = torch.softmax(best / temperature, dim=1)
+    return (weights * values.flatten()[index]).sum(dim=1).view(query.shape[-2:])

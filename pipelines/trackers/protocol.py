@@ -1,0 +1,70 @@
+"""What a base tracker is: it carries masks from frame to frame. HQ-SMem's other parts stand above it.
+
+The protocol is neutral to the model (ridge head, Cutie, SAM 2), after DESIGN "HQ-SMem is any base tracker + three
+parts": the stage decides what is seen, what is confident and what may be remembered; the tracker only does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from memory_bank.protocol import MemoryStats
+from streamvos.records import MemoryEvent
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """Where the tracker sees its objects in one frame.
+
+    Args:
+        object_ids: (N,) int64, ascending.
+        probabilities: (N, h, w) float32 in [0, 1] at the tracker's working size; they sum to at most 1 over N.
+    """
+
+    object_ids: np.ndarray
+    probabilities: np.ndarray
+
+
+class BaseTracker(Protocol):
+    """One stream's tracker. `observe` a frame first; the other verbs speak of that frame."""
+
+    def observe(self, image: np.ndarray) -> None:
+        """Take (H, W, 3) uint8 RGB as the current frame; all frames of a stream have one size."""
+
+    def propagate(self) -> Propagation:
+        """Find all objects in the current frame."""
+
+    def memorize(self, frame_index: int, propagation: Propagation, confident: Mapping[int, bool]) -> None:
+        """Learn from the current frame: motion from all objects, appearance from those that are confident."""
+
+    def add(self, frame_index: int, object_id: int, mask: np.ndarray) -> None:
+        """Start, or correct, an object with its (H, W) bool mask in the current frame."""
+
+    def remove(self, object_id: int) -> None:
+        """Forget an object; an unknown id is fine."""
+
+    def appearance(self, mask: np.ndarray) -> np.ndarray:
+        """(C,) float32 unit vector of what the current frame shows under an (H, W) bool mask."""
+
+    def appearances(self, object_id: int) -> np.ndarray:
+        """(n, C) float32 unit vectors of the object's remembered views."""
+
+    def start_shot(self) -> None:
+        """The frames before are of another shot: motion is void, appearance stays."""
+
+    def reset(self) -> None: ...
+
+    def stats(self) -> MemoryStats: ...
+
+    def state_bytes(self) -> int:
+        """Bytes of all state of all objects, the memory's and what the tracker keeps beside it."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def drain_events(self) -> tuple[MemoryEvent, ...]: ...
