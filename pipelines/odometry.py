@@ -33,7 +33,7 @@ class OdometryConfig:
     threshold_px: float = 2.0  # a corner further from its prediction is no inlier; larger forgives poor optics
     min_inliers: int = 20  # agreeing corners that a pose needs; more is lost more often, and wrong less often
     min_cells: int = 8  # of 96 grid cells these corners must cover; keeps a small moving thing from being the world
-    start_parallax_px: float = 8.0  # median parallax that starts a map without depth; larger starts later and better
+    start_parallax_px: float = 3.0  # median parallax that starts a map without depth; larger starts later and better
     min_angle_deg: float = 1.0  # rays that cross at less give no point; smaller sees further, and less exactly
     patience_frames: int = 15  # lost for longer starts a new map; larger waits longer for the old one
 
@@ -130,7 +130,7 @@ class Odometry:
             outcome = self._find_back(view, find)
         if outcome is None:
             self._frames_lost += 1
-            if self._frames_lost > self.config.patience_frames and self.mode != "empty":
+            if odometry_policy.gives_up(self.mode, self._frames_lost, self.config.patience_frames):
                 new_map = self._begin_map(f"lost for {self._frames_lost} frames")
                 outcome = self._start(view)
         if outcome is None:
@@ -202,16 +202,9 @@ class Odometry:
             if seen.sum() < 0.6 * len(self.local.seen_ids[0]):
                 self._refer(view)
             return OdometryStep(self._pose, self.map_id, outliers=now[~good])
-        if view.depth is not None:  # with depth there is no need to wait for parallax
-            return self._start_here_with_depth(view)
         if np.median(residual) < config.start_parallax_px:
             return None
         return self._start_from_parallax(view, seen, before, now, residual)
-
-    def _start_here_with_depth(self, view: View) -> OdometryStep | None:
-        """The camera moved while there was no depth: where to is not known, so a new map must begin."""
-        self._frames_lost = self.config.patience_frames
-        return None
 
     def _start_from_parallax(
         self, view: View, seen: np.ndarray, before: np.ndarray, now: np.ndarray, residual: np.ndarray
@@ -303,9 +296,8 @@ class Odometry:
         """Add the frame to the local map, give its corners points where that is possible, and adjust."""
         if refill:
             self.tracks.refill(view.grey, view.static)
-        measured = self._measure(view, self.tracks.xy)
-        self._add_points(view, measured)
-        self.local.append(self._pose, self.tracks.ids, measured)
+        self._add_points(view)
+        self.local.append(self._pose, self.tracks.ids, self._measure(view, self.tracks.xy))
         bad = self.local.adjust(view.intrinsics, view.depth is not None, self.config.threshold_px / 2)
         self.tracks.keep(~np.isin(self.tracks.ids, bad))
         self._pose = self.local.poses[-1]
@@ -317,7 +309,7 @@ class Odometry:
         place = odometry_places.make_place(view.index, self.map_id, view.grey, self._pose, xy, points)
         return OdometryStep(self._pose, self.map_id, key_frame=True, xy=xy, xyz=points, place=place)
 
-    def _add_points(self, view: View, measured: np.ndarray) -> None:
+    def _add_points(self, view: View) -> None:
         """Points for corners that have none: by depth, else by parallax against the oldest view of them."""
         config = self.config
         rows = np.flatnonzero(~np.isfinite(self.local.lookup(self.tracks.ids)[:, 0]))
@@ -334,7 +326,7 @@ class Odometry:
         rows, poses, before = rows[known], poses[known], before[known]
         if not len(rows):
             return
-        now = measured[rows, :2]
+        now = self.tracks.xy[rows].astype(np.float64)
         xyz, angle, error = geometry.triangulate(poses, self._pose, before, now, view.intrinsics)
         good = (angle > config.min_angle_deg) & (error < config.threshold_px)
         self.local.add(self.tracks.ids[rows[good]], xyz[good])

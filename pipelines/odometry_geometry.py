@@ -76,11 +76,16 @@ def measurement(xy: np.ndarray, depth: np.ndarray | None, intrinsics: np.ndarray
 
 
 def moved(pose: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """A pose after a small step (6,) on its left: rotation vector, then translation."""
+    """A pose after a small step (6,) on its left: rotation vector, then translation.
+
+    The rotation is made orthonormal again: products of poses over many frames double a rounding error each time.
+    """
     change = np.eye(4)
     change[:3, :3] = Rotation.from_rotvec(step[:3]).as_matrix()
     change[:3, 3] = step[3:]
-    return change @ pose
+    result = change @ pose
+    result[:3, :3] = Rotation.from_matrix(result[:3, :3]).as_matrix()
+    return result
 
 
 def pose_jacobian(camera: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
@@ -105,23 +110,29 @@ def refine_pose(
     measured: np.ndarray,
     intrinsics: np.ndarray,
     threshold_px: float,
-    iterations: int = 8,
+    iterations: int = 15,
 ) -> np.ndarray:
-    """Robust Gauss-Newton on one pose; the loss is Huber's, then redescending so that outliers have no say."""
-    for iteration in range(iterations):
+    """Robust Gauss-Newton on one pose.
+
+    The loss is Tukey's, its width annealed from what covers most residuals of the first pose down to three times
+    the threshold: a narrow loss from the start would hold on to whatever happens to fit the prediction.
+    """
+    known = ~np.isnan(measured)
+    width = np.inf
+    for _ in range(iterations):
         camera = transform(pose, xyz)
         value, jacobian = point_jacobian(camera, intrinsics, measured.shape[1] == 3)
-        residual = np.nan_to_num(measured - value)
-        jacobian = np.where(np.isnan(measured)[:, :, None], 0.0, jacobian)
-        weights = huber_weights(residual, threshold_px) * (camera[:, 2] > 1e-3)
-        if iteration >= iterations // 2:
-            weights = weights * (np.linalg.norm(residual, axis=1) < 3 * threshold_px)
-        full = pose_jacobian(camera, jacobian)
+        residual = np.where(known, measured - value, 0.0)
+        norm = np.linalg.norm(residual, axis=1)
+        least = 3 * threshold_px
+        width = max(min(width / 2, 4 * float(np.median(norm))), least)
+        weights = np.maximum(1.0 - (norm / width) ** 2, 0.0) ** 2 * (camera[:, 2] > 1e-3)
+        full = pose_jacobian(camera, jacobian * known[:, :, None])
         weighted = full * weights[:, None, None]
         normal = np.einsum("nri,nrj->ij", weighted, full) + 1e-9 * np.eye(6)
         step = np.linalg.solve(normal, np.einsum("nri,nr->i", weighted, residual))
         pose = moved(pose, step)
-        if np.abs(step).max() < 1e-7 and iteration >= iterations // 2:
+        if np.abs(step).max() < 1e-6 and width == least:
             break
     return pose
 

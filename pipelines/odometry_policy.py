@@ -15,6 +15,11 @@ def majority(num_agreeing: int, num_all: int) -> bool:
     return num_agreeing >= 0.5 * num_all
 
 
+def gives_up(mode: str, frames_lost: int, patience_frames: int) -> bool:
+    """Whether a new map begins: soon once the old one is lost, later while the first parallax is still growing."""
+    return mode != "empty" and frames_lost > patience_frames * (3 if mode == "turning" else 1)
+
+
 def only_turned(agreeing_share: float) -> bool:
     """Whether a camera only turned, by the share of covered grid cells whose corners say so.
 

@@ -89,7 +89,9 @@ class LocalMap:
         used = counts >= (1 if with_depth else 2)
         keep = used[point_rows]
         pose_rows, point_rows, measured = pose_rows[keep], point_rows[keep], measured[keep]
-        num_fixed = 1 if with_depth else 2
+        # Two fixed poses hold the scale of a map without depth, but the first two are no better than two views
+        # alone can be: while the window is young only one is fixed (damping holds the scale).
+        num_fixed = 1 if with_depth or len(self) < 4 else 2
         if len(self) <= num_fixed or len(measured) < 20:
             return np.zeros(0, np.int64)
         rows = np.flatnonzero(used)
