@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 from streamvos.export.parts import replacing
-from streamvos.masks import area_px, davis_palette, decode
+from streamvos.masks import davis_palette
 from streamvos.records import ObjectMasks
 
 _PALETTE = davis_palette().tobytes()
@@ -53,8 +54,10 @@ def paint(masks: ObjectMasks) -> np.ndarray:
     """The (H, W) uint16 picture of ids, 0 the background; ids above 65535 become 65535."""
     picture = np.zeros(masks.size, np.uint16)
     for object_id, rle in zip(masks.object_ids, masks.rles, strict=True):
-        if area_px(rle):
-            picture[decode(rle)] = min(int(object_id), _MAX_ID)
+        x, y, width, height = coco_mask.toBbox(rle).astype(int)
+        if width and height:
+            there = coco_mask.decode(rle)[y : y + height, x : x + width].astype(bool)
+            picture[y : y + height, x : x + width][there] = min(int(object_id), _MAX_ID)
     return picture
 
 

@@ -51,7 +51,7 @@ class SegmentWriter:
         stream.time_base = stream.codec_context.time_base = time_base
         stream.codec_context.thread_count = threads
         stream.codec_context.colorspace = _BT601
-        interval = max(12, round(2 * rate))
+        interval = min(max(12, round(2 * rate)), 250)  # two seconds
         stream.options = {"preset": preset, "crf": str(crf), "bf": "0", "g": str(interval)}
         self._stream = stream
 

@@ -19,8 +19,8 @@ from streamvos.export.parts import PartFile
 from streamvos.export.timeline import Timeline
 from streamvos.export.timings import Timings
 from streamvos.export.tracks import assemble_tracks, read_tracks, track_line
-from streamvos.masks import davis_palette, decode
-from streamvos.records import StepResult
+from streamvos.masks import davis_palette, decode, encode, label_map
+from streamvos.records import ObjectMasks, StepResult
 
 
 def test_masks_come_back_and_carry_the_davis_palette(tmp_path, masks_at):
@@ -34,6 +34,23 @@ def test_masks_come_back_and_carry_the_davis_palette(tmp_path, masks_at):
         assert image.mode == "P"
         assert image.getpalette()[3:6] == davis_palette()[1].tolist() == [128, 0, 0]
     assert [file.name for file in (tmp_path / "masks").iterdir()] == ["00003.png"]
+
+
+def test_painting_agrees_with_the_whole_masks():
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 4, (37, 53)).astype(np.uint16)
+    pictures = [ids == object_id for object_id in (1, 2, 3)] + [np.zeros(ids.shape, bool)]
+    masks = ObjectMasks(
+        ids.shape,
+        np.array([1, 2, 3, 9], np.int64),
+        tuple(encode(picture) for picture in pictures),
+        np.zeros((4, 4), np.float32),
+        np.ones(4, np.float32),
+        ("tracked",) * 4,
+        ("",) * 4,
+    )
+    np.testing.assert_array_equal(paint(masks), ids)
+    np.testing.assert_array_equal(paint(masks), label_map(masks))
 
 
 @pytest.mark.parametrize(("object_id", "painted"), [(256, 256), (65535, 65535), (70000, 65535)], ids=str)
