@@ -26,6 +26,7 @@ class Probe(NamedTuple):
     size: tuple[int, int]
     rate: Fraction | None
     num_frames: int | None
+    is_counted: bool  # the header counts the frames; otherwise num_frames is length times rate
     duration_s: float | None
     time_base: Fraction
 
@@ -72,7 +73,7 @@ class VideoFile(Source):
         self._location, self._scheme, self._config = location, scheme, config
         self._stream_id = stream_id or name
         self._range = (start_index, max_frames)
-        self._expected = found.num_frames
+        self._expected = found.num_frames if found.is_counted else None
         self._frames = Prefetch(self._decode, config.prefetch_frames)
 
     def __next__(self) -> Frame:
@@ -132,7 +133,7 @@ def probe(location: str, scheme: str | None, config: SourceConfig) -> Probe:
         elif container.duration:
             seconds = container.duration / 1e6
         count = stream.frames or (round(seconds * rate) if seconds and rate else None)
-        return Probe(upright_size(first), rate or None, count, seconds, time_base)
+        return Probe(upright_size(first), rate or None, count, stream.frames > 0, seconds, time_base)
 
 
 class RandomAccessVideo:
