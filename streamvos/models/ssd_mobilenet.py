@@ -33,6 +33,8 @@ _EXTRA = ("2_1x1_256", "2_3x3_s2_512", "3_1x1_128", "3_3x3_s2_256")
 _EXTRA += ("4_1x1_128", "4_3x3_s2_256", "5_1x1_64", "5_3x3_s2_128")
 _ROOT = "FeatureExtractor/MobilenetV2/"
 _EPSILON = 1e-3  # of batch norm
+_STRIDED = (1, 3, 6, 13)  # blocks that halve the map
+_RESIDUAL = (2, 4, 5, 7, 8, 9, 11, 12, 14, 15)  # blocks as wide behind as before
 
 
 class SsdMobileNet:
@@ -182,10 +184,6 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.project(self.depthwise(self.expand(x)))
         return x + y if self.residual else y
-
-
-_STRIDED = (1, 3, 6, 13)
-_RESIDUAL = (2, 4, 5, 7, 8, 9, 11, 12, 14, 15)  # same stride and width on both sides
 
 
 class _Network(nn.Module):
