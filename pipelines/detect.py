@@ -1,14 +1,15 @@
 """The detect stage: what is in the frame, every few frames, with a memory that helps where the frame is
 degraded.
 
-After MAMBA (Sun et al., AAAI 2021): feature maps are enhanced from a bank of feature vectors between backbone
-and heads, then each expected thing lends its class evidence to the anchor at its expected place. Both only on
-frames that are blurred, noisy or dark beside the rest of their shot; on every other frame the detector's output
-passes untouched, bit for bit. A cut voids all expected places.
+After MAMBA (Sun et al., AAAI 2021): feature maps are enhanced from a bank of feature vectors between
+backbone and heads, then each expected thing lends its class evidence to the anchor at its expected place.
+Both only on frames that are blurred, noisy or dark beside the rest of their shot; on every other frame the
+detector's output passes untouched, bit for bit. A cut voids all expected places.
 
-On real clips with made-up bursts of blur, noise and darkness, measured against the detector's own output on the
-clean frames, each level helped alone (places more than vectors) and both together most, on the clips that the
-settings were chosen on and on others; the memory of another video did worse than none. So both are on.
+On real clips with made-up bursts of blur, noise and darkness, measured against the detector's own output on
+the clean frames, each level helped alone (places more than vectors) and both together most, on the clips
+that the settings were chosen on and on others; the memory of another video did worse than none. So both are
+on.
 """
 
 from __future__ import annotations
