@@ -8,7 +8,7 @@ agree the camera is lost: it is sought among the key frames of the memory, and a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -51,6 +51,7 @@ class OdometryStep:
         outliers: (N, 2) pixels of corners that contradict the camera's motion.
         xy, xyz: (M, 2), (M, 3) corners of this frame that have a place in the map.
         place: the key frame for the memory, or None.
+        metric: whether the map is in metres.
     """
 
     pose: np.ndarray | None
@@ -62,6 +63,7 @@ class OdometryStep:
     xy: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     xyz: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     place: Place | None = None
+    metric: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Odometry:
     def reset(self) -> None:
         self.mode: Mode = "empty"
         self.map_id = 0
+        self.metric = False  # the map began with depth, and is in metres
         self._map_used = False  # a pose of this map was given out
         self._grey: np.ndarray | None = None
         self._pose = np.eye(4)  # last pose that was sure, camera from world
@@ -118,45 +121,46 @@ class Odometry:
             cut: nothing of the last frame is in this one.
             find: asks the memory for key frames when the camera is lost.
         """
-        new_map = self._begin_map("scene cut") if cut else ""
+        new_map = self._begin_map("scene cut", always=True) if cut else ""
         if self._grey is not None and self._grey.shape == view.grey.shape:
             self.tracks.follow(self._grey, view.grey)
         else:
             self.tracks.clear()
         self.tracks.drop_where(~view.static)
         self._grey = view.grey
-        outcome = self._track(view)
-        if outcome is None and self.mode == "lost":
-            outcome = self._find_back(view, find)
+        outcome = self._track(view, find)
         if outcome is None:
             self._frames_lost += 1
             if odometry_policy.gives_up(self.mode, self._frames_lost, self.config.patience_frames):
-                new_map = self._begin_map(f"lost for {self._frames_lost} frames")
+                new_map = self._begin_map(f"lost for {self._frames_lost} frames") or new_map
                 outcome = self._start(view)
         if outcome is None:
-            return OdometryStep(None, self.map_id, new_map)
-        self._frames_lost = 0
-        self._map_used = True
-        return outcome if not new_map else OdometryStep(**{**vars(outcome), "new_map": new_map})
+            outcome = OdometryStep(None, self.map_id)
+        else:
+            self._frames_lost, self._map_used = 0, True
+        return replace(outcome, new_map=new_map, metric=self.metric)
 
-    def _track(self, view: View) -> OdometryStep | None:
+    def _track(self, view: View, find: odometry_places.FindPlaces) -> OdometryStep | None:
         if self.mode == "empty":
             return self._start(view)
         if self.mode == "turning":
             return self._turn(view)
-        return self._follow_map(view) if self.mode == "mapped" else None
+        if not self.metric and view.depth is not None:
+            view = replace(view, depth=None)  # a map without scale cannot take metres in
+        outcome = self._follow_map(view) if self.mode == "mapped" else None
+        return outcome if self.mode == "mapped" else self._find_back(view, find)
 
-    def _begin_map(self, why: str) -> str:
+    def _begin_map(self, why: str, always: bool = False) -> str:
         """Forget the local map; a map that gave out a pose is closed, and the next one has a new number."""
-        started = why if self._map_used else ""
-        self.map_id += int(self._map_used)
-        self._map_used = False
+        next_map = always or self._map_used
+        self.map_id += int(next_map)
+        self._map_used = self.metric = False
         self.mode = "empty"
         self._frames_lost = 0
         self._pose, self._motion = np.eye(4), np.eye(4)
         self.tracks.clear()
         self.local.reset()
-        return started
+        return why if next_map else ""
 
     def _start(self, view: View) -> OdometryStep | None:
         """The first frame of a map is its origin, if there is enough to hold on to."""
@@ -166,15 +170,20 @@ class Odometry:
             return None
         self._pose, self._motion = np.eye(4), np.eye(4)
         self.local.reset()
-        if view.depth is not None:
-            step = self._key_frame(view, refill=False)
-            if self._enough(step.xy):
-                self.mode = "mapped"
-                return step
-            self.local.reset()
+        step = self._start_with_depth(view)
+        if step is not None:
+            return step
         self.mode = "turning"
         self._refer(view)
         return OdometryStep(self._pose, self.map_id)
+
+    def _start_with_depth(self, view: View) -> OdometryStep | None:
+        """The first points of a map in metres, where the input's depth gives enough of them; the pose is known."""
+        if view.depth is None or not self._enough(self.tracks.xy[at_pixels(view.depth, self.tracks.xy) > 0]):
+            return None
+        self.local.reset()
+        self.mode, self.metric = "mapped", True
+        return self._key_frame(view)
 
     def _refer(self, view: View) -> None:
         """Make this frame the one that parallax is measured against."""
@@ -201,7 +210,9 @@ class Odometry:
             self._pose = turn @ self.local.poses[0]
             if seen.sum() < 0.6 * len(self.local.seen_ids[0]):
                 self._refer(view)
-            return OdometryStep(self._pose, self.map_id, outliers=now[~good])
+            step = self._start_with_depth(view)
+            return step or OdometryStep(self._pose, self.map_id, outliers=now[~good])
+        view = replace(view, depth=None)  # moved by an unknown distance before any depth came
         if np.median(residual) < config.start_parallax_px:
             return None
         return self._start_from_parallax(view, seen, before, now, residual)
@@ -256,7 +267,7 @@ class Odometry:
         tracked = int((~wrong).sum())
         if self._needs_key_frame(pose, depth, tracked):
             step = self._key_frame(view)
-            return OdometryStep(**{**vars(step), "outliers": outliers})
+            return replace(step, outliers=outliers)
         return OdometryStep(pose, self.map_id, outliers=outliers, xy=xy[~wrong], xyz=points[~wrong])
 
     def _pose_of(self, view: View, xyz: np.ndarray, xy: np.ndarray) -> np.ndarray | None:
@@ -292,10 +303,9 @@ class Odometry:
             self._frames_since_key, tracked, self._key_tracked, self.config.max_tracks, float(angle), shift
         )
 
-    def _key_frame(self, view: View, refill: bool = True) -> OdometryStep:
+    def _key_frame(self, view: View) -> OdometryStep:
         """Add the frame to the local map, give its corners points where that is possible, and adjust."""
-        if refill:
-            self.tracks.refill(view.grey, view.static)
+        self.tracks.refill(view.grey, view.static)
         self._add_points(view)
         self.local.append(self._pose, self.tracks.ids, self._measure(view, self.tracks.xy))
         bad = self.local.adjust(view.intrinsics, view.depth is not None, self.config.threshold_px / 2)
@@ -360,7 +370,7 @@ class Odometry:
         self._pose, self._motion = found.pose, np.eye(4)
         self.mode = "mapped"
         step = self._key_frame(view)
-        return OdometryStep(**{**vars(step), "found": found.place.frame_index})
+        return replace(step, found=found.place.frame_index)
 
     def _measure(self, view: View, xy: np.ndarray) -> np.ndarray:
         depth = np.zeros(len(xy)) if view.depth is None else at_pixels(view.depth, xy)
@@ -380,6 +390,7 @@ class Odometry:
         return {
             "mode": self.mode,
             "map_id": self.map_id,
+            "metric": self.metric,
             "map_used": self._map_used,
             "grey": None if self._grey is None else self._grey.copy(),
             "pose": self._pose.copy(),
@@ -392,7 +403,8 @@ class Odometry:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.mode, self.map_id, self._map_used = state["mode"], state["map_id"], state["map_used"]
+        self.mode, self.map_id = state["mode"], state["map_id"]
+        self.metric, self._map_used = state["metric"], state["map_used"]
         self._grey = None if state["grey"] is None else state["grey"].copy()
         self._pose, self._motion = state["pose"].copy(), state["motion"].copy()
         self._frames_lost, self._frames_since_key = state["frames_lost"], state["frames_since_key"]

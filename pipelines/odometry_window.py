@@ -85,8 +85,7 @@ class LocalMap:
         """Bundle adjustment over the window; returns the ids of landmarks that do not fit, which are dropped."""
         pose_rows, point_rows, measured = self._observations()
         counts = np.bincount(point_rows, minlength=len(self.ids))
-        # Without depth a point seen once has no say; with depth it ties the pose to the map all the same.
-        used = counts >= (1 if with_depth else 2)
+        used = counts >= 2  # a point seen once goes along with its pose
         keep = used[point_rows]
         pose_rows, point_rows, measured = pose_rows[keep], point_rows[keep], measured[keep]
         # Two fixed poses hold the scale of a map without depth, but the first two are no better than two views
