@@ -1,0 +1,65 @@
+"""What the embedded tracker keeps of one object beside its key frames; a fixed number of bytes."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import torch
+
+_AREAS = 15  # recent areas whose median is the usual one
+
+
+class TrackedObject:
+    """The head, the running appearance sums and the last mask of one object.
+
+    Args:
+        head: (D,) float32, from descriptor to score.
+        gram: (D, D) float32 running mean of Gram matrices.
+        moment: (D,) float32 running mean of moments.
+        last_probability: (h, w) float32 at the working size, None while the object is not seen.
+    """
+
+    def __init__(
+        self, head: torch.Tensor, gram: torch.Tensor, moment: torch.Tensor, last_probability: np.ndarray | None
+    ) -> None:
+        self.head, self.gram, self.moment = head, gram, moment
+        self.last_probability = last_probability
+        self._areas: deque[int] = deque(maxlen=_AREAS)
+        if last_probability is not None:
+            self.note_area(int((last_probability > 0.5).sum()))
+
+    def follow(self, gram: torch.Tensor, moment: torch.Tensor, rate: float) -> None:
+        """Move the running appearance towards the newest view."""
+        self.gram = torch.lerp(self.gram, gram, rate)
+        self.moment = torch.lerp(self.moment, moment, rate)
+
+    def note_area(self, area_px: int) -> None:
+        self._areas.append(area_px)
+
+    def usual_area_px(self) -> float:
+        """Median of the recent areas, at least 1."""
+        return max(1.0, float(np.median(self._areas))) if self._areas else 1.0
+
+    def bytes(self) -> int:
+        tensors = (self.head, self.gram, self.moment)
+        mask = 0 if self.last_probability is None else self.last_probability.nbytes
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors) + mask
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "head": self.head.cpu().numpy(),
+            "gram": self.gram.cpu().numpy(),
+            "moment": self.moment.cpu().numpy(),
+            "last_probability": self.last_probability,
+            "areas": list(self._areas),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], device: torch.device) -> TrackedObject:
+        head, gram, moment = (torch.from_numpy(state[name]).to(device) for name in ("head", "gram", "moment"))
+        item = cls(head, gram, moment, None)
+        item.last_probability = state["last_probability"]
+        item._areas.extend(state["areas"])
+        return item
