@@ -33,7 +33,7 @@ class OdometryConfig:
     threshold_px: float = 2.0  # a corner further from its prediction is no inlier; larger forgives poor optics
     min_inliers: int = 20  # agreeing corners that a pose needs; more is lost more often, and wrong less often
     min_cells: int = 8  # of 96 grid cells these corners must cover; keeps a small moving thing from being the world
-    start_parallax_px: float = 3.0  # median parallax that starts a map without depth; larger starts later and better
+    start_parallax_px: float = 3.0  # median parallax (at 384) that starts a map without depth; larger starts later
     min_angle_deg: float = 1.0  # rays that cross at less give no point; smaller sees further, and less exactly
     patience_frames: int = 15  # lost for longer starts a new map; larger waits longer for the old one
 
@@ -199,12 +199,18 @@ class Odometry:
         if not self._enough(now):
             return None
         seed = self.seed + view.index
-        rotation, residual = geometry.fit_rotation(before, now, view.intrinsics, config.threshold_px, seed)
-        good = residual < config.threshold_px
-        share = covered_cells(now[good], view.grey.shape) / covered_cells(now, view.grey.shape)
-        if odometry_policy.only_turned(share):
-            if np.median(np.linalg.norm(now - before, axis=1)) < 0.5:
-                rotation = np.eye(3)  # stands still: no jitter from noise
+        # A small picture shows less parallax: what passes for none must be smaller too.
+        none_px = config.threshold_px * min(view.grey.shape) / 384
+        rotation, residual = geometry.fit_rotation(before, now, view.intrinsics, none_px, seed)
+        good = residual < none_px
+        still = bool(np.median(np.linalg.norm(now - before, axis=1)) < 0.5)
+        share, wide_share = (
+            covered_cells(now[near], view.grey.shape) / covered_cells(now, view.grey.shape)
+            for near in (good, residual < 3 * none_px)
+        )
+        if odometry_policy.only_turned(share, wide_share, still):
+            if still:
+                rotation = np.eye(3)  # no jitter from noise
             turn = np.eye(4)
             turn[:3, :3] = rotation
             self._pose = turn @ self.local.poses[0]
@@ -213,7 +219,7 @@ class Odometry:
             step = self._start_with_depth(view)
             return step or OdometryStep(self._pose, self.map_id, outliers=now[~good])
         view = replace(view, depth=None)  # moved by an unknown distance before any depth came
-        if np.median(residual) < config.start_parallax_px:
+        if np.median(residual) < config.start_parallax_px * min(view.grey.shape) / 384:
             return None
         return self._start_from_parallax(view, seen, before, now, residual)
 
@@ -221,9 +227,7 @@ class Odometry:
         self, view: View, seen: np.ndarray, before: np.ndarray, now: np.ndarray, residual: np.ndarray
     ) -> OdometryStep | None:
         config, reference = self.config, self.local.poses[0]
-        pair = geometry.two_view_pose(
-            before, now, view.intrinsics, config.threshold_px / 2, self.seed + view.index
-        )
+        pair = geometry.two_view_pose(before, now, view.intrinsics, config.threshold_px / 2, self.seed + view.index)
         if pair is None:
             return None
         relative, inliers = pair
@@ -235,9 +239,7 @@ class Odometry:
             return None
         scale = 1.0 / np.median(xyz[good, 2])  # the unit of a map without depth: the median depth at its start
         relative[:3, 3] *= scale
-        self.local.add(
-            self.tracks.ids[seen][good], geometry.transform(geometry.invert(reference), xyz[good] * scale)
-        )
+        self.local.add(self.tracks.ids[seen][good], geometry.transform(geometry.invert(reference), xyz[good] * scale))
         self._pose = relative @ reference
         self.mode = "mapped"
         return self._key_frame(view)
@@ -328,9 +330,7 @@ class Odometry:
             good = depth > 0
             xy = self.tracks.xy[rows[good]].astype(np.float64)
             xyz = geometry.rays(xy, view.intrinsics) * depth[good, None]
-            self.local.add(
-                self.tracks.ids[rows[good]], geometry.transform(geometry.invert(self._pose), xyz)
-            )
+            self.local.add(self.tracks.ids[rows[good]], geometry.transform(geometry.invert(self._pose), xyz))
             rows = rows[~good]
         poses, before, known = self.local.first_views(self.tracks.ids[rows])
         rows, poses, before = rows[known], poses[known], before[known]
@@ -348,9 +348,7 @@ class Odometry:
     def _find_back(self, view: View, find: odometry_places.FindPlaces) -> OdometryStep | None:
         """Recognise a key frame of this map."""
         config = self.config
-        xy = corners(
-            view.grey, view.static, config.max_tracks, config.min_distance_px // 2, config.min_corner
-        )
+        xy = corners(view.grey, view.static, config.max_tracks, config.min_distance_px // 2, config.min_corner)
         xy = spread(xy, np.zeros((0, 2), np.float32), view.grey.shape, 2 * config.max_tracks)
         found = odometry_places.find_back(
             view.grey,

@@ -20,13 +20,19 @@ def gives_up(mode: str, frames_lost: int, patience_frames: int) -> bool:
     return mode != "empty" and frames_lost > patience_frames * (3 if mode == "turning" else 1)
 
 
-def only_turned(agreeing_share: float) -> bool:
-    """Whether a camera only turned, by the share of covered grid cells whose corners say so.
+def only_turned(agreeing: float, nearly_agreeing: float, stands_still: bool) -> bool:
+    """Whether a camera only turned, or stood still, between two views.
 
     A still background with one moving body fits an essential matrix perfectly (points that do not move fit any
-    sideways motion), so where half of the picture says "turned" no translation is believed.
+    sideways motion), so where half of the picture says "turned" no translation is believed. But clouds and hills
+    say so too while the camera drives: a turning camera must also leave few corners far from where they should be.
+
+    Args:
+        agreeing: share of the covered grid cells with corners that fit the rotation.
+        nearly_agreeing: the same at three times the threshold.
+        stands_still: half of the corners did not move at all, as only a camera at rest sees them.
     """
-    return agreeing_share >= 0.5
+    return agreeing >= 0.5 and (stands_still or nearly_agreeing >= 0.84)
 
 
 def two_views_agree(inliers: np.ndarray, good: np.ndarray, has_parallax: np.ndarray) -> bool:
