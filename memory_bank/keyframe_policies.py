@@ -58,7 +58,10 @@ def judge_write(view: View, rule: WriteRule) -> tuple[bool, str]:
         return False, f"area {view.area_ratio:.2f} of the recent median, outside {low:.2f}-{high:.2f}"
     if view.novelty < rule.min_novelty:
         return False, f"novelty {view.novelty:.3f} < {rule.min_novelty:.3f}"
-    return True, f"confidence {view.confidence:.2f}, area ratio {view.area_ratio:.2f}, novelty {view.novelty:.3f}"
+    return (
+        True,
+        f"confidence {view.confidence:.2f}, area ratio {view.area_ratio:.2f}, novelty {view.novelty:.3f}",
+    )
 
 
 Eviction = Callable[[np.ndarray, np.ndarray], tuple[int, str]]

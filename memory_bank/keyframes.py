@@ -54,7 +54,7 @@ class KeyFrameMemory:
         payload: Mapping[str, torch.Tensor],
         descriptor: np.ndarray,
         view: View,
-        permanent: bool = False,
+        vouched: bool = False,
     ) -> bool:
         """Offer a view; whether it is taken is the policy's decision.
 
@@ -63,7 +63,8 @@ class KeyFrameMemory:
             payload: tensors of the same names, shapes and types at every call.
             descriptor: (C,) float32 unit vector of appearance, for redundancy.
             view: what the write rule looks at; its novelty is measured here.
-            permanent: take it whatever the rule says, and never drop it.
+            vouched: the user or the detector says that this is the object: take it whatever the rule says; the first
+                such view is never dropped.
 
         Returns:
             True where the view was stored.
@@ -74,7 +75,11 @@ class KeyFrameMemory:
         if self._slots is None:
             self._allocate(payload, descriptor)
         rows = self._rows(object_id)
-        taken, reason = (True, "first view, permanent") if permanent else judge_write(view, self._config.rule)
+        permanent = vouched and not self._permanent[rows].any()
+        if permanent:
+            taken, reason = True, "first view, permanent"
+        else:
+            taken, reason = (True, "vouched for") if vouched else judge_write(view, self._config.rule)
         if not taken:
             self._tell("skip", frame_index, f"object {object_id}", reason)
             return False

@@ -55,9 +55,7 @@ class DetectConfig:
     min_score: float = 0.4  # lower finds more and errs more
     remember_score: float = 0.4  # only things at least so sure enter the memory; lower remembers more errors
     nms: float = 0.6  # boxes of one class that overlap more are one thing; lower merges neighbours
-    same_place: float = (
-        0.85  # boxes of different classes that overlap more are one thing, the better one stays
-    )
+    same_place: float = 0.85  # boxes of different classes that overlap more are one thing, the better one stays
     max_detections: int = 50  # the best so many are kept in a frame
     classes: tuple[str, ...] = ()  # names to look for; empty: all 80
     memory: bool = True  # off: every frame is seen alone
@@ -158,9 +156,7 @@ class DetectStage:
 
     def _choose(self, candidates: Candidates) -> Detections:
         config = self.config
-        boxes, scores, class_ids = suppress(
-            candidates, config.min_score, config.nms, _MAX_CANDIDATES, self._class_ids
-        )
+        boxes, scores, class_ids = suppress(candidates, config.min_score, config.nms, _MAX_CANDIDATES, self._class_ids)
         kept = keep_apart(boxes, config.same_place)[: config.max_detections]
         names = tuple(coco.NAME_OF[class_id] for class_id in class_ids[kept].tolist())
         return Detections(boxes[kept], scores[kept], class_ids[kept], names, np.full(len(kept), -1, np.int64))
@@ -208,9 +204,7 @@ class QualityGate:
         reason, config = None, self.config
         if self._seen >= config.min_history:
             usual = np.median(self._recent[: min(self._seen, config.history)], axis=0)
-            reason = policy.judge_quality(
-                now, usual, config.min_sharpness, config.max_noise, config.min_brightness
-            )
+            reason = policy.judge_quality(now, usual, config.min_sharpness, config.max_noise, config.min_brightness)
         self._in_a_row = self._in_a_row + 1 if reason else 0
         if self._in_a_row > config.max_in_a_row:
             self.reset()

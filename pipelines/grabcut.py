@@ -76,9 +76,7 @@ class GrabCutRefiner:
         """See `Refiner.refine`; a coarse mask gives the candidates "band" and "box", the others give one."""
         box, points, labels = checked_prompt(self._image, coarse, box, points, labels)
         if coarse is None:
-            return (
-                self._from_points(points, labels) if box is None else self._from_box(box, points, labels),
-            )
+            return (self._from_points(points, labels) if box is None else self._from_box(box, points, labels),)
         fresh = self._from_box(tight_box(coarse) if box is None else box, points, labels)
         return (self._from_band(coarse), fresh)
 
@@ -120,9 +118,7 @@ class GrabCutRefiner:
         disk = np.zeros(size, np.uint8)
         for row, col in spots:
             cv2.circle(disk, (col, row), max(1, round(0.3 * reach)), 1, -1)
-        return Candidate(
-            "points", disk > 0, None, f"GrabCut found nothing: disks of {0.3 * reach:.0f} px instead"
-        )
+        return Candidate("points", disk > 0, None, f"GrabCut found nothing: disks of {0.3 * reach:.0f} px instead")
 
     def _from_band(self, coarse: np.ndarray) -> Candidate:
         config = self._config

@@ -44,9 +44,7 @@ def adjust(
     known = ~np.isnan(measured)
     cost = _cost(poses, xyz, pose_rows, point_rows, measured, intrinsics, threshold_px)
     for _ in range(iterations):
-        step = _step(
-            poses, xyz, pose_rows, point_rows, measured, known, intrinsics, num_fixed, threshold_px, damping
-        )
+        step = _step(poses, xyz, pose_rows, point_rows, measured, known, intrinsics, num_fixed, threshold_px, damping)
         if step is None:
             break
         turn, shift = step
@@ -65,9 +63,7 @@ def adjust(
     return poses, xyz
 
 
-def _camera_points(
-    poses: np.ndarray, xyz: np.ndarray, pose_rows: np.ndarray, point_rows: np.ndarray
-) -> np.ndarray:
+def _camera_points(poses: np.ndarray, xyz: np.ndarray, pose_rows: np.ndarray, point_rows: np.ndarray) -> np.ndarray:
     rotation, translation = poses[pose_rows, :3, :3], poses[pose_rows, :3, 3]
     return np.einsum("mij,mj->mi", rotation, xyz[point_rows]) + translation
 

@@ -41,16 +41,12 @@ def rays(xy: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     return np.concatenate([plane, np.ones((len(xy), 1))], axis=1)
 
 
-def reprojection_error(
-    pose: np.ndarray, xyz: np.ndarray, xy: np.ndarray, intrinsics: np.ndarray
-) -> np.ndarray:
+def reprojection_error(pose: np.ndarray, xyz: np.ndarray, xy: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     """Distance (N,) in pixels between points as seen and as the pose predicts them."""
     return np.linalg.norm(project(pose, xyz, intrinsics)[0] - xy, axis=1)
 
 
-def point_jacobian(
-    camera: np.ndarray, intrinsics: np.ndarray, with_depth: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def point_jacobian(camera: np.ndarray, intrinsics: np.ndarray, with_depth: bool) -> tuple[np.ndarray, np.ndarray]:
     """Prediction (N, 2 or 3) of camera points (N, 3), pixels and disparity, and its derivative (N, 2 or 3, 3)."""
     fx, fy = intrinsics[0, 0], intrinsics[1, 1]
     inverse = 1.0 / np.maximum(camera[:, 2], 1e-6)
@@ -195,9 +191,7 @@ def _nearest_rotations(covariance: np.ndarray) -> np.ndarray:
     return u @ vt
 
 
-def _rotation_errors(
-    rotations: np.ndarray, from_a: np.ndarray, xy_b: np.ndarray, intrinsics: np.ndarray
-) -> np.ndarray:
+def _rotation_errors(rotations: np.ndarray, from_a: np.ndarray, xy_b: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     turned = np.einsum("hij,nj->hni", rotations, from_a)
     depth = np.where(turned[..., 2] > 1e-6, turned[..., 2], 1e-6)
     pixels = turned[..., :2] / depth[..., None] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2]
@@ -214,9 +208,7 @@ def two_view_pose(
     if len(xy_a) < 8:
         return None
     cv2.setRNGSeed(seed)
-    essential, used = cv2.findEssentialMat(
-        xy_a, xy_b, intrinsics, cv2.USAC_MAGSAC, 0.999, threshold_px, maxIters=2000
-    )
+    essential, used = cv2.findEssentialMat(xy_a, xy_b, intrinsics, cv2.USAC_MAGSAC, 0.999, threshold_px, maxIters=2000)
     if essential is None or essential.shape != (3, 3):
         return None
     inliers = used.ravel() > 0

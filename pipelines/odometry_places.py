@@ -36,9 +36,7 @@ def thumbnail(grey: np.ndarray) -> np.ndarray:
 
 def describe(grey: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Descriptors (N, 32) uint8 at pixels (M, 2), and the rows (N,) of the pixels; too near the edge have none."""
-    points = [
-        cv2.KeyPoint(float(x), float(y), _PATCH_PX, 0.0, 1.0, 0, row) for row, (x, y) in enumerate(xy.tolist())
-    ]
+    points = [cv2.KeyPoint(float(x), float(y), _PATCH_PX, 0.0, 1.0, 0, row) for row, (x, y) in enumerate(xy.tolist())]
     orb = cv2.ORB_create(nlevels=1, edgeThreshold=_PATCH_PX // 2 + 1)
     kept, descriptors = orb.compute(grey, points)
     if descriptors is None:

@@ -105,9 +105,7 @@ def flow(
     return ahead.reshape(-1, 2), (seen.ravel() > 0) & (seen_back.ravel() > 0) & closed
 
 
-def corners(
-    grey: np.ndarray, allowed: np.ndarray, count: int, distance_px: int, min_corner: float
-) -> np.ndarray:
+def corners(grey: np.ndarray, allowed: np.ndarray, count: int, distance_px: int, min_corner: float) -> np.ndarray:
     """At most 3 * count corners (N, 2) float32, strongest first, none weaker than `min_corner`."""
     strength = cv2.cornerMinEigenVal(grey, 3)
     strength[(allowed == 0) | (strength < min_corner)] = 0

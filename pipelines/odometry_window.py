@@ -97,7 +97,14 @@ class LocalMap:
         compact = np.cumsum(used) - 1
         values = measured if with_depth else measured[:, :2]
         poses, xyz = odometry_adjust.adjust(
-            self.poses, self.xyz[rows], pose_rows, compact[point_rows], values, intrinsics, num_fixed, threshold_px
+            self.poses,
+            self.xyz[rows],
+            pose_rows,
+            compact[point_rows],
+            values,
+            intrinsics,
+            num_fixed,
+            threshold_px,
         )
         self.poses = poses
         self.xyz[rows] = xyz

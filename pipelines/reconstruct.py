@@ -132,9 +132,7 @@ class ReconstructStage:
             self._held, self._held_since = result.detections, frame.index
         elif frame.index - self._held_since > self.config.detection_hold_frames:
             self._held = None
-        return find_movable(
-            size, frame.size, result.masks, self._held, self.movable_classes, self.config.min_score
-        )
+        return find_movable(size, frame.size, result.masks, self._held, self.movable_classes, self.config.min_score)
 
     def _remember_static(self, view: View, image: np.ndarray, step: OdometryStep) -> None:
         """At a key frame: doubt what the camera saw through, write what it measured, and the place itself."""
@@ -196,9 +194,7 @@ class ReconstructStage:
         inside = points.in_picture(xy, depth, view.grey.shape)
         return xy[inside], depth[inside], self._view_confidence[inside]
 
-    def _remember_moving(
-        self, frame: Frame, view: View, image: np.ndarray, movable: Movable, pose: np.ndarray
-    ) -> None:
+    def _remember_moving(self, frame: Frame, view: View, image: np.ndarray, movable: Movable, pose: np.ndarray) -> None:
         """Points of each movable object, where its distance is known."""
         count = self.config.memory.transient_points
         static: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
@@ -208,9 +204,7 @@ class ReconstructStage:
                 source = "the depth camera"
             else:
                 static = static or self._in_view(view, pose)
-                found = points.of_object_by_ground(
-                    mask, static[0], static[1], image, pose, view.intrinsics, count
-                )
+                found = points.of_object_by_ground(mask, static[0], static[1], image, pose, view.intrinsics, count)
                 source = "the ground at its feet"
             self.memory.write_moving(frame.index, frame.time_s, object_id, found.xyz, found.rgb, source)
 

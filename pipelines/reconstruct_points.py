@@ -91,7 +91,12 @@ def angle_confidence(angle_deg: np.ndarray) -> np.ndarray:
 
 
 def of_object_by_depth(
-    mask: np.ndarray, depth: np.ndarray, image: np.ndarray, pose: np.ndarray, intrinsics: np.ndarray, count: int
+    mask: np.ndarray,
+    depth: np.ndarray,
+    image: np.ndarray,
+    pose: np.ndarray,
+    intrinsics: np.ndarray,
+    count: int,
 ) -> Points:
     """Points of a moving object inside its mask; depths far from the object's median belong to what is behind it."""
     inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0

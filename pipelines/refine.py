@@ -187,9 +187,7 @@ def checked_prompt(
     if box is not None:
         clipped = np.clip(box, 0, [width, height, width, height]).astype(np.float32)
         if not (clipped[2] > clipped[0] and clipped[3] > clipped[1]):
-            raise InputError(
-                f"refine: box {np.round(box, 1).tolist()} lies outside the {width}x{height} frame"
-            )
+            raise InputError(f"refine: box {np.round(box, 1).tolist()} lies outside the {width}x{height} frame")
         box = clipped
     if points is not None:
         if labels is None or len(labels) != len(points):

@@ -37,9 +37,7 @@ class RefineConfig:
             raise InputError(f"refine.min_agreement: expected a number in [0, 1), got {self.min_agreement}")
         weights = (self.weight_agreement, self.weight_predicted_iou, self.weight_appearance)
         if min(weights) < 0 or self.weight_agreement == 0:
-            raise InputError(
-                f"refine weights: expected none below 0 and weight_agreement above 0, got {weights}"
-            )
+            raise InputError(f"refine weights: expected none below 0 and weight_agreement above 0, got {weights}")
 
 
 @dataclass(frozen=True)

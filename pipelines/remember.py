@@ -176,9 +176,7 @@ class RememberStage:
         height, width = frame.size
         scale = np.array([width, height, width, height], np.float32)
         sightings = []
-        names = {
-            found.class_names[row] for row in range(len(found)) if found.scores[row] >= self.config.min_score
-        }
+        names = {found.class_names[row] for row in range(len(found)) if found.scores[row] >= self.config.min_score}
         for name in sorted(names):
             rows = [
                 row
@@ -232,11 +230,7 @@ def _detected_classes(result: StepResult) -> dict[int, str]:
     if found is None:
         return {}
     order = np.argsort(found.scores, kind="stable")  # the best comes last and stays
-    return {
-        int(found.object_ids[row]): found.class_names[row]
-        for row in order.tolist()
-        if found.object_ids[row] > 0
-    }
+    return {int(found.object_ids[row]): found.class_names[row] for row in order.tolist() if found.object_ids[row] > 0}
 
 
 def _mask_colour(image: np.ndarray, masks: ObjectMasks, row: int) -> str | None:

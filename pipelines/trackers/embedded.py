@@ -129,7 +129,6 @@ class EmbeddedTracker:
     def add(self, frame_index: int, object_id: int, mask: np.ndarray) -> None:
         if mask.shape != self._full:
             raise InputError(f"mask of object {object_id}: expected size {self._full}, got {mask.shape}")
-        self.memory.remove(object_id)
         height, width = self._features.valid
         probability = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         target = self._to_cells(probability)
@@ -143,7 +142,7 @@ class EmbeddedTracker:
         self._objects[object_id] = item
         area_px = int((probability > 0.5).sum())
         view = View(area_px, 1.0, 1.0, 0, 1.0)
-        self._store(frame_index, object_id, gram, moment, probability, target, view, permanent=True)
+        self._store(frame_index, object_id, gram, moment, probability, target, view, vouched=True)
         self._last_key = self._key8
 
     def remove(self, object_id: int) -> None:
@@ -203,11 +202,15 @@ class EmbeddedTracker:
         for row, object_id in enumerate(object_ids):
             views = self.memory.read(int(object_id))
             found = global_affinity(
-                self._key16, views["key"].float(), views["value"].float(), config.top_matches, config.temperature
+                self._key16,
+                views["key"].float(),
+                views["value"].float(),
+                config.top_matches,
+                config.temperature,
             )
-            found = functional.interpolate(
-                found[None, None], scores.shape[-2:], mode="bilinear", align_corners=False
-            )[0, 0]
+            found = functional.interpolate(found[None, None], scores.shape[-2:], mode="bilinear", align_corners=False)[
+                0, 0
+            ]
             local_weight = config.local_weight if row in seen else 0.0
             mixed = (1.0 - local_weight - config.global_weight) * scores[row] + config.global_weight * found
             scores[row] = mixed + local_weight * carried[seen.index(row)] if row in seen else mixed
@@ -261,7 +264,7 @@ class EmbeddedTracker:
         probability: np.ndarray,
         target: torch.Tensor,
         view: View,
-        permanent: bool = False,
+        vouched: bool = False,
     ) -> None:
         payload = {
             "gram": pack(gram),
@@ -270,7 +273,7 @@ class EmbeddedTracker:
             "value": functional.avg_pool2d(target[None], 2)[0].half(),
         }
         descriptor = self._descriptor(probability)
-        self.memory.write(frame_index, object_id, payload, descriptor, view, permanent)
+        self.memory.write(frame_index, object_id, payload, descriptor, view, vouched)
 
     def _pixel_sums(self) -> PixelSums:
         self._sums = self._sums or PixelSums(self._pixels)

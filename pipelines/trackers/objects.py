@@ -22,7 +22,11 @@ class TrackedObject:
     """
 
     def __init__(
-        self, head: torch.Tensor, gram: torch.Tensor, moment: torch.Tensor, last_probability: np.ndarray | None
+        self,
+        head: torch.Tensor,
+        gram: torch.Tensor,
+        moment: torch.Tensor,
+        last_probability: np.ndarray | None,
     ) -> None:
         self.head, self.gram, self.moment = head, gram, moment
         self.last_probability = last_probability

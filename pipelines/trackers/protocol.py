@@ -42,7 +42,7 @@ class BaseTracker(Protocol):
         """Learn from the current frame: motion from all objects, appearance from those that are confident."""
 
     def add(self, frame_index: int, object_id: int, mask: np.ndarray) -> None:
-        """Start, or correct, an object with its (H, W) bool mask in the current frame."""
+        """Start an object with its (H, W) bool mask in the current frame, or tell where a known one is."""
 
     def remove(self, object_id: int) -> None:
         """Forget an object; an unknown id is fine."""
