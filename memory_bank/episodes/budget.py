@@ -48,8 +48,7 @@ def _thin_observations(store: Store, excess: int, now_ms: int, tell: Tell) -> in
         "WHERE rank % 2 = 0 AND after IS NOT NULL"
     )
     ranked = sorted(
-        (policies.score_thinning(row["gap_before"], row["gap_after"], now_ms - row["t_ms"]), row["id"])
-        for row in rows
+        (policies.score_thinning(row["gap_before"], row["gap_after"], now_ms - row["t_ms"]), row["id"]) for row in rows
     )
     gone = store.delete("observation", [row_id for _, row_id in ranked[:wanted]])
     if gone:
@@ -77,9 +76,7 @@ def _thin_keyframes(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
     # half of the candidates at most: the worth of a picture rises when its neighbour goes
     gone = store.delete("keyframe", [row_id for _, row_id in ranked[: min(wanted, (len(ranked) + 1) // 2)]])
     if gone:
-        tell(
-            f"{gone} key frames", f"the budget is reached; densest for their age and not cited, of {entries}"
-        )
+        tell(f"{gone} key frames", f"the budget is reached; densest for their age and not cited, of {entries}")
     return gone
 
 
@@ -98,9 +95,7 @@ def _merge_chunks(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
         )
         gone = store.delete("chunk", [row["id"] for row in rows])
         if gone:
-            tell(
-                f"{gone} summaries of level {level}", f"the budget is reached; level {level + 1} covers them"
-            )
+            tell(f"{gone} summaries of level {level}", f"the budget is reached; level {level + 1} covers them")
             return gone
     return 0
 
@@ -120,15 +115,11 @@ def _forget_past(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
             "LIMIT 1 OFFSET (SELECT count(*) / 2 FROM event WHERE kind NOT IN ('named', 'labelled'))"
         )
         if middle is None:
-            old = store.rows(
-                "SELECT id FROM chunk ORDER BY from_ms, id LIMIT (SELECT (count(*) + 1) / 2 FROM chunk)"
-            )
+            old = store.rows("SELECT id FROM chunk ORDER BY from_ms, id LIMIT (SELECT (count(*) + 1) / 2 FROM chunk)")
             return store.delete("chunk", [row["id"] for row in old])
         horizon = middle["t_ms"]
     gone = _forget_until(store, horizon, [row["id"] for row in rows])
-    tell(
-        f"{gone} rows of the past", f"the budget is reached; everything before {clock(horizon)} is forgotten"
-    )
+    tell(f"{gone} rows of the past", f"the budget is reached; everything before {clock(horizon)} is forgotten")
     return gone
 
 
@@ -136,17 +127,13 @@ def _forget_until(store: Store, horizon: int, span_ids: list[int]) -> int:
     gone = 0
     for start in range(0, len(span_ids), 500):
         part = span_ids[start : start + 500]
-        notes = store.rows(
-            f"SELECT id FROM observation WHERE span_id IN ({','.join('?' * len(part))})", *part
-        )
+        notes = store.rows(f"SELECT id FROM observation WHERE span_id IN ({','.join('?' * len(part))})", *part)
         gone += store.delete("observation", [row["id"] for row in notes])
     gone += store.delete("span", span_ids)
     events = store.rows("SELECT id FROM event WHERE t_ms <= ? AND kind NOT IN ('named', 'labelled')", horizon)
     gone += store.delete("event", [row["id"] for row in events])
     delete_orphans(store)
-    passed = store.rows(
-        "SELECT id FROM coverage WHERE to_ms <= ? AND id < (SELECT max(id) FROM coverage)", horizon
-    )
+    passed = store.rows("SELECT id FROM coverage WHERE to_ms <= ? AND id < (SELECT max(id) FROM coverage)", horizon)
     gone += store.delete("coverage", [row["id"] for row in passed])
     store.set_meta("forgotten_until_ms", str(horizon))
     return gone
@@ -160,9 +147,7 @@ def delete_orphans(store: Store) -> None:
             f"SELECT {column} AS id FROM {table} WHERE id NOT IN (SELECT {used} FROM span WHERE {used} IS NOT NULL)"
         )
         store.delete(table, [row["id"] for row in rows])
-    rows = store.rows(
-        "SELECT id FROM event WHERE entity_id IS NOT NULL AND entity_id NOT IN (SELECT id FROM entity)"
-    )
+    rows = store.rows("SELECT id FROM event WHERE entity_id IS NOT NULL AND entity_id NOT IN (SELECT id FROM entity)")
     store.delete("event", [row["id"] for row in rows])
 
 

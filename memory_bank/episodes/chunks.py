@@ -1,7 +1,7 @@
-"""Summaries of stretches of time: text, counts and one vector, and those above them for 5 minutes, 1 hour, 1 day.
+"""Summaries of stretches of time (text, counts, one vector), and those above them for 5 minutes, 1 hour, 1 day.
 
-After OmniLive (2412.09596, section 3.2): clips are compressed one by one, and the levels above are integrated as
-their time has passed, never by going over all clips again. Ours are made of tracks, so counts are exact.
+After OmniLive (2412.09596, section 3.2): clips are compressed one by one, and the levels above are integrated
+as their time has passed, never by going over all clips again. Ours are made of tracks, so counts are exact.
 """
 
 from __future__ import annotations

@@ -57,9 +57,7 @@ def colour_name(pixels: np.ndarray) -> str | None:
     pale_red = (names == NAMES.index("red")) & (saturation < 0.5) & (high > 0.7)
     names = np.where(pale_red, NAMES.index("pink"), names)
     colourless = (saturation < 0.22) | (spread < 0.08)
-    greys = np.where(
-        high < 0.25, NAMES.index("black"), np.where(high > 0.8, NAMES.index("white"), NAMES.index("grey"))
-    )
+    greys = np.where(high < 0.25, NAMES.index("black"), np.where(high > 0.8, NAMES.index("white"), NAMES.index("grey")))
     names = np.where(colourless, greys, names)
     names = np.where(high < 0.16, NAMES.index("black"), names)
     return NAMES[int(np.bincount(names, minlength=len(NAMES)).argmax())]

@@ -50,8 +50,10 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a thing was at one time."""
+    """Where a thing was at one time, within which appearance."""
 
+    span_from_ms: int
+    span_to_ms: int
     entity_id: int
     t_ms: int
     frame: int

@@ -1,10 +1,11 @@
 """Taking the store back to a snapshot, also after the process died.
 
-A snapshot starts an epoch. While an epoch is open, triggers (schema.py) write down for each change the statement
-that takes it back; files of deleted key frames stay until the epoch is given up. Rolling back replays those
-statements, newest first, so that a resumed run meets exactly the rows and pictures of the snapshot. The last
-few epochs are kept, because a crash may come before the newest snapshot has reached the disk. The journal has a
-byte limit; when it is reached, the oldest epochs are given up, and a rollback to them is refused in words.
+A snapshot starts an epoch. While an epoch is open, triggers (schema.py) write down for each change the
+statement that takes it back; files of deleted key frames stay until the epoch is given up. Rolling back
+replays those statements, newest first, so that a resumed run meets exactly the rows and pictures of the
+snapshot. The last few epochs are kept, because a crash may come before the newest snapshot has reached the
+disk. The journal has a byte limit; when it is reached, the oldest epochs are given up, and a rollback to them
+is refused in words.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def journal_bytes(db: sqlite3.Connection) -> int:
 def limit(db: sqlite3.Connection, directory: Path, limit_bytes: int) -> list[int]:
     """Give up epochs, oldest first, until the journal fits; returns the frames that can no longer be reached.
 
-    Called inside a transaction; the caller commits. Files are deleted right away: their rows are gone for good.
+    Called inside a transaction; the caller commits. Files are deleted right away: their rows are gone for
+    good.
     """
     lost = []
     while journal_bytes(db) > limit_bytes:

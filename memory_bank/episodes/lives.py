@@ -70,9 +70,7 @@ class LifeBook:
 
     config: EpisodeConfig
     lives: dict[int | str, Life] = field(default_factory=dict)
-    pictures: dict[int, bytes] = field(
-        default_factory=dict
-    )  # JPEG by frame, those that a life may still cite
+    pictures: dict[int, bytes] = field(default_factory=dict)  # JPEG by frame, those that a life may still cite
     last_sample_ms: int | None = None
 
     def sample_due(self, t_ms: int) -> bool:
@@ -145,9 +143,7 @@ class LifeBook:
         self.last_sample_ms = state["last_sample_ms"]
 
     def _is_believed(self, life: Life) -> bool:
-        return policies.is_confirmed(
-            life.first_ms, life.last_ms, life.num_seen, life.prompted, self.config.min_life_s
-        )
+        return policies.is_confirmed(life.first_ms, life.last_ms, life.num_seen, life.prompted, self.config.min_life_s)
 
 
 def _begin(moment: Moment, sighting: Sighting) -> Life:

@@ -18,7 +18,8 @@ class EpisodeConfig:
         budget_bytes: most that store and thumbnails take on disk; a larger one keeps detail for longer.
         min_life_s: a thing seen for less is not stated as a fact; larger drops more false sightings and more
             brief true ones. What a user pointed at is stated at once.
-        bridge_s: a thing that is unseen for less stays the same appearance; larger hides flicker and short absences.
+        bridge_s: a thing that is unseen for less stays the same appearance; larger hides flicker and short
+            absences.
         sample_s: seconds between two notes of where a thing is; smaller follows motion closer, costs bytes.
         chunk_s: longest stretch that one summary covers; smaller finds moments more exactly, costs bytes.
         min_chunk_s: a cut closes a summary only if it covers this much; bounds summaries of fast-cut video.
@@ -38,8 +39,7 @@ class EpisodeConfig:
     def __post_init__(self) -> None:
         if self.budget_bytes < MIN_BUDGET_BYTES:
             raise InputError(
-                f"budget_bytes: expected at least {MIN_BUDGET_BYTES} (empty tables take 1 MiB), "
-                f"got {self.budget_bytes}"
+                f"budget_bytes: expected at least {MIN_BUDGET_BYTES} (empty tables take 1 MiB), got {self.budget_bytes}"
             )
         for name in ("sample_s", "chunk_s", "gap_s", "commit_s"):
             if getattr(self, name) <= 0:

@@ -67,9 +67,7 @@ class EpisodeReader:
                 label, colour = labelled.get(row["id"]), colours.get(row["id"])
                 class_name = class_name if row["object_id"] is None else named.get(row["id"], "")
             found.append(
-                Thing(
-                    row["id"], row["object_id"], class_name, label, colour, row["confidence"], row["first_ms"]
-                )
+                Thing(row["id"], row["object_id"], class_name, label, colour, row["confidence"], row["first_ms"])
             )
         return found
 
@@ -89,8 +87,8 @@ class EpisodeReader:
     def places(self, entity_ids: Sequence[int], from_ms: int, to_ms: int) -> list[Place]:
         """Where things were in [from_ms, to_ms], in order of time."""
         rows = self._rows(
-            f"SELECT o.* FROM observation o JOIN span s ON s.id = o.span_id WHERE s.entity_id IN "
-            f"({_marks(entity_ids)}) AND s.known_ms <= ? AND o.t_ms BETWEEN ? AND ? ORDER BY o.t_ms, o.id",
+            f"SELECT o.*, s.from_ms AS span_from, s.to_ms AS span_to FROM observation o "
+            f"JOIN span s ON s.id = o.span_id WHERE s.entity_id IN ({_marks(entity_ids)}) AND s.known_ms <= ? AND o.t_ms BETWEEN ? AND ? ORDER BY o.t_ms, o.id",
             *entity_ids,
             self.as_of_ms,
             from_ms,
@@ -98,6 +96,8 @@ class EpisodeReader:
         )
         return [
             Place(
+                row["span_from"],
+                row["span_to"],
                 row["entity_id"],
                 row["t_ms"],
                 row["frame"],
@@ -134,9 +134,7 @@ class EpisodeReader:
             if row["status"] == "gap" and row["to_ms"] > self.as_of_ms:
                 continue  # that it became a gap was known at its end only
             to_ms = min(row["to_ms"], self.as_of_ms)
-            found.append(
-                Stretch(row["from_ms"], to_ms, row["from_frame"], row["to_frame"], row["status"], row["why"])
-            )
+            found.append(Stretch(row["from_ms"], to_ms, row["from_frame"], row["to_frame"], row["status"], row["why"]))
         forgotten = self.meta("forgotten_until_ms")
         if forgotten is not None:
             until = int(forgotten)
@@ -192,9 +190,7 @@ class EpisodeReader:
 
     def summaries(self, level: int = 0) -> list[Summary]:
         """The summaries of a level that were closed, in order of time."""
-        rows = self._rows(
-            "SELECT * FROM chunk WHERE level = ? AND to_ms <= ? ORDER BY from_ms", level, self.as_of_ms
-        )
+        rows = self._rows("SELECT * FROM chunk WHERE level = ? AND to_ms <= ? ORDER BY from_ms", level, self.as_of_ms)
         return [_summary(row) for row in rows]
 
     def picture(self, t_ms: int, from_ms: int, to_ms: int) -> Path | None:
@@ -264,9 +260,7 @@ class EpisodeReader:
 
 
 def _summary(row: sqlite3.Row, score: float = 0.0) -> Summary:
-    return Summary(
-        row["level"], row["from_ms"], row["to_ms"], row["from_frame"], row["shot"], row["text"] or "", score
-    )
+    return Summary(row["level"], row["from_ms"], row["to_ms"], row["from_frame"], row["shot"], row["text"] or "", score)
 
 
 def _marks(values: Sequence[int]) -> str:

@@ -96,9 +96,7 @@ class Recorder:
             gone += self._store.delete(table, [row["id"] for row in rows])
         gone += self._store.delete("entity", [entity["id"]])
         pictures = [row[name] for row in spans for name in ("first_keyframe", "last_keyframe")]
-        gone += self._store.delete(
-            "keyframe", self._uncited([frame for frame in pictures if frame is not None])
-        )
+        gone += self._store.delete("keyframe", self._uncited([frame for frame in pictures if frame is not None]))
         if spans:
             begin, end = min(row["from_ms"] for row in spans), max(row["to_ms"] for row in spans)
             chunks.rewrite(self._store, encoder, begin, end)
@@ -163,9 +161,7 @@ class Recorder:
             life.waiting.append(life.last)
         self._write_waiting(life)
         self._update_entity(life, life.last_ms, life.last_frame)
-        self._keep(
-            life.last_picture, self._time_of(life.last_picture, life), life.shot, f"last of {_name(life)}"
-        )
+        self._keep(life.last_picture, self._time_of(life.last_picture, life), life.shot, f"last of {_name(life)}")
         region = region_of(life.last.box)
         self._store.update(
             "span",
@@ -183,17 +179,13 @@ class Recorder:
         self._tell("write", _name(life), f"appearance closed: {ended}", life.last_frame)
 
     def _time_of(self, frame: int, life: Life) -> int:
-        row = self._store.one(
-            "SELECT t_ms FROM observation WHERE span_id = ? AND frame = ?", life.span_id, frame
-        )
+        row = self._store.one("SELECT t_ms FROM observation WHERE span_id = ? AND frame = ?", life.span_id, frame)
         return row["t_ms"] if row else life.last_ms
 
     def _find_entity(self, life: Life) -> Any:
         if life.object_id is not None:
             return self._store.one("SELECT * FROM entity WHERE object_id = ?", life.object_id)
-        return self._store.one(
-            "SELECT * FROM entity WHERE object_id IS NULL AND class_name = ?", life.class_name
-        )
+        return self._store.one("SELECT * FROM entity WHERE object_id IS NULL AND class_name = ?", life.class_name)
 
     def _add_entity(self, life: Life, known_ms: int) -> int:
         # class, label and colour come with the first update, which also writes when each became known
@@ -239,9 +231,7 @@ class Recorder:
             "colour": colour,
             "votes": json.dumps({name: round(vote, 3) for name, vote in sorted(life.votes.items())}),
             "colours": json.dumps(dict(sorted(life.colours.items()))),
-            "confidence": round(life.votes[class_name] / total, 4)
-            if total and class_name in life.votes
-            else 1.0,
+            "confidence": round(life.votes[class_name] / total, 4) if total and class_name in life.votes else 1.0,
         }
         changed = {name: value for name, value in values.items() if entity[name] != value}
         if changed:

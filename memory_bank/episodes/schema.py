@@ -1,8 +1,9 @@
-"""The store of the long memory: one SQLite file in WAL mode, its tables, and the triggers that keep its books.
+"""The store of the long memory: one SQLite file in WAL mode, its tables, and the triggers that keep its
+books.
 
 Times are integer milliseconds of presentation time. Three kinds of triggers work below every table of facts:
-`usage_*` keep the size of each table in bytes (an upper bound of what the row takes on disk), `undo_*` write down
-how to take a change back (journal.py), and `chunk_text_*` keep the full-text index equal to the chunks.
+`usage_*` keep the size of each table in bytes (an upper bound of what the row takes on disk), `undo_*` write
+down how to take a change back (journal.py), and `chunk_text_*` keep the full-text index equal to the chunks.
 """
 
 from __future__ import annotations
@@ -172,9 +173,7 @@ def _create(db: sqlite3.Connection) -> None:
 
 def _usage_triggers(table: str) -> list[str]:
     def cost(row: str) -> str:
-        wide = "".join(
-            f" + {factor} * coalesce(length({row}.{name}), 0)" for name, factor in _WIDE.get(table, ())
-        )
+        wide = "".join(f" + {factor} * coalesce(length({row}.{name}), 0)" for name, factor in _WIDE.get(table, ()))
         picture = f" + {row}.bytes" if table == "keyframe" else ""
         return f"{_ROW_BYTES[table]}{wide}{picture}"
 

@@ -153,11 +153,7 @@ def clear_errors(directory: Path) -> Iterator[None]:
         if "full" in said or "disk I/O" in said:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory)) from error
         if "locked" in said:
-            raise InputError(
-                f"the memory in {directory} is being written by another process; stop it first"
-            ) from error
+            raise InputError(f"the memory in {directory} is being written by another process; stop it first") from error
         if "malformed" in said or "not a database" in said:
-            raise InputError(
-                f"the memory in {directory} is damaged ({said}); make it anew with --overwrite"
-            ) from error
+            raise InputError(f"the memory in {directory} is damaged ({said}); make it anew with --overwrite") from error
         raise

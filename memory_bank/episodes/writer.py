@@ -1,9 +1,9 @@
 """Long memory of a stream: who was there, from when to when, what happened, and which times were looked at.
 
-After the long-term memory of InternLM-XComposer2.5-OmniLive (2412.09596, section 3.2): perception writes, questions
-read, neither waits for the other. Ours stores facts about tracks in place of latent tokens, on disk, within a
-byte budget; coverage is a record of its own, so that "not seen" and "not looked" stay apart. A change of the
-rows can be taken back to the last snapshots (journal.py), also by another process.
+After the long-term memory of InternLM-XComposer2.5-OmniLive (2412.09596, section 3.2): perception writes,
+questions read, neither waits for the other. Ours stores facts about tracks in place of latent tokens, on
+disk, within a byte budget; coverage is a record of its own, so that "not seen" and "not looked" stay apart. A
+change of the rows can be taken back to the last snapshots (journal.py), also by another process.
 """
 
 from __future__ import annotations
@@ -122,11 +122,7 @@ class EpisodeMemory:
         self._store.commit()
         epoch = journal.begin_epoch(self._store.db, self.directory, self._state["last_frame"])
         copied = {
-            name: dict(value)
-            if isinstance(value, dict)
-            else list(value)
-            if isinstance(value, list)
-            else value
+            name: dict(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else value
             for name, value in self._state.items()
         }
         return {
@@ -233,14 +229,10 @@ class EpisodeMemory:
             if not policies.is_gap(elapsed, state["period_ms"], self.config.gap_s):
                 state["period_ms"] = policies.update_period(state["period_ms"], elapsed)
                 frames = row["frames"] + 1
-                self._store.update(
-                    "coverage", row["id"], to_ms=moment.t_ms, to_frame=moment.frame_index, frames=frames
-                )
+                self._store.update("coverage", row["id"], to_ms=moment.t_ms, to_frame=moment.frame_index, frames=frames)
                 return False
             why = f"no frame for {elapsed / 1000:.1f} s"
-            self._insert_coverage(
-                row["to_ms"], moment.t_ms, row["to_frame"], moment.frame_index, 0, "gap", why
-            )
+            self._insert_coverage(row["to_ms"], moment.t_ms, row["to_frame"], moment.frame_index, 0, "gap", why)
             self._recorder.event(moment, "gap", detail=why)
         first = self._insert_coverage(
             moment.t_ms, moment.t_ms, moment.frame_index, moment.frame_index, 1, "processed", ""
@@ -248,9 +240,7 @@ class EpisodeMemory:
         state["coverage_id"] = first
         return row is not None
 
-    def _insert_coverage(
-        self, a: int, b: int, first: int, last: int, frames: int, status: str, why: str
-    ) -> int:
+    def _insert_coverage(self, a: int, b: int, first: int, last: int, frames: int, status: str, why: str) -> int:
         return self._store.insert(
             "coverage",
             from_ms=a,
@@ -306,7 +296,7 @@ class EpisodeMemory:
     def _note_camera(self, moment: Moment) -> None:
         if moment.camera is None or moment.camera == self._state["camera"]:
             return
-        if not self._book.last_sample_ms == moment.t_ms:
+        if self._book.last_sample_ms != moment.t_ms:
             return  # at the pace of the notes, so that a flickering pose does not flood the events
         if self._state["camera"] is not None:
             self._recorder.event(moment, "camera", detail=moment.camera)

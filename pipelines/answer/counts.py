@@ -1,0 +1,122 @@
+"""Operations that count: how many, how many at once, how many kinds, how many shots."""
+
+from __future__ import annotations
+
+from memory_bank.episodes.chunks import plural
+from memory_bank.episodes.facts import Thing
+from pipelines.answer.intervals import most_at_once
+from pipelines.answer.phrase import MAX_LISTED, called, cited, listed, number_of, of_appearance
+from pipelines.answer.places import in_region
+from pipelines.answer.plan import Scope
+from pipelines.answer.times import moments_of
+from streamvos.answers import Answer, Evidence, clock
+
+
+def answer_how_many(scope: Scope) -> Answer:
+    """How many things: different ones in the window, at one time, or the most at once."""
+    query = scope.query
+    if query.kinds:
+        return _kinds(scope)
+    seen = scope.seen
+    if query.region:
+        seen = [thing for thing in seen if in_region(scope, thing)]
+    if query.verb in ("appear", "leave", "return"):
+        did = {moment[3].entity_id for moment in moments_of(scope, query.verb, seen)}
+        seen = [thing for thing in seen if thing.entity_id in did]
+    name = query.subject.text if query.subject else "things"
+    if not seen:
+        what = {"appear": "appear", "leave": "leave", "return": "come back"}.get(query.verb, "")
+        text = f"None: I did not see any {name} {what}".rstrip() + f"{scope.when()}."
+        return Answer(text, round(0.75 * scope.share, 3), "not_observed")
+    if query.at_once:
+        return _at_once(scope, seen, name)
+    if query.verb != "visible":
+        return _did(scope, seen, name)
+    evidence = tuple(_evidence(scope, thing) for thing in seen[:MAX_LISTED])
+    number = sum(_weight(scope, thing) for thing in seen)
+    unnamed = [thing for thing in seen if thing.object_id is None]
+    least = "At least " if unnamed and not scope.point else ""
+    caution = ""
+    if least:
+        caution = " Things without a number were not followed one by one, so there may have been more."
+    firsts = listed(_first(scope, thing) for thing in seen)
+    text = f"{least}{number_of(number, name)}{scope.when()}: {firsts}.{caution}"
+    return Answer(text, scope.confidence(seen) * (0.6 if least else 1.0), "answered", evidence)
+
+
+def answer_count_shots(scope: Scope) -> Answer:
+    """How many shots and cuts there were."""
+    cuts = [event for event in scope.reader.happenings(("cut",)) if any(a <= event.t_ms <= b for a, b in scope.window)]
+    told = f": cuts at {listed(cited(cut.t_ms, cut.frame) for cut in cuts)}" if cuts else ""
+    evidence = tuple(
+        Evidence(
+            cut.t_ms / 1000,
+            cut.t_ms / 1000,
+            cut.frame,
+            None,
+            "",
+            f"a new shot began at {cited(cut.t_ms, cut.frame)}",
+            scope.reader.picture(cut.t_ms, cut.t_ms, cut.t_ms + 1000),
+        )
+        for cut in cuts[:MAX_LISTED]
+    )
+    text = f"{plural('shot', len(cuts) + 1)}, {plural('cut', len(cuts))}{scope.when()}{told}."
+    return Answer(text, round(0.9 * scope.share, 3), "answered", evidence)
+
+
+def _did(scope: Scope, seen: list[Thing], name: str) -> Answer:
+    verb = scope.query.verb
+    moments = moments_of(scope, verb, seen)
+    said = {"appear": "appeared", "leave": "left", "return": "came back"}[verb]
+    told = listed(f"{called(thing)} at {cited(time, frame)}" for time, frame, _, thing in moments)
+    at = "to" if verb == "leave" else "from"
+    evidence = tuple(of_appearance(scope.reader, thing, span, at) for _, _, span, thing in moments[:MAX_LISTED])
+    text = f"{number_of(len(seen), name)} {said}{scope.when()}: {told}."
+    return Answer(text, scope.confidence(seen), "answered", evidence)
+
+
+def _kinds(scope: Scope) -> Answer:
+    names = sorted({thing.class_name for thing in scope.seen if thing.class_name})
+    if not names:
+        return Answer(f"I did not recognise any kind of thing{scope.when()}.", 0.75 * scope.share, "not_observed")
+    firsts = [next(thing for thing in scope.seen if thing.class_name == name) for name in names]
+    evidence = tuple(_evidence(scope, thing) for thing in firsts[:MAX_LISTED])
+    told = listed(_first(scope, thing) for thing in firsts)
+    text = f"{plural('kind', len(names))} of things{scope.when()}: {told}."
+    return Answer(text, scope.confidence(firsts), "answered", evidence)
+
+
+def _at_once(scope: Scope, seen: list[Thing], name: str) -> Answer:
+    number, when = most_at_once([(scope.clipped(thing), _most(scope, thing)) for thing in seen])
+    assert when is not None
+    there = [thing for thing in seen if any(a <= when[0] and b >= when[0] for a, b in scope.clipped(thing))]
+    who = listed(_first(scope, thing) for thing in there)
+    most = f"At most {number_of(number, name)} at once{scope.when()}"
+    text = f"{most}, first at {clock(when[0])} to {clock(when[1])}: {who}."
+    evidence = tuple(_evidence(scope, thing) for thing in there[:MAX_LISTED])
+    return Answer(text, scope.confidence(there), "answered", evidence)
+
+
+def _most(scope: Scope, thing: Thing) -> int:
+    return max((span.count for span in scope.spans.get(thing.entity_id, [])), default=1)
+
+
+def _weight(scope: Scope, thing: Thing) -> int:
+    """For how many a thing stands: more than one only where a class was counted."""
+    if thing.object_id is not None:
+        return 1
+    if scope.point:
+        time = scope.window[0][0]
+        places = scope.reader.places([thing.entity_id], time - 2000, time + 2000)
+        if places:
+            return min(places, key=lambda place: abs(place.t_ms - time)).count
+    return _most(scope, thing)
+
+
+def _first(scope: Scope, thing: Thing) -> str:
+    span = scope.spans[thing.entity_id][0]
+    return f"{called(thing)}, from {cited(span.from_ms, span.from_frame)}"
+
+
+def _evidence(scope: Scope, thing: Thing) -> Evidence:
+    return of_appearance(scope.reader, thing, scope.spans[thing.entity_id][0])

@@ -1,0 +1,111 @@
+"""The typed plan that a question becomes: what is asked, about which things, for which times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Intent = Literal[
+    "when",
+    "how_long",
+    "how_many",
+    "how_often",
+    "what_seen",
+    "what_happened",
+    "what_is",
+    "where",
+    "colour",
+    "yes_no",
+    "together",
+    "first_of",
+    "video_length",
+    "count_shots",
+    "unknown",
+]
+Verb = Literal["visible", "appear", "leave", "return"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The things a question is about.
+
+    Args:
+        text: the user's words for them.
+        classes: their classes, empty for any.
+        object_id: a certain object.
+        label: a name that the user gave.
+        colour: only those of this colour.
+        ordinal: the n-th to appear, from 1; -1 the last.
+        definite: "the dog": one certain thing is meant.
+        plural: "dogs".
+        number: "two dogs".
+        pronoun: "it": nobody knows which.
+        narrower: the user's word where it means less than the class, such as "woman" for a person.
+    """
+
+    text: str
+    classes: frozenset[str] = frozenset()
+    object_id: int | None = None
+    label: str | None = None
+    colour: str | None = None
+    ordinal: int | None = None
+    definite: bool = False
+    plural: bool = False
+    number: int | None = None
+    pronoun: bool = False
+    narrower: str | None = None
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A time told by an event: after the dog left."""
+
+    relation: Literal["before", "after", "while", "when"]
+    subject: Subject
+    verb: Verb | None  # None: the verb of the question itself
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time told by the clock, in ms; what is None is open; `share` is a part of the video, such as (0.5, 1)."""
+
+    from_ms: int | None = None
+    to_ms: int | None = None
+    from_start: bool = False  # times count from the start of the video: "first 3 seconds"
+    last_ms: int | None = None  # "last 10 seconds"
+    share: tuple[float, float] | None = None
+    at_end: bool = False
+    at_start: bool = False
+    shot: int | None = None  # from 1, -1 the last
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question, understood.
+
+    Args:
+        intent: what is asked.
+        subject, other: the things; `other` only where two are compared.
+        verb: which moment of their lives.
+        which: the first or the last time.
+        spans: times by the clock, all must hold.
+        anchor: a time by an event.
+        region: part of the picture, such as ("left",) or ("top", "left").
+        colour_asked: "was the car red?".
+        at_once: the most at the same time, not in all.
+        kinds: kinds of things, not things.
+        unknown: words that nothing here can detect.
+    """
+
+    intent: Intent
+    subject: Subject | None = None
+    other: Subject | None = None
+    verb: Verb = "visible"
+    which: Literal["first", "last"] | None = None
+    spans: tuple[Span, ...] = ()
+    anchor: Anchor | None = None
+    region: tuple[str, ...] = ()
+    colour_asked: str | None = None
+    at_once: bool = False
+    kinds: bool = False
+    unknown: tuple[str, ...] = ()

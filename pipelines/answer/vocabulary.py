@@ -1,0 +1,235 @@
+"""Words for what can be seen: synonyms, plurals and groups of the COCO classes, colours, and what is near a word.
+
+A word that is not here is never guessed at: embeddings only suggest (cosine similarity of MiniLM takes "submarine"
+for a boat), and the answer says that the word cannot be detected.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+
+import numpy as np
+
+from streamvos.models.coco import GROUP_OF, NAMES
+from streamvos.models.minilm import SentenceEncoder
+
+ANYTHING = frozenset({"object", "thing", "anything", "something", "everything", "item"})
+
+_GROUP_WORDS = {
+    "vehicle": "vehicle",
+    "animal": "animal",
+    "accessory": "accessory",
+    "food": "food",
+    "furniture": "furniture",
+    "appliance": "appliance",
+    "electronic": "electronic",
+    "cutlery": "kitchen",
+}
+_SYNONYMS: dict[str, tuple[str, ...]] = {
+    "man": ("person",),
+    "woman": ("person",),
+    "child": ("person",),
+    "kid": ("person",),
+    "boy": ("person",),
+    "girl": ("person",),
+    "human": ("person",),
+    "people": ("person",),
+    "pedestrian": ("person",),
+    "someone": ("person",),
+    "anyone": ("person",),
+    "anybody": ("person",),
+    "somebody": ("person",),
+    "guy": ("person",),
+    "lady": ("person",),
+    "cyclist": ("person",),
+    "rider": ("person",),
+    "driver": ("person",),
+    "bike": ("bicycle",),
+    "cycle": ("bicycle",),
+    "pushbike": ("bicycle",),
+    "motorbike": ("motorcycle",),
+    "moped": ("motorcycle",),
+    "auto": ("car",),
+    "automobile": ("car",),
+    "taxi": ("car",),
+    "cab": ("car",),
+    "lorry": ("truck",),
+    "plane": ("airplane",),
+    "aeroplane": ("airplane",),
+    "aircraft": ("airplane",),
+    "jet": ("airplane",),
+    "coach": ("bus",),
+    "ship": ("boat",),
+    "puppy": ("dog",),
+    "doggy": ("dog",),
+    "hound": ("dog",),
+    "kitten": ("cat",),
+    "kitty": ("cat",),
+    "pony": ("horse",),
+    "lamb": ("sheep",),
+    "cattle": ("cow",),
+    "bull": ("cow",),
+    "pet": ("dog", "cat"),
+    "ball": ("sports ball",),
+    "football": ("sports ball",),
+    "basketball": ("sports ball",),
+    "ski": ("skis",),
+    "racket": ("tennis racket",),
+    "bag": ("handbag", "backpack", "suitcase"),
+    "luggage": ("suitcase",),
+    "purse": ("handbag",),
+    "rucksack": ("backpack",),
+    "glass": ("wine glass",),
+    "mug": ("cup",),
+    "phone": ("cell phone",),
+    "mobile": ("cell phone",),
+    "smartphone": ("cell phone",),
+    "cellphone": ("cell phone",),
+    "television": ("tv",),
+    "computer": ("laptop",),
+    "notebook": ("laptop",),
+    "sofa": ("couch",),
+    "settee": ("couch",),
+    "table": ("dining table",),
+    "plant": ("potted plant",),
+    "houseplant": ("potted plant",),
+    "fridge": ("refrigerator",),
+    "doughnut": ("donut",),
+    "hairdryer": ("hair drier",),
+    "teddy": ("teddy bear",),
+    "hydrant": ("fire hydrant",),
+    "traffic signal": ("traffic light",),
+    "stoplight": ("traffic light",),
+    "remote control": ("remote",),
+}
+# words that mean less than the class that can be detected: answers say that the difference cannot be told
+NARROWER = frozenset(
+    [
+        "man",
+        "woman",
+        "child",
+        "kid",
+        "boy",
+        "girl",
+        "guy",
+        "lady",
+        "cyclist",
+        "rider",
+        "driver",
+        "pedestrian",
+        "puppy",
+        "kitten",
+        "pony",
+        "lamb",
+        "bull",
+        "taxi",
+        "cab",
+        "coach",
+        "jet",
+        "football",
+        "basketball",
+        "mug",
+        "rucksack",
+    ]
+)
+_IRREGULAR = {
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "mice": "mouse",
+    "knives": "knife",
+    "buses": "bus",
+    "busses": "bus",
+    "skis": "skis",
+    "scissors": "scissors",
+    "sheep": "sheep",
+    "cattle": "cattle",
+    "people": "person",
+    "persons": "person",
+    "sandwiches": "sandwich",
+    "benches": "bench",
+    "couches": "couch",
+    "toothbrushes": "toothbrush",
+    "glasses": "glass",
+    "puppies": "puppy",
+    "ponies": "pony",
+    "lorries": "lorry",
+    "ladies": "lady",
+    "accessories": "accessory",
+    "electronics": "electronic",
+    "bus": "bus",
+    "broccoli": "broccoli",
+    "kitties": "kitty",
+}
+COLOURS: dict[str, str] = {
+    name: name
+    for name in (
+        "black",
+        "white",
+        "grey",
+        "red",
+        "orange",
+        "yellow",
+        "green",
+        "cyan",
+        "blue",
+        "purple",
+        "pink",
+        "brown",
+    )
+} | {"gray": "grey", "silver": "grey", "violet": "purple", "turquoise": "cyan", "beige": "brown"}
+
+
+def singular(word: str) -> str:
+    """The singular of a noun of this vocabulary; other words lose a plural ending where they have one."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word in _table() or not word.endswith("s") or word.endswith("ss"):
+        return word
+    if word.endswith("es") and word[:-2] in _table():
+        return word[:-2]
+    return word[:-1]
+
+
+def is_plural(word: str) -> bool:
+    """Whether a noun stands for several things; "people" and "dogs" do, "sheep" may stand for one."""
+    return singular(word.split()[-1]) != word.split()[-1]
+
+
+def classes_of(noun: str) -> frozenset[str] | None:
+    """The classes that a noun of one or two words means; None where it is not in the vocabulary."""
+    head, _, tail = noun.rpartition(" ")
+    for form in (noun, f"{head} {singular(tail)}".strip()):
+        if form in _table():
+            return _table()[form]
+    return None
+
+
+def suggest(word: str, encoder: SentenceEncoder | None) -> str | None:
+    """The nearest noun that can be detected, as a "did you mean"; None where nothing is near."""
+    near = difflib.get_close_matches(singular(word), list(_table()), n=1, cutoff=0.8)
+    if near:
+        return near[0]
+    if encoder is None:
+        return None
+    nearness = _name_vectors(encoder) @ encoder.encode([word])[0]  # (80,)
+    best = int(nearness.argmax())
+    return NAMES[best] if nearness[best] > 0.5 else None
+
+
+@functools.cache
+def _name_vectors(encoder: SentenceEncoder) -> np.ndarray:
+    return encoder.encode(NAMES)
+
+
+@functools.cache
+def _table() -> dict[str, frozenset[str]]:
+    table = {name: frozenset({name}) for name in NAMES}
+    for word, names in _SYNONYMS.items():
+        table[word] = frozenset(names)
+    for word, group in _GROUP_WORDS.items():
+        table[word] = frozenset(name for name in NAMES if GROUP_OF[name] == group)
+    unknown = sorted(name for names in table.values() for name in names if name not in GROUP_OF)
+    assert not unknown, f"synonyms of classes that do not exist: {unknown}"
+    return table
