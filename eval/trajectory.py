@@ -55,9 +55,7 @@ def evaluate(
     """
     rows = associate(estimate.times_s, truth.times_s, max_time_difference_s)
     if len(rows) < 3:
-        raise InputError(
-            f"expected at least 3 poses within {max_time_difference_s} s of each other, got {len(rows)}"
-        )
+        raise InputError(f"expected at least 3 poses within {max_time_difference_s} s of each other, got {len(rows)}")
     have, want = estimate.world_from_camera[rows[:, 0]], truth.world_from_camera[rows[:, 1]]
     scale, rotation, translation = umeyama(have[:, :3, 3], want[:, :3, 3], with_scale)
     aligned = scale * have[:, :3, 3] @ rotation.T + translation
@@ -84,9 +82,7 @@ def associate(times_a: np.ndarray, times_b: np.ndarray, max_difference_s: float)
         rows_b = np.clip(right + offset, 0, len(times_b) - 1)
         gaps = np.abs(times_b[rows_b] - times_a)
         candidates += [
-            (gap, a, b)
-            for a, (gap, b) in enumerate(zip(gaps, rows_b, strict=True))
-            if gap <= max_difference_s
+            (gap, a, b) for a, (gap, b) in enumerate(zip(gaps, rows_b, strict=True)) if gap <= max_difference_s
         ]
     used_a: set[int] = set()
     used_b: set[int] = set()
@@ -99,9 +95,7 @@ def associate(times_a: np.ndarray, times_b: np.ndarray, max_difference_s: float)
     return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 
 
-def umeyama(
-    source: np.ndarray, target: np.ndarray, with_scale: bool
-) -> tuple[float, np.ndarray, np.ndarray]:
+def umeyama(source: np.ndarray, target: np.ndarray, with_scale: bool) -> tuple[float, np.ndarray, np.ndarray]:
     """Least-squares scale, rotation (3, 3), translation (3,) with target = scale * rotation @ source + translation.
 
     Umeyama 1991, equations 34-43; without scale this is the rigid alignment of Horn and Kabsch.
@@ -117,9 +111,7 @@ def umeyama(
     return scale, rotation, mean_target - scale * rotation @ mean_source
 
 
-def relative_errors(
-    estimate: np.ndarray, truth: np.ndarray, delta: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
+def relative_errors(estimate: np.ndarray, truth: np.ndarray, delta: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Translation (P,) and rotation in degrees (P,) of the motion error over `delta` poses, (N, 4, 4) each."""
     motion_estimate = np.linalg.inv(estimate[:-delta]) @ estimate[delta:]
     motion_truth = np.linalg.inv(truth[:-delta]) @ truth[delta:]

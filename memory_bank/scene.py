@@ -75,9 +75,7 @@ class SceneMemory:
     ) -> None:
         """Write static points (N, 3) of a key frame; see `PersistentStructure.write`."""
         if not len(xyz):
-            self._tell(
-                "skip", frame_index, f"map {map_id}", "the key frame brought no point that can be trusted"
-            )
+            self._tell("skip", frame_index, f"map {map_id}", "the key frame brought no point that can be trusted")
             return
         counts = self.static.write(xyz, rgb, confidence, map_id, voxel)
         reason = f"{counts.new} new points, {counts.merged} seen again, of {len(xyz)} measured"
@@ -92,9 +90,7 @@ class SceneMemory:
         entry = f"map {place.map_id}, key frame {place.frame_index}"
         self._tell("write", place.frame_index, entry, f"{len(place.descriptors)} points to find back by")
         if dropped is not None:
-            self._tell(
-                "evict", place.frame_index, f"key frame {dropped}", "its viewpoint is covered best by others"
-            )
+            self._tell("evict", place.frame_index, f"key frame {dropped}", "its viewpoint is covered best by others")
 
     def write_moving(
         self, frame_index: int, time_s: float, object_id: int, xyz: np.ndarray, rgb: np.ndarray, source: str
@@ -105,9 +101,7 @@ class SceneMemory:
         known = object_id in self.dynamic.object_ids
         evicted = self.dynamic.write(object_id, time_s, xyz, rgb)
         if evicted is not None:
-            self._tell(
-                "evict", frame_index, f"object {evicted}", "all slots taken; it was unseen for longest"
-            )
+            self._tell("evict", frame_index, f"object {evicted}", "all slots taken; it was unseen for longest")
         if not known:
             reason = f"moving object enters the transient memory with {len(xyz)} points, depth from {source}"
             self._tell("write", frame_index, f"object {object_id}", reason)

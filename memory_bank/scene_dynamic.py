@@ -131,9 +131,7 @@ class TransientDynamics:
                 rgb.append(self._rgb[slot, turn, :count].copy())
                 ids.append(np.full(count, object_id, np.int32))
         if not xyz:
-            return MovingPoints(
-                np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), np.zeros(0, np.int32)
-            )
+            return MovingPoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), np.zeros(0, np.int32))
         return MovingPoints(np.concatenate(xyz), np.concatenate(rgb), np.concatenate(ids))
 
     def remove(self, object_id: int) -> int:

@@ -52,9 +52,7 @@ class PersistentStructure:
     def bytes(self) -> int:
         return self._size * POINT_BYTES
 
-    def write(
-        self, xyz: np.ndarray, rgb: np.ndarray, confidence: np.ndarray, map_id: int, voxel: float
-    ) -> WriteCounts:
+    def write(self, xyz: np.ndarray, rgb: np.ndarray, confidence: np.ndarray, map_id: int, voxel: float) -> WriteCounts:
         """Merge points into their voxels and give the others a slot; the least confident make room.
 
         Args:
@@ -87,13 +85,9 @@ class PersistentStructure:
     def _insert(self, batch: _Batch, map_id: int) -> int:
         room = self.capacity - self._size
         evicted = 0
-        if (
-            len(batch.keys) > room
-        ):  # a tenth is freed at once, so that a full memory does not sort at every write
+        if len(batch.keys) > room:  # a tenth is freed at once, so that a full memory does not sort at every write
             target = max(self.capacity - max(len(batch.keys), self.capacity // 10), 0)
-            keep = scene_policy.rows_to_keep(
-                self._confidence[: self._size], self._map_id[: self._size], map_id, target
-            )
+            keep = scene_policy.rows_to_keep(self._confidence[: self._size], self._map_id[: self._size], map_id, target)
             evicted = self._size - len(keep)
             self._keep(keep)
             best = scene_policy.rows_to_keep(

@@ -41,10 +41,9 @@ def adjust(
         The new poses (K, 4, 4) and points (P, 3); never worse than what came in.
     """
     damping = 1e-4
-    known = ~np.isnan(measured)
     cost = _cost(poses, xyz, pose_rows, point_rows, measured, intrinsics, threshold_px)
     for _ in range(iterations):
-        step = _step(poses, xyz, pose_rows, point_rows, measured, known, intrinsics, num_fixed, threshold_px, damping)
+        step = _step(poses, xyz, pose_rows, point_rows, measured, intrinsics, num_fixed, threshold_px, damping)
         if step is None:
             break
         turn, shift = step
@@ -82,7 +81,15 @@ def errors(
     return np.where(camera[:, 2] > 1e-3, np.linalg.norm(xy - value, axis=1), np.inf)
 
 
-def _cost(poses, xyz, pose_rows, point_rows, measured, intrinsics, threshold_px) -> float:
+def _cost(
+    poses: np.ndarray,
+    xyz: np.ndarray,
+    pose_rows: np.ndarray,
+    point_rows: np.ndarray,
+    measured: np.ndarray,
+    intrinsics: np.ndarray,
+    threshold_px: float,
+) -> float:
     camera = _camera_points(poses, xyz, pose_rows, point_rows)
     value, _ = geometry.point_jacobian(camera, intrinsics, measured.shape[1] == 3)
     norm = np.linalg.norm(np.nan_to_num(measured - value), axis=1)
@@ -92,11 +99,20 @@ def _cost(poses, xyz, pose_rows, point_rows, measured, intrinsics, threshold_px)
 
 
 def _step(
-    poses, xyz, pose_rows, point_rows, measured, known, intrinsics, num_fixed, threshold_px, damping
+    poses: np.ndarray,
+    xyz: np.ndarray,
+    pose_rows: np.ndarray,
+    point_rows: np.ndarray,
+    measured: np.ndarray,
+    intrinsics: np.ndarray,
+    num_fixed: int,
+    threshold_px: float,
+    damping: float,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """One damped Gauss-Newton step: (K - fixed, 6) for the poses, (P, 3) for the points; None where singular."""
     camera = _camera_points(poses, xyz, pose_rows, point_rows)
     value, by_camera = geometry.point_jacobian(camera, intrinsics, measured.shape[1] == 3)
+    known = ~np.isnan(measured)
     residual = np.where(known, measured - value, 0.0)
     by_camera *= known[:, :, None]
     weights = geometry.huber_weights(residual, threshold_px) * (camera[:, 2] > 1e-3)

@@ -19,7 +19,8 @@ from memory_bank.protocol import MemoryStats
 from memory_bank.scene import SceneMemory, SceneMemoryConfig
 from pipelines import odometry_geometry as geometry
 from pipelines import reconstruct_points as points
-from pipelines.odometry import Odometry, OdometryConfig, OdometryStep, View
+from pipelines.odometry import Odometry
+from pipelines.odometry_records import OdometryConfig, OdometryStep, View
 from pipelines.odometry_tracks import at_pixels
 from pipelines.reconstruct_moving import Movable, contradicting_area, find_movable, grow
 from streamvos.errors import InputError
@@ -135,45 +136,47 @@ class ReconstructStage:
         return find_movable(size, frame.size, result.masks, self._held, self.movable_classes, self.config.min_score)
 
     def _remember_static(self, view: View, image: np.ndarray, step: OdometryStep) -> None:
-        """At a key frame: doubt what the camera saw through, write what it measured, and the place itself."""
-        if not step.key_frame or step.pose is None:
+        """At a key frame: write what it measured, and the place itself."""
+        if not step.key_frame or step.pose is None or step.place is None:
             return
         config = self.config
-        key = points.KeyView(view.grey, step.pose)
         if view.depth is not None and step.metric:
-            rows = self.memory.static.rows_of_map(step.map_id)
-            xyz = self.memory.static.positions(rows)
-            seen_through = points.looked_through(xyz, step.pose, view.depth, view.intrinsics)
-            self.memory.look_through(view.index, rows[seen_through], step.map_id)
-            found = points.from_depth(
-                view.depth,
-                image,
-                view.static,
-                step.pose,
-                view.intrinsics,
-                config.depth_stride_px,
-                config.max_depth_m,
-            )
+            found = self._points_by_depth(view, image, step.map_id, step.pose)
         else:
-            found = points.Points(step.xyz, at_pixels(image, step.xy), np.full(len(step.xyz), 0.4))
-            if self._key is not None:
-                semi_dense = points.from_parallax(
-                    self._key,
-                    key,
-                    image,
-                    view.static,
-                    view.intrinsics,
-                    config.semi_dense,
-                    config.odometry.min_angle_deg,
-                    config.odometry.min_corner,
-                )
-                found = points.Points.joined(found, semi_dense)
+            found = self._points_by_parallax(view, image, step)
         voxel = config.voxel_m if step.metric else config.voxel_relative
         self.memory.write(view.index, found.xyz, found.rgb, found.confidence, step.map_id, voxel)
-        if step.place is not None:
-            self.memory.write_place(step.place)
-        self._key = key
+        self.memory.write_place(step.place)
+        self._key = points.KeyView(view.grey, step.pose)
         self._choose_view_points(view, step)
+
+    def _points_by_depth(self, view: View, image: np.ndarray, map_id: int, pose: np.ndarray) -> points.Points:
+        """What the depth camera measured, after doubting the map points that it looked through."""
+        assert view.depth is not None
+        rows = self.memory.static.rows_of_map(map_id)
+        xyz = self.memory.static.positions(rows)
+        through = points.looked_through(xyz, pose, view.depth, view.intrinsics)
+        self.memory.look_through(view.index, rows[through], map_id)
+        stride_px, max_depth_m = self.config.depth_stride_px, self.config.max_depth_m
+        return points.from_depth(view.depth, image, view.static, pose, view.intrinsics, stride_px, max_depth_m)
+
+    def _points_by_parallax(self, view: View, image: np.ndarray, step: OdometryStep) -> points.Points:
+        """The odometry's own points, and many weaker corners matched with the last key frame."""
+        assert step.pose is not None
+        found = points.Points(step.xyz, at_pixels(image, step.xy), np.full(len(step.xyz), 0.4))
+        if self._key is None:
+            return found
+        semi_dense = points.from_parallax(
+            self._key,
+            points.KeyView(view.grey, step.pose),
+            image,
+            view.static,
+            view.intrinsics,
+            self.config.semi_dense,
+            self.config.odometry.min_angle_deg,
+            self.config.odometry.min_corner,
+        )
+        return points.Points.joined(found, semi_dense)
 
     def _choose_view_points(self, view: View, step: OdometryStep) -> None:
         """The map points near this key frame's view, which depth pictures are drawn from until the next one."""
