@@ -21,7 +21,10 @@ class AssociationConfig:
     sure_score: float = 0.8  # a detection so strong starts one at once; weaker ones must be seen twice
     confirm_iou: float = 0.3  # of two sightings of a new thing in successive runs of the detector
     max_covered: float = 0.6  # share of a detection inside masks of its group above which it is nothing new
-    min_area_share: float = 0.0015  # of the frame; smaller things start no object
+    min_area_share: float = 0.003  # of the frame; smaller things start no object
+    min_inside: float = 0.7  # share of an object's mask inside a detection above which it is a fragment of that thing
+    agree_iou: float = 0.5  # of a mask's box and its detection below which the mask is made anew from the detection
+    box_margin: float = 0.06  # of a detection's sides; what a mask has beyond it is cut off
     min_likeness: float = 0.8  # cosine of appearance above which a lost object of the class has returned
     min_likeness_across_cuts: float = 0.9  # likewise after a cut; larger recognises less and errs less
 
@@ -50,6 +53,56 @@ def match(found: Detections, boxes_xyxy: np.ndarray, class_names: list[str], min
     rows, columns = linear_sum_assignment(-worth)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return {row: column for row, column in pairs if overlap[row, column] >= min_iou and worth[row, column] > min_iou}
+
+
+def match_fragments(
+    found: Detections,
+    shown: list[np.ndarray],
+    class_names: list[str],
+    pairs: dict[int, int],
+    size: tuple[int, int],
+    min_inside: float,
+) -> dict[int, int]:
+    """Pair what `match` left: a detection with the largest free mask of its group that lies inside it.
+
+    A mask that has shrunk to a part of its object overlaps little with the detection of the whole.
+    """
+    more: dict[int, int] = {}
+    for row in range(len(found)):
+        if row in pairs:
+            continue
+        inside = [
+            (int(mask.sum()), column)
+            for column, mask in enumerate(shown)
+            if column not in pairs.values()
+            and column not in more.values()
+            and same_group(class_names[column], found.class_names[row])
+            and contained(found.boxes_xyxy[row], mask, size) >= min_inside
+        ]
+        if inside:
+            more[row] = max(inside)[1]
+    return more
+
+
+def contained(box_xyxy: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> float:
+    """Share of an (h, w) bool mask that lies inside a (4,) box given in pixels of a frame of size (H, W)."""
+    area = int(mask.sum())
+    if not area:
+        return 0.0
+    window = box_window(box_xyxy, mask.shape, size, 0.0)
+    return float(mask[window].sum() / area)
+
+
+def box_window(
+    box_xyxy: np.ndarray, shape: tuple[int, ...], size: tuple[int, int], margin: float
+) -> tuple[slice, slice]:
+    """Rows and columns of an (h, w) map that a box of the (H, W) frame covers, its sides grown by a share."""
+    scale = np.array([shape[1] / size[1], shape[0] / size[0]] * 2)
+    left, top, right, bottom = box_xyxy * scale
+    grow_x, grow_y = margin * (right - left), margin * (bottom - top)
+    low = np.floor([top - grow_y, left - grow_x]).astype(int).clip(0)
+    high = np.ceil([bottom + grow_y, right + grow_x]).astype(int)
+    return slice(low[0], max(high[0], low[0] + 1)), slice(low[1], max(high[1], low[1] + 1))
 
 
 def same_group(one: str, other: str) -> bool:

@@ -14,14 +14,15 @@ class LifeConfig:
     """What it takes to be seen, to be given up and to be believed again."""
 
     min_area_px: int = 12  # at the working size; smaller masks are noise
-    min_area_share: float = 0.04  # of the usual area; larger calls half-hidden objects occluded
+    min_area_share: float = 0.08  # of the usual area; larger calls half-hidden objects occluded
     min_confidence: float = 0.6  # mean probability inside the mask; larger calls doubtful objects occluded
     learn_confidence: float = 0.7  # larger lets the appearance follow only surer masks
     learn_area_ratio: float = 3.0  # larger lets it follow stronger changes of area
     lost_after_s: float = 2.0  # occluded for longer is lost
     return_confidence: float = 0.75  # what a lost object must show to be believed without the detector
     return_area_share: float = 0.3  # of the usual area, likewise
-    unconfirmed_after_s: float = 2.5  # found by the detector, then not confirmed by it for longer: lost
+    unconfirmed_after_s: float = 2.0  # found by the detector, then not confirmed by it for longer: lost
+    retire_after_s: float = 5.0  # a found object not seen for longer is no longer looked for, only recognised
 
 
 @dataclass

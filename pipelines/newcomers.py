@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.association import AssociationConfig, same_group
+from pipelines.association import AssociationConfig, box_window, same_group
 from streamvos.boxes import box_iou
 from streamvos.records import Detections
 
@@ -117,9 +117,7 @@ class Newcomers:
         for other, mask in current:
             if other and not same_group(name, other):
                 continue
-            scale = np.array([mask.shape[1] / size[1], mask.shape[0] / size[0]] * 2)
-            left, top, right, bottom = np.round(box * scale).astype(int).clip(0)
-            inside = mask[top : max(bottom, top + 1), left : max(right, left + 1)]
+            inside = mask[box_window(box, mask.shape, size, 0.0)]
             if inside.size and inside.mean() > self._config.max_covered:
                 return True
         return False

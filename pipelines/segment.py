@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from memory_bank.protocol import MemoryStats
-from pipelines.association import AssociationConfig, match
+from pipelines.association import AssociationConfig, box_window, contained, match, match_fragments
 from pipelines.grabcut import GrabCutRefiner
 from pipelines.lives import Life, LifeConfig, judge, update
 from pipelines.newcomers import Newcomers
@@ -27,9 +27,22 @@ from pipelines.refine_policy import RefineConfig
 from pipelines.trackers.embedded import EmbeddedTracker, EmbeddedTrackerConfig
 from pipelines.trackers.protocol import Propagation
 from streamvos import masks
+from streamvos.boxes import box_iou
 from streamvos.errors import InputError
 from streamvos.models.sam_hq import SamHqPredictor
 from streamvos.records import Detections, Frame, MemoryAction, MemoryEvent, ObjectMasks, Prompt, StepResult
+
+_FRAGMENT_AFTER_S = 0.6  # without a detection of its own, an object inside another's detection is a part of it
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Objects of one frame at the working size (h, w): ids, bool masks, and the maps they come from, where any."""
+
+    size: tuple[int, int]
+    ids: list[int]
+    masks: list[np.ndarray]
+    probabilities: list[np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ class SegmentStage:
         self.tracker.observe(frame.image)
         propagation = self._clean(self.tracker.propagate())
         confident = self._judge(frame, propagation)
+        self._retire_long_lost(frame.time_s)
         fresh: dict[int, np.ndarray] = {}  # (H, W) masks of objects started or corrected in this frame
         self._take_prompts(frame, result.prompts, fresh)
         detections = self._take_detections(frame, result.detections, propagation, fresh)
@@ -197,22 +211,84 @@ class SegmentStage:
         """Match detections with objects; start and recover objects from the rest."""
         if found is None:
             return None
-        size = propagation.probabilities.shape[1:]
-        current = {key: shrink(mask, size) for key, mask in fresh.items()}
-        for key, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
-            if key in self._lives:
-                current.setdefault(key, probability > 0.5)
-        scale = np.array([frame.size[1] / size[1], frame.size[0] / size[0]] * 2)
-        boxes = np.array([masks.tight_box(mask) for mask in current.values()], np.float64).reshape(-1, 4) * scale
-        ids, names = list(current), [self._lives[key].class_name for key in current]
+        seen = self._seen(propagation, fresh)
+        scale = np.array([frame.size[1] / seen.size[1], frame.size[0] / seen.size[0]] * 2)
+        boxes = (np.array([masks.tight_box(mask) for mask in seen.masks]).reshape(-1, 4) * scale).astype(np.float32)
+        names = [self._lives[key].class_name for key in seen.ids]
+        pairs = match(found, boxes, names, self.config.association.min_iou)
+        pairs |= match_fragments(found, seen.masks, names, pairs, frame.size, self.config.association.min_inside)
         object_ids = np.full(len(found), -1, np.int64)
-        minimum = self.config.association.min_iou
-        for row, column in match(found, boxes.astype(np.float32), names, minimum).items():
-            object_ids[row] = ids[column]
-            self._lives[ids[column]].vote(found.class_names[row], float(found.scores[row]), frame.time_s)
+        for row, column in pairs.items():
+            object_ids[row] = seen.ids[column]
+            self._lives[seen.ids[column]].vote(found.class_names[row], float(found.scores[row]), frame.time_s)
+            self._agree(frame, found, row, seen, column, boxes[column], fresh)
         if self.config.discover:
-            self._discover(frame, found, object_ids, list(zip(names, current.values(), strict=True)), fresh)
+            self._drop_fragments(frame, found, seen, pairs, names)
+            current = [
+                (name, mask) for key, name, mask in zip(seen.ids, names, seen.masks, strict=True) if key in self._lives
+            ]
+            self._discover(frame, found, object_ids, current, fresh)
         return dataclasses.replace(found, object_ids=object_ids)
+
+    def _seen(self, propagation: Propagation, fresh: dict[int, np.ndarray]) -> _Seen:
+        """All objects' masks of this frame at the working size."""
+        size = propagation.probabilities.shape[1:]
+        ids, shown, probabilities = list(fresh), [shrink(mask, size) for mask in fresh.values()], [None] * len(fresh)
+        for key, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
+            if key in self._lives and key not in fresh:
+                ids.append(key)
+                shown.append(probability > 0.5)
+                probabilities.append(probability)
+        return _Seen(size, ids, shown, probabilities)
+
+    def _agree(
+        self,
+        frame: Frame,
+        found: Detections,
+        row: int,
+        seen: _Seen,
+        column: int,
+        box_xyxy: np.ndarray,
+        fresh: dict[int, np.ndarray],
+    ) -> None:
+        """Cut a discovered object's mask to its detection; make it anew where the two disagree."""
+        object_id, probability, rules = seen.ids[column], seen.probabilities[column], self.config.association
+        if probability is None or self._lives[object_id].prompted or found.scores[row] < rules.min_new_score:
+            return
+        overlap = float(box_iou(found.boxes_xyxy[row][None], box_xyxy[None])[0, 0])
+        if overlap >= rules.agree_iou:
+            outside = np.ones(probability.shape, bool)
+            outside[box_window(found.boxes_xyxy[row], probability.shape, frame.size, rules.box_margin)] = False
+            probability[outside] = 0.0
+            return
+        mask = first_mask(frame.image, Prompt(frame.index, object_id, box=found.boxes_xyxy[row]), self._first_refiner)
+        try:
+            self.tracker.add(frame.index, object_id, mask)
+        except InputError as error:  # too small at the working size
+            self._tell("reject", frame.index, f"object {object_id}", str(error))
+            return
+        fresh[object_id] = mask
+        life = self._lives[object_id]
+        life.state, life.seen_s, life.score = "tracked", frame.time_s, float(found.scores[row])
+        life.usual_area_px = 0.0
+        self._tell(
+            "refine", frame.index, f"object {object_id}", f"its detection disagrees (IoU {overlap:.2f}): new mask"
+        )
+
+    def _drop_fragments(
+        self, frame: Frame, found: Detections, seen: _Seen, pairs: dict[int, int], names: list[str]
+    ) -> None:
+        """Objects inside another one's detection that the detector has not confirmed lately are parts of it."""
+        for column, key in enumerate(seen.ids):
+            life = self._lives[key]
+            if column in pairs.values() or life.prompted or frame.time_s - life.confirmed_s < _FRAGMENT_AFTER_S:
+                continue
+            for row, owner in pairs.items():
+                inside = contained(found.boxes_xyxy[row], seen.masks[column], frame.size)
+                if names[owner] == names[column] and inside >= self.config.association.min_inside:
+                    self._tell("merge", frame.index, f"object {key}", f"{inside:.0%} inside object {seen.ids[owner]}")
+                    self._forget(key)
+                    break
 
     def _discover(
         self,
@@ -264,6 +340,11 @@ class SegmentStage:
         self._newcomers.retire(object_id, self._lives[object_id].class_name, self.tracker.appearances(object_id))
         self.tracker.remove(object_id)
         del self._lives[object_id]
+
+    def _retire_long_lost(self, time_s: float) -> None:
+        for object_id, life in list(self._lives.items()):
+            if not life.prompted and time_s - life.seen_s > self.config.life.retire_after_s:
+                self._retire(object_id)
 
     def _refine(self, frame: Frame, propagation: Propagation, confident: dict[int, bool]) -> dict[int, np.ndarray]:
         """Refine tracked masks whose turn it is; what passes the stricter gate also goes into the tracker."""

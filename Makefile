@@ -1,0 +1,35 @@
+# Two commands: `make run` shows the whole graph on the sample clip, `make test` runs the whole test suite.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: setup run test check clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; try: make setup PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@if command -v uv >/dev/null 2>&1; then \
+		test -x $(BIN)/python || uv venv --python $(PYTHON) .venv; \
+		uv pip install --python $(BIN)/python -e '.[text,dev]'; \
+	else \
+		test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[text,dev]'; \
+	fi
+	@touch $(INSTALLED)
+
+run: setup
+	$(BIN)/streamvos run sample:bikes --out out --resume
+	$(BIN)/streamvos ask out/bikes "when did the first bicycle appear?"
+	$(BIN)/streamvos ask out/bikes "how many cars were there at once?"
+
+test: setup check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf out .pytest_cache .ruff_cache .import_linter_cache
