@@ -18,6 +18,42 @@ from memory_bank.episodes import journal, schema
 from memory_bank.episodes.facts import Appearance, Happening, Place, Stretch, Summary, Thing
 
 FOREVER_MS = 2**62
+# words that every summary or every question has: they say nothing about a moment
+_COMMON = frozenset(
+    [
+        "the",
+        "and",
+        "was",
+        "were",
+        "are",
+        "did",
+        "does",
+        "has",
+        "have",
+        "had",
+        "how",
+        "what",
+        "when",
+        "where",
+        "why",
+        "who",
+        "which",
+        "that",
+        "this",
+        "there",
+        "for",
+        "from",
+        "with",
+        "you",
+        "seen",
+        "see",
+        "object",
+        "shot",
+        "video",
+        "can",
+        "could",
+    ]
+)
 
 
 class EpisodeReader:
@@ -87,8 +123,9 @@ class EpisodeReader:
     def places(self, entity_ids: Sequence[int], from_ms: int, to_ms: int) -> list[Place]:
         """Where things were in [from_ms, to_ms], in order of time."""
         rows = self._rows(
-            f"SELECT o.*, s.from_ms AS span_from, s.to_ms AS span_to FROM observation o "
-            f"JOIN span s ON s.id = o.span_id WHERE s.entity_id IN ({_marks(entity_ids)}) AND s.known_ms <= ? AND o.t_ms BETWEEN ? AND ? ORDER BY o.t_ms, o.id",
+            "SELECT o.*, s.from_ms AS span_from, s.to_ms AS span_to FROM observation o JOIN span s ON s.id = o.span_id "
+            f"WHERE s.entity_id IN ({_marks(entity_ids)}) AND s.known_ms <= ? AND o.t_ms BETWEEN ? AND ? "
+            "ORDER BY o.t_ms, o.id",
             *entity_ids,
             self.as_of_ms,
             from_ms,
@@ -162,7 +199,7 @@ class EpisodeReader:
             limit: most that are returned.
         """
         scores: dict[int, float] = {}
-        tokens = [word for word in re.findall(r"\w+", words.lower()) if len(word) > 2]
+        tokens = [word for word in re.findall(r"\w+", words.lower()) if len(word) > 2 and word not in _COMMON]
         if tokens:
             query = " OR ".join(f'"{token}"' for token in tokens[:32])
             hits = self._rows(

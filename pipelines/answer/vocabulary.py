@@ -208,7 +208,7 @@ def classes_of(noun: str) -> frozenset[str] | None:
 
 def suggest(word: str, encoder: SentenceEncoder | None) -> str | None:
     """The nearest noun that can be detected, as a "did you mean"; None where nothing is near."""
-    near = difflib.get_close_matches(singular(word), list(_table()), n=1, cutoff=0.8)
+    near = difflib.get_close_matches(singular(word), list(_table()), n=1, cutoff=0.7)
     if near:
         return near[0]
     if encoder is None:
