@@ -9,7 +9,6 @@ lately, so that a fast pan or a flash is not a cut. Causal; the same decision fo
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,15 +49,13 @@ class ShotStage:
         self.reset()
 
     def step(self, frame: Frame, result: StepResult) -> StepResult:
-        start = time.perf_counter()
         thumb = cv2.resize(frame.image, _THUMB, interpolation=cv2.INTER_AREA)
         is_cut = self._config.enabled and self._previous is not None and self._differs(thumb)
         self._previous = thumb
         if is_cut:
             self._shot_index += 1
             self._level = 0.0
-        timings = {**result.timings_s, self.name: time.perf_counter() - start}
-        return dataclasses.replace(result, shot_index=self._shot_index, is_cut=is_cut, timings_s=timings)
+        return dataclasses.replace(result, shot_index=self._shot_index, is_cut=is_cut)
 
     def _differs(self, thumb: np.ndarray) -> bool:
         distance = histogram_distance(self._previous, thumb)

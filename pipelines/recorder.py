@@ -1,0 +1,71 @@
+"""A session whose results go into a run directory, with checkpoints, whatever way it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Literal
+
+from pipelines.session import Session
+from streamvos.export.run_dir import RunDirectory
+from streamvos.records import StepResult
+from streamvos.video.info import Source
+
+
+def record(
+    session: Session,
+    source: Source,
+    run_dir: RunDirectory,
+    *,
+    checkpoint_every: int = 300,
+    was_stopped: Callable[[], bool] = lambda: False,
+    on_result: Callable[[StepResult], None] = lambda result: None,
+) -> Literal["complete", "interrupted"]:
+    """Run a source to its end, or to where it was stopped, and close the run directory.
+
+    Args:
+        session: fresh; goes on from the directory's checkpoint where there is one.
+        source: open, its next frame is `run_dir.next_index`.
+        run_dir: takes the results; closed at the end, also after an error.
+        checkpoint_every: frames between two points to which a later run can come back; smaller loses less, and
+            waits for the disk more often.
+        was_stopped: True where the source ended because someone asked for it; the run can then go on later.
+        on_result: called with every result, once it is written.
+    """
+    state = run_dir.load_state()
+    if state is not None:
+        session.restore(state, run_dir.next_index, run_dir.last_time_s)
+    try:
+        for step in session.steps(source, snapshot_every=checkpoint_every):
+            run_dir.write(step.frame, step.result)
+            if step.snapshot is not None:
+                run_dir.checkpoint(step.snapshot)
+            on_result(step.result)
+        status: Literal["complete", "interrupted"] = "interrupted" if was_stopped() else "complete"
+        if status == "interrupted":
+            run_dir.checkpoint(session.state_dict())
+        session.finish()
+    except Exception as error:
+        _warn(run_dir, source)
+        run_dir.close("failed", error=error, extra=_extra(session, source))
+        raise
+    except BaseException as error:  # a second Ctrl-C
+        run_dir.close("interrupted", error=error, extra=_extra(session, source))
+        raise
+    _warn(run_dir, source)
+    run_dir.close(status, session.products(), extra=_extra(session, source))
+    return status
+
+
+def _warn(run_dir: RunDirectory, source: Source) -> None:
+    for warning in source.warnings:
+        run_dir.warn(warning)
+
+
+def _extra(session: Session, source: Source) -> dict[str, Any]:
+    try:
+        stats = session.stats()
+    except Exception:  # the processes that could say so are gone, which is reported already
+        stats = {}
+    memories = {name: asdict(memory) for name, memory in stats.items()}
+    return {"memories": memories, "dropped_frames": source.num_dropped}
