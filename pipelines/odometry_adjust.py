@@ -23,7 +23,7 @@ def adjust(
     intrinsics: np.ndarray,
     num_fixed: int,
     threshold_px: float,
-    iterations: int = 6,
+    iterations: int = 4,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise the reprojection error over poses and points.
 
