@@ -21,6 +21,7 @@ class AssociationConfig:
     sure_score: float = 0.8  # a detection so strong starts one at once; weaker ones must be seen twice
     confirm_iou: float = 0.3  # of two sightings of a new thing in successive runs of the detector
     max_covered: float = 0.6  # share of a detection inside masks of its group above which it is nothing new
+    max_double_iou: float = 0.45  # with a detection of the class that is known above which it is a second look at it
     min_area_share: float = 0.003  # of the frame; smaller things start no object
     min_inside: float = 0.7  # share of an object's mask inside a detection above which it is a fragment of that thing
     agree_iou: float = 0.5  # of a mask's box and its detection below which the mask is made anew from the detection

@@ -46,7 +46,9 @@ class Newcomers:
         rows, waiting = [], []
         for row in np.argsort(-found.scores, kind="stable").tolist():
             box, name, score = found.boxes_xyxy[row], found.class_names[row], float(found.scores[row])
-            if object_ids[row] != -1 or not self._is_thing(box, size, score) or self._covered(box, name, size, current):
+            if object_ids[row] != -1 or not self._is_thing(box, size, score):
+                continue
+            if self._covered(box, name, size, current) or self._is_double(found, row, object_ids, rows):
                 continue
             seen_before = any(
                 same_group(name, other) and box_iou(box[None], earlier[None])[0, 0] >= self._config.confirm_iou
@@ -109,6 +111,16 @@ class Newcomers:
     def _is_thing(self, box: np.ndarray, size: tuple[int, int], score: float) -> bool:
         area = float((box[2] - box[0]) * (box[3] - box[1]))
         return score >= self._config.min_new_score and area >= self._config.min_area_share * size[0] * size[1]
+
+    def _is_double(self, found: Detections, row: int, object_ids: np.ndarray, believed: list[int]) -> bool:
+        """Whether the detector names a thing of the same class here that has its identity already."""
+        for other in [*np.flatnonzero(object_ids != -1).tolist(), *believed]:
+            if found.class_names[other] != found.class_names[row]:
+                continue
+            overlap = box_iou(found.boxes_xyxy[row][None], found.boxes_xyxy[other][None])[0, 0]
+            if overlap > self._config.max_double_iou:
+                return True
+        return False
 
     def _covered(
         self, box: np.ndarray, name: str, size: tuple[int, int], current: list[tuple[str, np.ndarray]]
