@@ -15,9 +15,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|verify")
     actions.add_parser("list", help="all weights, which are on this machine, size and licence")
-    fetching = actions.add_parser(
-        "fetch", help="download weights from their hub into the cache and check them"
-    )
+    fetching = actions.add_parser("fetch", help="download weights from their hub into the cache and check them")
     fetching.add_argument("names", nargs="+", metavar="NAME", help="a name from `streamvos models list`")
     verifying = actions.add_parser("verify", help="read weights and compare their sha256")
     verifying.add_argument("names", nargs="*", metavar="NAME", help="default: all that are on this machine")

@@ -63,7 +63,7 @@ class ShotStage:
         if distance < self._config.min_histogram_distance or distance < self._config.min_ratio * usual:
             return False
         lost = lost_blocks(self._previous, thumb)
-        return lost >= self._config.min_lost_blocks and distance + lost >= self._config.min_sum
+        return bool(lost >= self._config.min_lost_blocks and distance + lost >= self._config.min_sum)
 
     def reset(self) -> None:
         self._previous: np.ndarray | None = None
@@ -111,4 +111,4 @@ def lost_blocks(before: np.ndarray, after: np.ndarray) -> float:
             window = new[top : top + _BLOCK + 2 * _REACH, left : left + _BLOCK + 2 * _REACH]
             total += 1
             lost += cv2.matchTemplate(window, block, cv2.TM_CCOEFF_NORMED).max() < 0.7
-    return lost / total if total >= 8 else 1.0
+    return float(lost / total) if total >= 8 else 1.0

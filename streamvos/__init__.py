@@ -1,1 +1,46 @@
-"""StreamVOS: streaming video perception with bounded memory."""
+"""StreamVOS: streaming video perception with bounded memory.
+
+The public names of all layers can be imported from here; each is loaded when it is first used, so that the lower
+layers stay free of the upper ones.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import Any
+
+_HOMES = {
+    "Answer": "streamvos.answers",
+    "Evidence": "streamvos.answers",
+    "InputError": "streamvos.errors",
+    "MissingWeightsError": "streamvos.errors",
+    "Detections": "streamvos.records",
+    "Frame": "streamvos.records",
+    "MemoryEvent": "streamvos.records",
+    "ObjectMasks": "streamvos.records",
+    "Prompt": "streamvos.records",
+    "SceneEstimate": "streamvos.records",
+    "StepResult": "streamvos.records",
+    "open_source": "streamvos.video.sources",
+    "MemoryStats": "memory_bank.protocol",
+    "GraphConfig": "pipelines.graph",
+    "Session": "pipelines.session",
+    "ask": "pipelines.answer",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("streamvos")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'streamvos' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

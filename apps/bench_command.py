@@ -1,0 +1,65 @@
+"""`streamvos bench pipeline | memory`: speed per stage and in all, and whether memory stays bounded."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.ArgumentParser]) -> None:
+    """Add `bench` to the command line."""
+    parser = subparsers.add_parser("bench", help="measure speed and memory", description=__doc__.split(": ", 1)[1])
+    kinds = parser.add_subparsers(required=True, metavar="pipeline|memory")
+    speed = kinds.add_parser("pipeline", parents=parents, help="frames per second, Ray beside one process")
+    speed.set_defaults(run=run_pipeline)
+    speed.add_argument("--frames", type=int, help="frames that are timed")
+    speed.add_argument("--rounds", type=int, help="turns that they are cut into")
+    memory = kinds.add_parser("memory", parents=parents, help="peak memory of a short and of a long run")
+    memory.set_defaults(run=run_memory)
+    memory.add_argument("--short", type=int, help="frames of the short run")
+    memory.add_argument("--long", type=int, help="frames of the long run")
+    memory.add_argument("--runner", choices=("local", "ray"), help="where the stages run")
+    for kind in (speed, memory):
+        kind.add_argument("--source", help="whose frames are used")
+        kind.add_argument("--width", type=int, help="of the input, pixels")
+        kind.add_argument("--height", type=int, help="of the input, pixels")
+        kind.add_argument("--size", type=int, help="working short side, pixels")
+        kind.add_argument("--threads", type=int, help="CPU threads in all")
+        kind.add_argument("--save", type=Path, metavar="DIR", help="also write the table there, as JSON and Markdown")
+
+
+def run_pipeline(args: argparse.Namespace) -> int:
+    """Print frames per second."""
+    module = importlib.import_module("eval.bench_pipeline")  # by name: a layer beside this one
+    return _run(args, "bench-pipeline", module.PipelineBench, module.bench_pipeline)
+
+
+def run_memory(args: argparse.Namespace) -> int:
+    """Print peak memory."""
+    module = importlib.import_module("eval.bench_memory")
+    return _run(args, "bench-memory", module.MemoryBench, module.bench_memory)
+
+
+def _run(args: argparse.Namespace, name: str, kind: type, measure: Callable[[Any], list[dict[str, Any]]]) -> int:
+    fields = [field.name for field in dataclasses.fields(kind)]
+    bench = kind(**{field: getattr(args, field) for field in fields if getattr(args, field, None) is not None})
+    results = importlib.import_module("eval.results")
+    rows = measure(bench)
+    sys.stdout.write(results.markdown_table(rows))
+    if args.save is not None:
+        meta = {
+            "command": "streamvos " + shlex.join(sys.argv[1:]),
+            "data": f"{bench.source} at {bench.width}x{bench.height}",
+            "seed": 0,
+            "fps": None,
+            "settings": dataclasses.asdict(bench),
+        }
+        for path in results.write_results(name, rows, meta, args.save):
+            sys.stdout.write(f"written: {path}\n")
+    return 0

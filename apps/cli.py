@@ -1,0 +1,91 @@
+"""The command line: `streamvos run | ask | models | bench | eval`.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 fine, 1 failed, 2 bad usage or input, 130
+interrupted, with partial results closed properly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+from apps import ask_command, bench_command, models_command, run_command
+from streamvos import __version__
+from streamvos.errors import InputError
+from streamvos.export.parts import OutputError
+
+
+class UsageError(InputError):
+    """The command line itself is wrong."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Bad usage is answered by one line, as any bad input is."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    debug = "--debug" in arguments
+    _quieten(debug)
+    try:
+        args = make_parser().parse_args(arguments)
+        return args.run(args)
+    except SystemExit as done:  # --help and --version
+        return int(done.code or 0)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130, debug)
+    except OutputError as error:
+        return _fail(str(error), 1, debug)
+    except InputError as error:
+        return _fail(str(error), 2, debug)
+    except BrokenPipeError:  # whoever read stdout has seen enough
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        return _fail(f"{type(error).__name__}: {error} (--debug shows where)", 1, debug)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="log more, show tracebacks")
+    parser = Parser(prog="streamvos", description="Streaming video perception with bounded memory.", parents=[common])
+    parser.set_defaults(debug=False)
+    parser.add_argument("--version", action="version", version=f"streamvos {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    run_command.add_parser(subparsers, [common])
+    ask_command.add_parser(subparsers, [common])
+    models_command.add_parser(subparsers)
+    bench_command.add_parser(subparsers, [common])
+    # The evaluations are a layer of their own, beside this one: they are found by name, not imported.
+    if importlib.util.find_spec("eval.cli") is not None:
+        importlib.import_module("eval.cli").add_parser(subparsers)
+    return parser
+
+
+def _quieten(debug: bool) -> None:
+    """One clear line instead of what libraries say on the way, unless someone is debugging."""
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    if not debug:
+        warnings.simplefilter("ignore")
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug and sys.exc_info()[0] is not None:
+        logging.getLogger(__name__).exception("traceback")
+    sys.stderr.write(f"streamvos: error: {' '.join(message.split())}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""`streamvos run SOURCE... --out DIR`: sources through the graph, results into folders."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from apps.interrupt import Interrupt, InterruptibleSource
+from apps.progress import Progress
+from pipelines.graph import STAGES, GraphConfig
+from pipelines.prompts import check_prompts, parse_box, read_first_mask, read_prompts
+from pipelines.recorder import record
+from pipelines.session import RUNNERS, Session, check_followable
+from streamvos.config import merge, read_toml, to_dict
+from streamvos.device import DEVICES
+from streamvos.errors import InputError
+from streamvos.export.parts import OutputError
+from streamvos.export.result_files import OutputConfig
+from streamvos.export.run_dir import RunDirectory
+from streamvos.export.run_report import read_report
+from streamvos.records import Prompt, Removal
+from streamvos.video.info import Source, SourceConfig
+from streamvos.video.sources import open_source
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a configuration file may set: the graph's fields at its top, and two tables."""
+
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)  # [output]
+    source: SourceConfig = field(default_factory=SourceConfig)  # [source]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the user said about objects before the run."""
+
+    prompts: tuple[Prompt, ...] = ()
+    removals: tuple[Removal, ...] = ()
+
+
+def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.ArgumentParser]) -> None:
+    """Add `run` to the command line."""
+    parser = subparsers.add_parser(
+        "run", parents=parents, help="run sources through the graph", description=__doc__.split(": ", 1)[1]
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("sources", nargs="+", metavar="SOURCE", help="video, folder or pattern of images, URL, camera, sample:bikes")
+    add("--out", required=True, type=Path, metavar="DIR", help="results go into DIR/<video>/")
+    add("--stages", metavar="A,B", help=f"any of {','.join(STAGES)} (default: all)")
+    add("--runner", choices=RUNNERS, default="ray", help="where the stages run (default: %(default)s)")
+    add("--address", help="of a running Ray cluster (default: Ray is started on this machine)")
+    add("--placement", choices=("fused", "split"), help="all stages in one process, or one each (default: by CPUs)")
+    add("--prompts", type=Path, metavar="FILE", help="JSON with prompts and removals at any frame")
+    add("--first-mask", type=Path, metavar="PNG", help="label picture of the first frame")
+    add("--box", action="append", default=[], metavar="ID:X1,Y1,X2,Y2", help="box in the first frame; repeatable")
+    add("--discover", action=argparse.BooleanOptionalAction, help="follow what the detector finds beside prompts")
+    add("--detect-every", type=int, metavar="K", help="run the detector on every K-th frame")
+    add("--max-frames", type=int, metavar="N", help="stop after the first N frames")
+    add("--size", type=int, metavar="PX", help="working short side in pixels")
+    add("--config", type=Path, metavar="FILE", help="TOML with any setting; options here win over it")
+    add("--device", choices=DEVICES, help="where networks run")
+    add("--profile", choices=("embedded", "hub"), help="hub refines masks by SAM-HQ, whose weights are fetched before")
+    add("--seed", type=int, metavar="N", help="of all random choices")
+    add("--threads", type=int, metavar="N", help="CPU threads in all (default: all cores)")
+    add("--checkpoint-every", type=int, default=300, metavar="N", help="frames between checkpoints (%(default)s)")
+    add("--overwrite", action="store_true", help="replace the results of an earlier run")
+    add("--resume", action="store_true", help="go on with an earlier run")
+    add("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run all sources, one after another; one that fails does not take the others along."""
+    if args.checkpoint_every < 1:
+        raise InputError(f"--checkpoint-every: expected at least 1, got {args.checkpoint_every}")
+    config, words = read_config(args), read_words(args)
+    cluster = None
+    if args.runner == "ray":
+        from pipelines.ray_cluster import Cluster  # Ray takes a second to import
+
+        cluster = Cluster(args.address)
+    job = _Job(args, config, words, cluster)
+    num_failed = 0
+    try:
+        with Interrupt() as interrupt:
+            for spec in args.sources:
+                try:
+                    job.run_source(spec, interrupt)
+                except Exception as error:
+                    if len(args.sources) == 1 or args.debug:
+                        raise
+                    num_failed += 1
+                    sys.stderr.write(f"streamvos: error: {' '.join(str(error).split()) or type(error).__name__}\n")
+                if interrupt.is_set:
+                    return 130
+    finally:
+        if cluster is not None:
+            cluster.close()
+    return 1 if num_failed else 0
+
+
+def read_config(args: argparse.Namespace) -> RunConfig:
+    """The configuration file with the options laid over it."""
+    values = read_toml(args.config) if args.config else {}
+    tables = {name: values.pop(name, {}) for name in ("output", "source")}
+    for name, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise InputError(f"setting {name}: expected a table, got {table!r}")
+    options: dict[str, Any] = {
+        name: getattr(args, name)
+        for name in ("size", "device", "profile", "seed", "threads")
+        if getattr(args, name) is not None
+    }
+    if args.stages is not None:
+        options["stages"] = tuple(name.strip() for name in args.stages.split(",") if name.strip())
+    if args.detect_every is not None:
+        options["detect"] = {"every": args.detect_every}
+    return RunConfig(
+        merge(merge(GraphConfig(), values), options),
+        merge(OutputConfig(), tables["output"], "output."),
+        merge(SourceConfig(), tables["source"], "source."),
+    )
+
+
+def read_words(args: argparse.Namespace) -> Words:
+    """Prompts and removals of all options together."""
+    prompts, removals = read_prompts(args.prompts) if args.prompts else ([], [])
+    if args.first_mask:
+        prompts = prompts + read_first_mask(args.first_mask)
+    prompts = prompts + [parse_box(text) for text in args.box]
+    return Words(tuple(prompts), tuple(removals))
+
+
+class _Job:
+    """Runs one source after another with the same settings."""
+
+    def __init__(self, args: argparse.Namespace, config: RunConfig, words: Words, cluster: Any) -> None:
+        self._args, self._config, self._words, self._cluster = args, config, words, cluster
+        self._names: set[str] = set()
+        with self._session(None) as session:  # wrong settings show before anything is opened or written
+            self._graph = session.config
+            check_followable(session.config, bool(words.prompts))
+
+    def run_source(self, spec: str, interrupt: Interrupt) -> None:
+        """Run one source into its folder and say what came of it."""
+        args = self._args
+        with self._open(spec) as source:
+            info = source.info
+            check_prompts(self._words.prompts, (info.height, info.width), args.max_frames)
+            folder = args.out / self._unique(info.name)
+            resolved = to_dict(dataclasses.replace(self._config, graph=self._graph)) | {"runner": args.runner}
+            run_dir = RunDirectory(
+                folder, info, resolved, overwrite=args.overwrite, resume=args.resume, config=self._config.output
+            )
+        if run_dir.is_complete:
+            sys.stdout.write(f"{info.name}: complete already, {run_dir.next_index} frames in {folder}\n")
+            return
+        memory = folder / "memory"
+        if run_dir.load_state() is None and memory.is_dir():
+            shutil.rmtree(memory)  # of a run that was ended before its first checkpoint
+        self._record(spec, run_dir, memory, interrupt)
+        _say(folder)
+
+    def _record(self, spec: str, run_dir: RunDirectory, memory: Path, interrupt: Interrupt) -> None:
+        start = run_dir.next_index
+        try:
+            opened = self._open(spec, start, run_dir.last_time_s)
+            session = self._session(memory)
+        except BaseException as error:
+            run_dir.close("failed", error=error)
+            raise
+        with session, InterruptibleSource(opened, interrupt) as source:
+            progress = Progress(source, start, self._args.max_frames, self._args.quiet)
+            try:
+                record(
+                    session,
+                    source,
+                    run_dir,
+                    checkpoint_every=self._args.checkpoint_every,
+                    was_stopped=lambda: interrupt.is_set,
+                    on_result=progress.update,
+                )
+            finally:
+                progress.close()
+        for warning in source.warnings:
+            sys.stderr.write(f"streamvos: warning: {warning}\n")
+
+    def _open(self, spec: str, start_index: int = 0, last_time_s: float = 0.0) -> Source:
+        return open_source(
+            spec,
+            max_frames=self._args.max_frames,
+            start_index=start_index,
+            start_time_s=last_time_s + 0.001 if start_index else 0.0,  # times of a live source go on after it
+            config=self._config.source,
+        )
+
+    def _session(self, memory: Path | None) -> Session:
+        args, words = self._args, self._words
+        session = Session(
+            self._config.graph,
+            runner=args.runner,
+            memory_dir=memory,
+            prompts=words.prompts,
+            discover=args.discover,
+            placement=args.placement,
+            cluster=self._cluster,
+        )
+        for removal in words.removals:
+            session.remove(removal.object_id, removal.frame_index)
+        return session
+
+    def _unique(self, name: str) -> str:
+        """`name`, with a number where an earlier source of this command has it already."""
+        unique, number = name, 2
+        while unique in self._names:
+            unique, number = f"{name}-{number}", number + 1
+        self._names.add(unique)
+        return unique
+
+
+def _say(folder: Path) -> None:
+    """What a run left, on stdout."""
+    report = read_report(folder)
+    if report is None:
+        raise OutputError(f"{str(folder / 'run.json')!r} was not written")
+    counts = report["counts"]
+    facts = [f"{counts['frames']} frames", f"{report['frames_per_s']:.2f} frames/s"]
+    facts += [f"{counts[name]} {name}" for name in ("objects", "detections", "cuts") if name in counts]
+    if report["dropped_frames"]:
+        facts.append(f"{report['dropped_frames']} dropped")
+    sys.stdout.write(f"{folder.name}: {report['status']}, {', '.join(facts)}\n")
+    sys.stdout.write(f"  results in {folder}: {' '.join(report['files'])}\n")
+    if report["status"] == "interrupted":
+        sys.stdout.write("  go on with the same command and --resume\n")
+    elif (folder / "memory").is_dir():
+        sys.stdout.write(f'  ask: streamvos ask {folder} "what was seen?"\n')
