@@ -20,6 +20,7 @@ def enforce(store: Store, budget_bytes: int, now_ms: int, tell: Tell) -> None:
     """Thin the store out until it fits with a little room, following `policies.LADDER` rung by rung."""
     if store.total_bytes() <= budget_bytes:
         return
+    store.thinned = True
     goal = int(budget_bytes * policies.RELIEF)
     for kinds, share in policies.LADDER:
         floor = int(budget_bytes * share)

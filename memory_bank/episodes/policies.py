@@ -61,7 +61,7 @@ LADDER: tuple[tuple[tuple[str, ...], float], ...] = (
     (("past",), 0.0),
 )
 # thinning goes on until this share of the budget is used, so that it is not due again at once
-RELIEF = 0.96
+RELIEF = 0.93
 JOURNAL_SHARE = 0.25
 
 

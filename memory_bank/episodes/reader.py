@@ -6,6 +6,7 @@ summaries that came later are hidden.
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -19,40 +20,9 @@ from memory_bank.episodes.facts import Appearance, Happening, Place, Stretch, Su
 
 FOREVER_MS = 2**62
 # words that every summary or every question has: they say nothing about a moment
-_COMMON = frozenset(
-    [
-        "the",
-        "and",
-        "was",
-        "were",
-        "are",
-        "did",
-        "does",
-        "has",
-        "have",
-        "had",
-        "how",
-        "what",
-        "when",
-        "where",
-        "why",
-        "who",
-        "which",
-        "that",
-        "this",
-        "there",
-        "for",
-        "from",
-        "with",
-        "you",
-        "seen",
-        "see",
-        "object",
-        "shot",
-        "video",
-        "can",
-        "could",
-    ]
+_COMMON = re.compile(
+    r"(?:the|and|was|were|are|did|does|has|have|had|how|what|when|where|why|who|which|that|this|there|for|from|with|"
+    r"you|seen|see|object|shot|video|can|could)$"
 )
 
 
@@ -111,22 +81,23 @@ class EpisodeReader:
         self, entity_ids: Sequence[int] | None = None, from_ms: int = -FOREVER_MS, to_ms: int = FOREVER_MS
     ) -> list[Appearance]:
         """Appearances that touch [from_ms, to_ms], in order of their start; of all things where ids are None."""
+        wanted = "" if entity_ids is None else "AND entity_id IN (SELECT value FROM json_each(?)) "
         rows = self._rows(
-            "SELECT * FROM span WHERE known_ms <= ? AND from_ms <= ? AND to_ms >= ? ORDER BY from_ms, id",
+            f"SELECT * FROM span WHERE known_ms <= ? AND from_ms <= ? AND to_ms >= ? {wanted}ORDER BY from_ms, id",
             self.as_of_ms,
             min(to_ms, self.as_of_ms),
             from_ms,
+            *([] if entity_ids is None else [json.dumps([int(entity_id) for entity_id in entity_ids])]),
         )
-        wanted = None if entity_ids is None else set(entity_ids)
-        return [self._dated_span(row) for row in rows if wanted is None or row["entity_id"] in wanted]
+        return [self._dated_span(row) for row in rows]
 
     def places(self, entity_ids: Sequence[int], from_ms: int, to_ms: int) -> list[Place]:
         """Where things were in [from_ms, to_ms], in order of time."""
         rows = self._rows(
             "SELECT o.*, s.from_ms AS span_from, s.to_ms AS span_to FROM observation o JOIN span s ON s.id = o.span_id "
-            f"WHERE s.entity_id IN ({_marks(entity_ids)}) AND s.known_ms <= ? AND o.t_ms BETWEEN ? AND ? "
+            "WHERE s.entity_id IN (SELECT value FROM json_each(?)) AND s.known_ms <= ? AND o.t_ms BETWEEN ? AND ? "
             "ORDER BY o.t_ms, o.id",
-            *entity_ids,
+            json.dumps([int(entity_id) for entity_id in entity_ids]),
             self.as_of_ms,
             from_ms,
             min(to_ms, self.as_of_ms),
@@ -199,7 +170,7 @@ class EpisodeReader:
             limit: most that are returned.
         """
         scores: dict[int, float] = {}
-        tokens = [word for word in re.findall(r"\w+", words.lower()) if len(word) > 2 and word not in _COMMON]
+        tokens = [word for word in re.findall(r"\w+", words.lower()) if len(word) > 2 and not _COMMON.match(word)]
         if tokens:
             query = " OR ".join(f'"{token}"' for token in tokens[:32])
             hits = self._rows(
@@ -298,7 +269,3 @@ class EpisodeReader:
 
 def _summary(row: sqlite3.Row, score: float = 0.0) -> Summary:
     return Summary(row["level"], row["from_ms"], row["to_ms"], row["from_frame"], row["shot"], row["text"] or "", score)
-
-
-def _marks(values: Sequence[int]) -> str:
-    return ",".join("?" * len(values))

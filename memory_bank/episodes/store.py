@@ -29,6 +29,7 @@ class Store:
             self._generation = self.db.execute("SELECT generation FROM writer").fetchone()[0]
         self._doomed: list[int] = []  # frames whose picture goes with the next commit
         self._in_transaction = False
+        self.thinned = False  # rows were deleted in number: give their pages back with the next commit
 
     def begin(self) -> None:
         """Start a transaction where none is open."""
@@ -48,6 +49,9 @@ class Store:
         for frame in self._doomed:
             journal.picture_path(self.directory, frame).unlink(missing_ok=True)
         self._doomed.clear()
+        if self.thinned:
+            self._give_pages_back()
+            self.thinned = False
 
     def abandon(self) -> None:
         """Drop the changes since the last commit."""
@@ -127,14 +131,18 @@ class Store:
             self.db.execute(f"DELETE FROM {table}")
         self.commit()
         journal.sweep_pictures(self.db, self.directory)
-        self.db.execute("PRAGMA incremental_vacuum")
+        self._give_pages_back()
 
     def close(self) -> None:
         """Commit, give free pages back, and fold the log into the file."""
         self.commit()
-        self.db.execute("PRAGMA incremental_vacuum")
+        self._give_pages_back()
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.db.close()
+
+    def _give_pages_back(self) -> None:
+        # not execute(): it stops after the first step, and each step frees one page only
+        self.db.executescript("PRAGMA incremental_vacuum")
 
     def _discard_pictures(self, frames: list[int]) -> None:
         for frame in frames:

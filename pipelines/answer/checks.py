@@ -18,7 +18,7 @@ from pipelines.answer.phrase import (
 )
 from pipelines.answer.places import in_region
 from pipelines.answer.plan import Scope, times_of
-from pipelines.answer.times import moments_of, refuse_several
+from pipelines.answer.times import all_spans, moments_of, refuse_several
 from streamvos.answers import Answer, clock
 
 _PLAIN = {"appear": " appear", "leave": " leave", "return": " come back", "visible": ""}
@@ -102,8 +102,8 @@ def _no(scope: Scope) -> Answer:
     name = f"{'the ' if subject and subject.definite else 'any '}{subject.text}" if subject else "anything"
     instead, evidence = "", ()
     if subject is not None:
-        spans = {thing.entity_id: scope.reader.appearances([thing.entity_id]) for thing in scope.things}
-        other = [(thing, moment) for thing in scope.things for moment in times_of(verb, spans[thing.entity_id])]
+        spans = all_spans(scope, scope.things)
+        other = [(thing, moment) for thing in scope.things for moment in times_of(verb, spans.get(thing.entity_id, []))]
         other.sort(key=lambda pair: pair[1][:2])
         if verb == "visible" and other:
             near = min(other, key=lambda pair: _distance(scope, pair[1][2]))
@@ -115,7 +115,7 @@ def _no(scope: Scope) -> Answer:
             said = ending(span) if verb == "leave" else _DID[verb]
             instead = f" {called(thing)} {said} at {cited(time, frame)}."
             evidence = (of_appearance(scope.reader, thing, span, "to" if verb == "leave" else "from"),)
-        elif verb != "visible" and scope.things and spans[scope.things[0].entity_id]:
+        elif verb != "visible" and scope.things and spans.get(scope.things[0].entity_id):
             thing, span = scope.things[0], spans[scope.things[0].entity_id][-1]
             instead = f" {called(thing)} was there {stretch(span)} and {ending(span)}."
             evidence = (of_appearance(scope.reader, thing, span, "to"),)

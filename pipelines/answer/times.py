@@ -64,11 +64,14 @@ def answer_how_often(scope: Scope) -> Answer:
     if answer := refuse_several(scope):
         return answer
     verb: Verb = scope.query.verb
-    moments = [
-        moment
-        for thing in scope.seen
-        for moment in _in_window(scope, thing, _separate(scope, thing) if verb in ("appear", "visible") else None)
-    ]
+    spans = all_spans(scope, scope.seen)
+    moments = []
+    for thing in scope.seen:
+        mine = spans[thing.entity_id]
+        if verb in ("appear", "visible"):  # what goes on after a gap was perhaps never away: it counts once
+            moments += _in_window(scope, thing, "appear", mine) + _in_window(scope, thing, "return", mine)
+        else:
+            moments += _in_window(scope, thing, verb, mine)
     moments.sort(key=lambda moment: moment[:2])
     if not moments:
         return _never(scope, verb)
@@ -137,35 +140,30 @@ def refuse_several(scope: Scope) -> Answer | None:
 
 def moments_of(scope: Scope, verb: Verb, things: list[Thing] | None = None) -> list[tuple[int, int, Appearance, Thing]]:
     """(time, frame, appearance, thing) of each time that one of the things did something, within the window."""
-    found = []
-    for thing in scope.things if things is None else things:
-        found += _in_window(scope, thing, None, verb)
+    chosen = scope.things if things is None else things
+    spans = scope.spans
+    if not scope.whole:  # all appearances count for what is a return, those outside the window too
+        spans = all_spans(scope, chosen)
+    found = [moment for thing in chosen for moment in _in_window(scope, thing, verb, spans.get(thing.entity_id, []))]
     return sorted(found, key=lambda moment: (moment[0], moment[1], moment[3].entity_id))
 
 
+def all_spans(scope: Scope, things: list[Thing]) -> dict[int, list[Appearance]]:
+    """All appearances of things by thing, those outside the window too."""
+    found: dict[int, list[Appearance]] = {}
+    for span in scope.reader.appearances([thing.entity_id for thing in things]):
+        found.setdefault(span.entity_id, []).append(span)
+    return found
+
+
 def _in_window(
-    scope: Scope,
-    thing: Thing,
-    given: list[tuple[int, int, Appearance]] | None = None,
-    verb: Verb | None = None,
+    scope: Scope, thing: Thing, verb: Verb, spans: list[Appearance]
 ) -> list[tuple[int, int, Appearance, Thing]]:
-    verb = verb or scope.query.verb
-    if given is None:
-        # all appearances count for what is a return, those outside the window too
-        everything = scope.reader.appearances([thing.entity_id]) if not scope.whole else None
-        given = times_of(verb, everything or scope.spans.get(thing.entity_id, []))
-    inside = []
-    for time, frame, span in given:
-        overlaps = any(span.from_ms <= b and span.to_ms >= a for a, b in scope.window)
-        if any(a <= time <= b for a, b in scope.window) or (verb == "visible" and overlaps):
-            inside.append((time, frame, span, thing))
-    return inside
-
-
-def _separate(scope: Scope, thing: Thing) -> list[tuple[int, int, Appearance]]:
-    """Starts of appearances that are separate: what goes on after a gap was perhaps never away."""
-    spans = scope.reader.appearances([thing.entity_id])
-    return times_of("visible", spans[:1]) + times_of("return", spans)
+    return [
+        (time, frame, span, thing)
+        for time, frame, span in times_of(verb, spans)
+        if any(a <= time <= b or (verb == "visible" and span.from_ms <= b and span.to_ms >= a) for a, b in scope.window)
+    ]
 
 
 def _visible(scope: Scope) -> Answer:

@@ -136,6 +136,8 @@ def test_budget_holds_over_ten_hours(tmp_path, scene):
             assert event.bytes <= budget * 1.02 and event.reason
         if index % 450 == 449:
             assert disk_bytes(tmp_path) <= memory.stats().bytes <= budget
+    free, pages = (memory._store.db.execute(f"PRAGMA {name}_count").fetchone()[0] for name in ("freelist", "page"))
+    assert free < pages / 10, "pages of thinned rows are given back"
     memory.close()
     assert disk_bytes(tmp_path) <= memory_upper_bound(tmp_path) <= budget
     assert "evict" in actions and "merge" in actions
