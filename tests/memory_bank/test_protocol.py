@@ -1,0 +1,53 @@
+"""The four memories keep one protocol."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from memory_bank.episodes import EpisodeConfig, EpisodeMemory
+from memory_bank.features import FeatureMemory, FeatureMemoryConfig
+from memory_bank.keyframes import KeyFrameConfig, KeyFrameMemory
+from memory_bank.protocol import Memory, MemoryStats
+from memory_bank.scene import SceneMemory
+
+NAMES = ("keyframes", "features", "scene", "episodes")
+
+
+@pytest.fixture(params=NAMES)
+def memory(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    if request.param == "keyframes":
+        return KeyFrameMemory(KeyFrameConfig(), torch.device("cpu"))
+    if request.param == "features":
+        return FeatureMemory(FeatureMemoryConfig(), {"level": 32})
+    if request.param == "scene":
+        return SceneMemory()
+    memory = EpisodeMemory(tmp_path / "m", "stream", "source", EpisodeConfig(), None, "switched off")
+    request.addfinalizer(memory.close)
+    return memory
+
+
+def test_each_memory_keeps_the_protocol(memory: Any) -> None:
+    assert isinstance(memory, Memory)
+    assert memory.name in NAMES
+    assert "object_id" in inspect.signature(memory.remove).parameters
+
+
+def test_an_empty_memory_is_within_its_budget_and_knows_nothing(memory: Any) -> None:
+    stats = memory.stats()
+    assert isinstance(stats, MemoryStats)
+    assert stats.entries == 0 and 0 <= stats.bytes <= stats.capacity_bytes
+    memory.remove(7)  # an unknown object is fine
+    memory.drain_events()
+    assert memory.drain_events() == ()
+    memory.load_state_dict(memory.state_dict())
+    memory.reset()
+    assert memory.stats().entries == 0
+
+
+def test_something_else_is_no_memory() -> None:
+    assert not isinstance({}, Memory)
