@@ -21,7 +21,11 @@ class LifeConfig:
     lost_after_s: float = 2.0  # occluded for longer is lost
     return_confidence: float = 0.75  # what a lost object must show to be believed without the detector
     return_area_share: float = 0.3  # of the usual area, likewise
-    unconfirmed_after_s: float = 2.0  # found by the detector, then not confirmed by it for longer: lost
+    # Found by the detector, then not confirmed by it for `patience` times its longest gap so far, at least and at
+    # most for so long: lost. Larger bears with a weak detector and keeps masks that have drifted.
+    patience: float = 2.5
+    min_unconfirmed_s: float = 1.0
+    max_unconfirmed_s: float = 2.5
     retire_after_s: float = 5.0  # a found object not seen for longer is no longer looked for, only recognised
 
 
@@ -41,6 +45,7 @@ class Life:
     usual_area_px: float = 0.0
     seen_s: float = 0.0
     confirmed_s: float = 0.0
+    longest_gap_s: float = 0.0  # between two confirmations by the detector
     votes: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -50,6 +55,8 @@ class Life:
 
     def vote(self, class_name: str, score: float, time_s: float) -> None:
         """The detector confirms the object under a class."""
+        if self.votes and self.state == "tracked":
+            self.longest_gap_s = max(self.longest_gap_s, time_s - self.confirmed_s)
         self.votes[class_name] = self.votes.get(class_name, 0.0) + score
         self.confirmed_s = time_s
 
@@ -84,10 +91,16 @@ def judge(life: Life, area_px: int, confidence: float, time_s: float, config: Li
             return Judgement(False, False, "lost; waits for the detector")
         if confidence < config.return_confidence or not config.return_area_share < ratio < 1 / config.return_area_share:
             return Judgement(False, False, f"lost; confidence {confidence:.2f}, area ratio {ratio:.2f} do not convince")
-    if not life.prompted and time_s - life.confirmed_s > config.unconfirmed_after_s:
+    if is_unconfirmed(life, time_s, config):
         return Judgement(False, False, f"the detector has not confirmed it for {time_s - life.confirmed_s:.1f} s")
     in_range = 1 / config.learn_area_ratio < ratio < config.learn_area_ratio
     return Judgement(True, confidence >= config.learn_confidence and in_range, "")
+
+
+def is_unconfirmed(life: Life, time_s: float, config: LifeConfig) -> bool:
+    """Whether the detector, which found the object, has been silent for too long."""
+    limit = min(config.max_unconfirmed_s, max(config.min_unconfirmed_s, config.patience * life.longest_gap_s))
+    return not life.prompted and time_s - life.confirmed_s > limit
 
 
 def update(
@@ -99,5 +112,5 @@ def update(
         life.state, life.seen_s = "tracked", time_s
         life.usual_area_px = 0.85 * life.usual_area_px + 0.15 * area_px if life.usual_area_px else float(area_px)
     elif life.state != "lost":
-        unconfirmed = not life.prompted and time_s - life.confirmed_s > config.unconfirmed_after_s
-        life.state = "lost" if unconfirmed or time_s - life.seen_s > config.lost_after_s else "occluded"
+        given_up = is_unconfirmed(life, time_s, config) or time_s - life.seen_s > config.lost_after_s
+        life.state = "lost" if given_up else "occluded"

@@ -319,8 +319,8 @@ class SegmentStage:
             self._next_id = max(self._next_id, object_id + 1)
             self._newcomers.forget(object_id)
             life = self._lives.setdefault(object_id, Life(False))
-            life.state, life.seen_s, life.score, life.usual_area_px = "tracked", frame.time_s, score, 0.0
             life.vote(class_name, score, frame.time_s)
+            life.state, life.seen_s, life.score, life.usual_area_px = "tracked", frame.time_s, score, 0.0
             object_ids[row], fresh[object_id] = object_id, mask
             self._tell("write", frame.index, f"object {object_id}", f"{class_name} {score:.2f}: {reason}")
 

@@ -37,6 +37,7 @@ class EmbeddedTrackerConfig:
     global_weight: float = 0.1  # of the affinity to key frames; larger finds returns sooner, and look-alikes
     radius_cells: int = 8  # window of the local affinity, in cells of 8 pixels; larger follows faster motion
     temperature: float = 0.07  # of the affinities; smaller trusts single matches more
+    views_compared: int = 5  # key frames of the global affinity, the first and the latest; more costs time
     top_matches: int = 20  # how many key-frame cells vote for a cell
     gain: float = 6.0  # slope from score to probability; larger is more decided
     sharpness: float = 16.0  # slope that hardens a mask before it is remembered
@@ -201,13 +202,10 @@ class EmbeddedTracker:
             carried = local_affinity(self._key8, self._last_key, values, config.radius_cells, config.temperature)
         for row, object_id in enumerate(object_ids):
             views = self.memory.read(int(object_id))
-            found = global_affinity(
-                self._key16,
-                views["key"].float(),
-                views["value"].float(),
-                config.top_matches,
-                config.temperature,
-            )
+            count = len(views["key"])
+            chosen = [0, *range(max(1, count - config.views_compared + 1), count)]
+            keys, values = views["key"][chosen].float(), views["value"][chosen].float()
+            found = global_affinity(self._key16, keys, values, config.top_matches, config.temperature)
             found = functional.interpolate(found[None, None], scores.shape[-2:], mode="bilinear", align_corners=False)[
                 0, 0
             ]
