@@ -235,7 +235,9 @@ def _say(folder: Path) -> None:
     if report is None:
         raise OutputError(f"{str(folder / 'run.json')!r} was not written")
     counts = report["counts"]
-    facts = [f"{counts['frames']} frames", f"{report['frames_per_s']:.2f} frames/s"]
+    facts = [f"{counts['frames']} frames"]
+    if report["steady_frames_per_s"]:
+        facts.append(f"{report['steady_frames_per_s']:.2f} frames/s after start")
     facts += [f"{counts[name]} {name}" for name in ("objects", "detections", "cuts") if name in counts]
     if report["dropped_frames"]:
         facts.append(f"{report['dropped_frames']} dropped")

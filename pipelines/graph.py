@@ -17,7 +17,9 @@ from pipelines.shots import ShotsConfig, ShotStage
 from pipelines.stage import Stage
 from streamvos.device import pick_device
 from streamvos.errors import InputError, unknown_name
+from streamvos.models.catalogue import locate
 from streamvos.models.coco import MOVABLE
+from streamvos.models.sam_hq import CATALOGUE_NAMES
 
 STAGES = ("detect", "segment", "reconstruct", "remember")
 
@@ -69,8 +71,15 @@ class StreamSetup:
 
 
 def resolve(config: GraphConfig) -> GraphConfig:
-    """The configuration with everything decided: order, device, threads, profile and sizes put where they act."""
+    """The configuration with everything decided: order, device, threads, profile and sizes put where they act.
+
+    Raises:
+        InputError: the device is not there.
+        MissingWeightsError: weights that must be fetched are not; known here, before anything is opened or written.
+    """
     refiner = "sam-hq" if config.profile == "hub" else config.segment.refiner
+    if refiner == "sam-hq" and "segment" in config.stages:
+        locate(CATALOGUE_NAMES[config.segment.sam_size])
     return dataclasses.replace(
         config,
         stages=tuple(name for name in STAGES if name in config.stages),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal
@@ -35,8 +36,10 @@ def record(
     state = run_dir.load_state()
     if state is not None:
         session.restore(state, run_dir.next_index, run_dir.last_time_s)
+    pace = _Pace()
     try:
         for step in session.steps(source, snapshot_every=checkpoint_every):
+            pace.count()
             run_dir.write(step.frame, step.result)
             if step.snapshot is not None:
                 run_dir.checkpoint(step.snapshot)
@@ -47,13 +50,13 @@ def record(
         session.finish()
     except Exception as error:
         _warn(run_dir, source)
-        run_dir.close("failed", error=error, extra=_extra(session, source))
+        run_dir.close("failed", error=error, extra=_extra(session, source, pace))
         raise
     except BaseException as error:  # a second Ctrl-C
-        run_dir.close("interrupted", error=error, extra=_extra(session, source))
+        run_dir.close("interrupted", error=error, extra=_extra(session, source, pace))
         raise
     _warn(run_dir, source)
-    run_dir.close(status, session.products(), extra=_extra(session, source))
+    run_dir.close(status, session.products(), extra=_extra(session, source, pace))
     return status
 
 
@@ -62,10 +65,30 @@ def _warn(run_dir: RunDirectory, source: Source) -> None:
         run_dir.warn(warning)
 
 
-def _extra(session: Session, source: Source) -> dict[str, Any]:
+class _Pace:
+    """Frames per second from the first result on, without the time that models take to load."""
+
+    def __init__(self) -> None:
+        self._num, self._first_s, self._last_s = 0, 0.0, 0.0
+
+    def count(self) -> None:
+        self._num, self._last_s = self._num + 1, time.perf_counter()
+        if self._num == 1:
+            self._first_s = self._last_s
+
+    @property
+    def frames_per_s(self) -> float | None:
+        return round((self._num - 1) / (self._last_s - self._first_s), 3) if self._num > 1 else None
+
+
+def _extra(session: Session, source: Source, pace: _Pace) -> dict[str, Any]:
     try:
         stats = session.stats()
     except Exception:  # the processes that could say so are gone, which is reported already
         stats = {}
     memories = {name: asdict(memory) for name, memory in stats.items()}
-    return {"memories": memories, "dropped_frames": source.num_dropped}
+    return {
+        "memories": memories,
+        "dropped_frames": source.num_dropped,
+        "steady_frames_per_s": pace.frames_per_s,  # since the last start
+    }
