@@ -64,6 +64,7 @@ class EpisodeMemory:
         self._encoder = encoder
         self._text_note = encoder.name if encoder is not None else f"absent: {encoder_absent}"
         self._events: list[MemoryEvent] = []
+        self._final_stats: MemoryStats | None = None  # set once closed
         self._store = Store(directory)
         self._begin_empty()
         held = self._store.one("SELECT to_frame FROM coverage ORDER BY id DESC LIMIT 1")
@@ -109,6 +110,8 @@ class EpisodeMemory:
 
     def stats(self) -> MemoryStats:
         """Rows, and an upper bound of the bytes on disk, journal and pictures included."""
+        if self._final_stats is not None:
+            return self._final_stats
         usage = self._store.usage()
         taken = self._store.total_bytes() + journal.journal_bytes(self._store.db)
         return MemoryStats(sum(rows for rows, _ in usage.values()), taken, self.config.budget_bytes)
@@ -160,13 +163,16 @@ class EpisodeMemory:
         self._events = []
 
     def close(self) -> None:
-        """End what is open, commit, and close the store. A snapshot can still be gone back to."""
+        """End what is open, commit, and close the store, once. A snapshot can still be gone back to."""
+        if self._final_stats is not None:
+            return
         with clear_errors(self.directory):
             if self._state["last_ms"] is not None:
                 self._recorder.believe_brief_stream(self._book)
                 self._recorder.end_lives(list(self._book.lives.values()), "end", self._state["last_ms"])
                 self._close_chunk("end")
                 self._commit(self._state["last_ms"])
+            self._final_stats = self.stats()
             self._store.close()
 
     def note(self, key: str, value: str) -> None:

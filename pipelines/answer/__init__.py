@@ -73,9 +73,10 @@ def ask(directory: Path, question: str, as_of_s: float | None = None) -> Answer:
         if query.intent == "unknown":
             return _nearest_moments(reader, question)
         try:
-            return _answer(query, reader)
+            answer = _answer(query, reader)
         except Abstain as abstained:
-            return abstained.answer
+            answer = abstained.answer
+        return answer if query.spans else _with_forgotten(answer, reader)
 
 
 def _answer(query: Query, reader: EpisodeReader) -> Answer:
@@ -85,6 +86,15 @@ def _answer(query: Query, reader: EpisodeReader) -> Answer:
     if scope.notes:
         text = f"{text} {' '.join(dict.fromkeys(scope.notes))}"
     return replace(answer, text=text, confidence=round(answer.confidence, 3))
+
+
+def _with_forgotten(answer: Answer, reader: EpisodeReader) -> Answer:
+    """Say with an answer about the whole video that its beginning is no longer known."""
+    until = reader.meta("forgotten_until_ms")
+    if until is None or answer.outcome not in ("answered", "not_observed"):
+        return answer
+    note = f"Everything before {clock(int(until))} is forgotten: the memory's budget was reached."
+    return replace(answer, text=f"{answer.text} {note}", confidence=round(0.8 * answer.confidence, 3))
 
 
 def _nearest_moments(reader: EpisodeReader, question: str) -> Answer:

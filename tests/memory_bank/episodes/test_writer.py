@@ -27,7 +27,10 @@ def test_is_a_memory(tmp_path):
     memory = EpisodeMemory(tmp_path, "s", "made up")
     assert isinstance(memory, Memory) and memory.name == "episodes"
     assert memory.stats().bytes <= memory.stats().capacity_bytes
+    before = memory.stats()
     memory.close()
+    memory.close()
+    assert memory.stats() == before
 
 
 @pytest.mark.parametrize("snapshot_at", [0, 55, 121, 290])

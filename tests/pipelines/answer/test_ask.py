@@ -243,3 +243,16 @@ def test_while_the_stream_runs(tmp_path):
             assert "0:00.0" in ask(tmp_path, "when did the dog appear?").text
             assert ask(tmp_path, "is the dog still there?").outcome == "answered"
     memory.close()
+
+
+def test_what_was_forgotten_is_said(film_until):
+    directory = film_until(300)
+    db = sqlite3.connect(directory / "memory.sqlite")
+    with db:
+        db.execute("DELETE FROM span WHERE to_ms < 16000")
+        db.execute("INSERT INTO meta(key, value) VALUES ('forgotten_until_ms', '16000')")
+    db.close()
+    answer = ask(directory, "how many cars were there?")
+    assert "1 car" in answer.text and "before 0:16.0 is forgotten" in answer.text
+    early = ask(directory, "was there a car at 0:11?")
+    assert early.outcome == "not_covered" and "0:11.0" in early.text
