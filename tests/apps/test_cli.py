@@ -1,0 +1,258 @@
+"""Bad input ends with one clear line on stderr and the right exit code; so does bad usage."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.cli import main
+from streamvos.export import result_files
+
+FAST = ("--runner", "local", "--size", "64", "--threads", "1", "--device", "cpu", "--quiet")
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Run a command; returns exit code, stdout, and the lines of stderr."""
+
+    def call(*arguments) -> tuple[int, str, list[str]]:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err.splitlines()
+
+    return call
+
+
+@pytest.fixture
+def expect_error(run, tmp_path):
+    """Run `streamvos run` and expect one line that contains `message`."""
+
+    def call(message: str, *arguments, code: int = 2) -> None:
+        have, out, lines = run("run", *arguments, "--out", tmp_path / "out", *FAST)
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("streamvos: error: ") and message in lines[0]
+        assert have == code
+        assert out == ""
+
+    return call
+
+
+def save(path, shape, value=90):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full(shape, value, np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "required: COMMAND"),
+        (("rnu",), "invalid choice: 'rnu'"),
+        (("run",), "required: SOURCE, --out"),
+        (("run", "clip.mp4", "--out", "o", "--size", "big"), "--size: invalid int value: 'big'"),
+        (("run", "clip.mp4", "--out", "o", "--nothing"), "unrecognized arguments: --nothing"),
+        (("ask", "nowhere", "what was seen?"), "'nowhere' is not a folder"),
+        (("bench",), "required: pipeline|memory"),
+    ],
+)
+def test_bad_usage(run, arguments, message):
+    code, out, lines = run(*arguments)
+    assert code == 2 and out == ""
+    assert len(lines) == 1 and lines[0].startswith("streamvos: error: ") and message in lines[0]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("ask", "--help"), ("--version",)])
+def test_help(run, arguments):
+    code, out, lines = run(*arguments)
+    assert code == 0 and "streamvos" in out and lines == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--stages", "detect,segmnt"), "unknown stage 'segmnt'; did you mean 'segment'"),
+        (("--stages", ","), "at least one of"),
+        (("--stages", "segment"), "nothing to follow"),
+        (("--stages", "detect", "--box", "1:2,2,30,30"), "need the segment stage"),
+        (("--no-discover",), "nothing to follow"),
+        (("--size", "8"), "at least 64"),
+        (("--max-frames", "0"), "max_frames: expected at least 1"),
+        (("--detect-every", "0"), "detect.every: expected at least 1"),
+        (("--checkpoint-every", "0"), "--checkpoint-every: expected at least 1"),
+        (("--box", "1:2,2"), "expected id:x1,y1,x2,y2"),
+        (("--box", "1:200,2,230,9"), "lies outside the frame of 64x48"),
+        (("--overwrite", "--resume"), "exclude each other"),
+        (("--config", "none.toml"), "does not exist"),
+        (("--prompts", "none.json"), "cannot be read"),
+        (("--first-mask", "none.png"), "does not exist"),
+        (("--profile", "hub"), "streamvos models fetch sam-hq-vit-tiny"),
+    ],
+)
+def test_bad_options(expect_error, make_video, monkeypatch, tmp_path, options, message):
+    monkeypatch.setenv("STREAMVOS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    expect_error(message, make_video("clip.mp4", 3), *options)
+    assert not (tmp_path / "out/clip/masks").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("size = ", "not valid TOML"),
+        ("sice = 3", "unknown setting 'sice'; did you mean 'size'"),
+        ("[detect]\nevery = 'x'", "setting detect.every: expected int"),
+        ("output = 3", "setting output: expected a table"),
+        ("[output]\nmask = true", "did you mean 'output.masks'"),
+    ],
+)
+def test_bad_config_files(expect_error, make_video, tmp_path, text, message):
+    (tmp_path / "config.toml").write_text(text)
+    expect_error(message, make_video("clip.mp4", 3), "--config", tmp_path / "config.toml")
+
+
+def test_missing_file(expect_error, tmp_path):
+    expect_error("does not exist", tmp_path / "none.mp4")
+
+
+def test_text_file_named_mp4(expect_error, tmp_path):
+    (tmp_path / "text.mp4").write_text("this is not a video " * 50)
+    expect_error("text.mp4", tmp_path / "text.mp4")
+
+
+def test_truncated_mp4(expect_error, make_video, tmp_path):
+    whole = make_video("whole.mp4", 20).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    expect_error("cut.mp4", tmp_path / "cut.mp4")
+
+
+def test_truncated_mp4_with_its_index_in_front_gives_what_it_has(run, make_video, tmp_path):
+    whole = make_video("whole.mp4", 30, flags="faststart").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) * 3 // 4])
+    code, out, lines = run("run", tmp_path / "cut.mp4", "--out", tmp_path / "out", "--stages", "reconstruct", *FAST)
+    assert code == 0 and "cut: complete" in out
+    assert len(lines) == 1 and lines[0].startswith("streamvos: warning: ")
+    report = json.loads((tmp_path / "out/cut/run.json").read_text())
+    assert 0 < report["counts"]["frames"] < 30 and len(report["warnings"]) == 1
+
+
+def test_zero_frames(expect_error, tmp_path):
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    expect_error("is empty", tmp_path / "empty.mp4")
+    (tmp_path / "folder").mkdir()
+    expect_error("folder", tmp_path / "folder")
+
+
+def test_folder_with_mixed_sizes(expect_error, tmp_path):
+    save(tmp_path / "mixed/0.png", (48, 64, 3))
+    save(tmp_path / "mixed/1.png", (48, 66, 3))
+    expect_error("1.png", tmp_path / "mixed")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "num_frames"),
+    [("grey", (48, 64), 3), ("rgba", (48, 64, 4), 3), ("odd", (49, 65, 3), 3), ("one", (48, 64, 3), 1)],
+)
+def test_unusual_pictures_run(run, tmp_path, name, shape, num_frames):
+    for index in range(num_frames):
+        save(tmp_path / name / f"{index}.png", shape)
+    code, out, lines = run("run", tmp_path / name, "--out", tmp_path / "out", *FAST)
+    assert (code, lines) == (0, [])
+    assert f"{name}: complete, {num_frames} frames" in out
+    assert len(list((tmp_path / "out" / name / "masks").glob("*.png"))) == num_frames
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"prompts": [{"frame": 0, "object": 0, "box": [1, 1, 9, 9]}]}, "at least 1, got 0"),
+        (
+            {"prompts": [{"frame": 0, "object": 1, "box": [1, 1, 9, 9]}], "removals": [{"frame": 1, "object": 4}]},
+            "names object 4",
+        ),
+    ],
+    ids=["id 0", "unknown id"],
+)
+def test_bad_ids_in_prompts(expect_error, make_video, tmp_path, data, message):
+    (tmp_path / "prompts.json").write_text(json.dumps(data))
+    expect_error(message, make_video("clip.mp4", 3), "--prompts", tmp_path / "prompts.json")
+
+
+def test_mask_of_the_wrong_size(expect_error, make_video, tmp_path):
+    mask = save(tmp_path / "mask.png", (30, 30), 1)
+    expect_error("64x48; got 30x30", make_video("clip.mp4", 3), "--first-mask", mask)
+    assert not (tmp_path / "out/clip").exists()
+
+
+def test_existing_output_folder(run, expect_error, make_video, tmp_path):
+    clip = make_video("clip.mp4", 3)
+    mine = tmp_path / "out/clip/mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    expect_error("is not empty", clip)
+    expect_error("holds no run.json", clip, "--overwrite")
+    assert mine.read_text() == "mine"
+
+
+def test_overwrite_and_resume_of_a_complete_run(run, expect_error, make_video, tmp_path):
+    clip = make_video("clip.mp4", 3)
+    options = ("--out", tmp_path / "out", "--stages", "detect,remember", *FAST)
+    assert run("run", clip, *options)[0] == 0
+    expect_error("is not empty", clip)
+    code, out, lines = run("run", clip, *options, "--resume")
+    assert (code, lines) == (0, []) and "clip: complete already, 3 frames" in out
+    code, out, lines = run("run", clip, *options, "--overwrite")
+    assert (code, lines) == (0, []) and "clip: complete, 3 frames" in out
+
+
+def test_no_space_left(expect_error, make_video, monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(result_files.ResultFiles, "write", full)
+    expect_error("no space left", make_video("clip.mp4", 8), "--stages", "reconstruct", code=1)
+    assert json.loads((tmp_path / "out/clip/run.json").read_text())["status"] == "failed"
+
+
+def test_a_failure_of_ours_is_one_line_too(run, make_video, monkeypatch, tmp_path):
+    def broken(*_):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("pipelines.shots.ShotStage.step", broken)
+    code, _, lines = run("run", make_video("clip.mp4", 3), "--out", tmp_path / "out", *FAST)
+    assert code == 1
+    assert lines == ["streamvos: error: ZeroDivisionError: oh (--debug shows where)"]
+
+
+def test_one_bad_source_among_several(run, make_video, tmp_path):
+    first, second = make_video("a.mp4", 3), make_video("b.mp4", 3)
+    options = ("--out", tmp_path / "out", "--stages", "detect,remember", *FAST)
+    code, out, lines = run("run", first, tmp_path / "none.mp4", second, first, *options)
+    assert code == 1
+    assert len(lines) == 1 and "none.mp4' does not exist" in lines[0]
+    assert [line.split(":")[0] for line in out.splitlines() if "complete" in line] == ["a", "b", "a-2"]
+    code, _, lines = run("ask", tmp_path / "out", "what was seen?")
+    assert code == 2 and len(lines) == 1 and "holds 3 runs" in lines[0] and "a-2" in lines[0]
+
+
+def test_ask(run, make_video, tmp_path):
+    options = ("--out", tmp_path / "out", *FAST)
+    assert run("run", make_video("clip.mp4", 5), *options, "--stages", "detect,remember")[0] == 0
+    for folder in (tmp_path / "out", tmp_path / "out/clip"):
+        code, out, lines = run("ask", folder, "was there a dog?")
+        assert (code, lines) == (0, []) and "confidence" in out
+    code, out, _ = run("ask", tmp_path / "out", "how many shots were there?", "--json", "--as-of", "0.1")
+    assert code == 0 and json.loads(out)["outcome"] == "answered"
+    code, _, lines = run("ask", tmp_path / "out", " ")
+    assert code == 2 and len(lines) == 1
+
+
+def test_ask_without_a_memory(run, make_video, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, lines = run("ask", tmp_path / "empty", "what was seen?")
+    assert code == 2 and "holds no run" in lines[0]
+    options = ("--out", tmp_path / "out", *FAST)
+    assert run("run", make_video("clip.mp4", 2), *options, "--stages", "detect")[0] == 0
+    code, _, lines = run("ask", tmp_path / "out", "what was seen?")
+    assert code == 2 and "remember stage" in lines[0]

@@ -1,0 +1,199 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.prompts import Schedule, check_prompts, parse_box, read_first_mask, read_prompts
+from streamvos.errors import InputError
+from streamvos.records import ObjectMasks, Prompt
+
+BOX = {"frame": 0, "object": 1, "box": [1, 2, 30, 20]}
+
+
+def write(folder, data) -> str:
+    path = folder / "prompts.json"
+    path.write_text(data if isinstance(data, str) else json.dumps(data))
+    return path
+
+
+def save_labels(path, labels, mode="P") -> None:
+    picture = Image.fromarray(labels)
+    if mode == "P":
+        picture = picture.convert("P") if labels.ndim == 3 else Image.fromarray(labels, mode="L")
+    picture.save(path)
+
+
+def test_a_file_with_everything(tmp_path):
+    labels = np.zeros((24, 32), np.uint8)
+    labels[4:9, 5:9] = 255
+    (tmp_path / "sub").mkdir()
+    save_labels(tmp_path / "sub/mask.png", labels)
+    path = write(
+        tmp_path,
+        {
+            "prompts": [
+                BOX | {"label": "dog"},
+                {"frame": 3, "object": 2, "points": [[4, 5], [9, 9]], "labels": [1, 0]},
+                {"frame": 4, "object": 3, "mask": "sub/mask.png"},
+            ],
+            "removals": [{"frame": 9, "object": 1}],
+        },
+    )
+    prompts, removals = read_prompts(path)
+    assert [(p.frame_index, p.object_id, p.label) for p in prompts] == [(0, 1, "dog"), (3, 2, None), (4, 3, None)]
+    np.testing.assert_array_equal(prompts[0].box, np.array([1, 2, 30, 20], np.float32))
+    np.testing.assert_array_equal(prompts[1].labels, [True, False])
+    np.testing.assert_array_equal(prompts[2].mask, labels > 0)
+    assert [(r.frame_index, r.object_id) for r in removals] == [(9, 1)]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("{", "not valid JSON"),
+        ([], "expected .*got list"),
+        ({"prompt": []}, "did you mean 'prompts'"),
+        ({"prompts": {}}, "to be a list, got dict"),
+        ({"prompts": []}, "at least one prompt"),
+        ({"prompts": [3]}, "prompt 0: expected an object"),
+        ({"prompts": [BOX | {"obj": 1}]}, "unknown key 'obj'; did you mean 'object'"),
+        ({"prompts": [BOX, BOX | {"object": 0}]}, "prompt 1: expected 'object' .*at least 1, got 0"),
+        ({"prompts": [BOX | {"object": "1"}]}, "whole number"),
+        ({"prompts": [BOX | {"object": True}]}, "whole number"),
+        ({"prompts": [{"object": 1, "box": [1, 2, 3, 4]}]}, "'frame' .*got nothing"),
+        ({"prompts": [BOX | {"frame": -1}]}, "'frame' .*at least 0"),
+        ({"prompts": [BOX | {"box": [1, 2, 3]}]}, r"\[x1, y1, x2, y2\]"),
+        ({"prompts": [BOX | {"box": [30, 2, 1, 20]}]}, "x1 < x2"),
+        ({"prompts": [BOX | {"box": [1, 2, "x", 20]}]}, "finite numbers"),
+        ('{"prompts": [{"frame": 0, "object": 1, "box": [1, 2, NaN, 20]}]}', "finite numbers"),
+        ({"prompts": [{"frame": 0, "object": 1}]}, "exactly one of mask, box, points"),
+        ({"prompts": [BOX | {"points": [[1, 2]], "labels": [1]}]}, "exactly one of mask, box, points"),
+        ({"prompts": [{"frame": 0, "object": 1, "points": [[1, 2]]}]}, "expected labels"),
+        ({"prompts": [{"frame": 0, "object": 1, "points": [[1, 2]], "labels": [0]}]}, "at least one point on"),
+        ({"prompts": [{"frame": 0, "object": 1, "mask": "none.png"}]}, "does not exist"),
+        ({"prompts": [{"frame": 0, "object": 1, "mask": 3}]}, "to be a path"),
+        ({"prompts": [BOX | {"label": 3}]}, "'label' to be a text"),
+        ({"prompts": [BOX], "removals": [{"frame": 3, "object": 7}]}, "no prompt .*names object 7"),
+        ({"prompts": [BOX | {"frame": 5}], "removals": [{"frame": 3, "object": 1}]}, "no prompt up to frame 3"),
+        ({"prompts": [BOX], "removals": [{"frame": 3}]}, "removal 0: expected 'object'"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_in_one_line(tmp_path, data, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_prompts(write(tmp_path, data))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_prompts(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(("values", "ids"), [((1, 3), [1, 3]), ((255,), [1])], ids=["indexed", "0 and 255"])
+def test_first_mask(tmp_path, values, ids):
+    labels = np.zeros((20, 30), np.uint8)
+    for row, value in enumerate(values):
+        labels[4 * row : 4 * row + 3, 2:9] = value
+    save_labels(tmp_path / "first.png", labels)
+    prompts = read_first_mask(tmp_path / "first.png")
+    assert [(p.frame_index, p.object_id) for p in prompts] == [(0, object_id) for object_id in ids]
+    for prompt, value in zip(prompts, values, strict=True):
+        np.testing.assert_array_equal(prompt.mask, labels == value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: save_labels(path, np.zeros((9, 9), np.uint8)), "holds no object"),
+        (lambda path: Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(path), "mode RGB"),
+        (lambda path: path.write_text("not a picture"), "cannot be read as a picture"),
+        (lambda path: None, "does not exist"),
+    ],
+    ids=["empty", "colours", "text", "absent"],
+)
+def test_wrong_first_masks(tmp_path, make, message):
+    make(tmp_path / "first.png")
+    with pytest.raises(InputError, match=message):
+        read_first_mask(tmp_path / "first.png")
+
+
+def test_box_option():
+    prompt = parse_box("7:1,2.5,30,20")
+    assert prompt.object_id == 7
+    assert prompt.box.tolist() == [1, 2.5, 30, 20]
+
+
+@pytest.mark.parametrize("text", ["1,2,3,4", "0:1,2,3,4", "1:1,2,3", "a:1,2,3,4", "1:a,b,c,d", "", "1:3,2,1,4"])
+def test_wrong_box_options(text):
+    with pytest.raises(InputError, match=r"id:x1,y1,x2,y2|x1 < x2"):
+        parse_box(text)
+
+
+def prompt(frame=0, object_id=1, **parts) -> Prompt:
+    return Prompt(frame, object_id, **(parts or {"box": np.array([1, 2, 9, 9], np.float32)}))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (prompt(mask=np.ones((20, 31), bool)), "30x20; got 31x20"),
+        (prompt(mask=np.zeros((20, 30), bool)), "mask is empty"),
+        (prompt(box=np.array([40, 2, 50, 9], np.float32)), "outside the frame of 30x20"),
+        (prompt(points=np.array([[1, 1], [5, 20]], np.float32), labels=np.ones(2, bool)), r"point \[5.0, 20.0\]"),
+        (prompt(frame=9), "has 9 frames, from 0 to 8"),
+    ],
+)
+def test_prompts_that_do_not_fit(wrong, message):
+    with pytest.raises(InputError, match=message):
+        check_prompts([wrong], (20, 30), 9)
+
+
+def test_schedule_hands_over_at_the_frame():
+    schedule = Schedule()
+    assert schedule.is_empty
+    schedule.add(prompt(0))
+    schedule.add(prompt(2, 4))
+    schedule.remove(1, 2)
+    assert not schedule.is_empty
+    taken = [schedule.take(index) for index in range(4)]
+    assert [[p.object_id for p in prompts] for prompts, _ in taken] == [[1], [], [4], []]
+    assert [[r.object_id for r in removals] for _, removals in taken] == [[], [], [1], []]
+    assert schedule.next_index == 4
+
+
+def test_schedule_refuses_the_past_and_the_unknown():
+    schedule = Schedule()
+    schedule.add(prompt(0))
+    schedule.take(0)
+    with pytest.raises(InputError, match="is past, the next one is 1"):
+        schedule.add(prompt(0, 2))
+    with pytest.raises(InputError, match="is past, the next one is 1"):
+        schedule.remove(1, 0)
+    with pytest.raises(InputError, match=r"object 9 is not followed .*\(followed: 1\)"):
+        schedule.remove(9)
+    schedule.remove(1)
+    with pytest.raises(InputError, match="followed: none"):
+        schedule.remove(1)
+
+
+def test_schedule_knows_discovered_objects():
+    schedule = Schedule()
+    ids = np.array([3], np.int64)
+    masks = ObjectMasks(
+        (2, 2), ids, ({"size": [2, 2], "counts": b"4"},), np.zeros((1, 4), np.float32), np.ones(1, np.float32),
+        ("tracked",), ("dog",),
+    )  # fmt: skip
+    schedule.note(masks)
+    schedule.remove(3)
+    assert [r.object_id for r in schedule.take(0)[1]] == [3]
+
+
+def test_schedule_goes_on_in_the_middle():
+    schedule = Schedule()
+    for frame in (0, 5, 6):
+        schedule.add(prompt(frame, frame + 1))
+    schedule.restart(6)
+    assert schedule.next_index == 6
+    assert [p.object_id for p in schedule.take(6)[0]] == [7]
+    assert not schedule.is_empty

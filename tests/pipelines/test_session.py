@@ -1,0 +1,167 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipelines.graph import GraphConfig
+from pipelines.segment import SegmentConfig
+from pipelines.session import Session
+from streamvos.errors import InputError
+from streamvos.records import Prompt
+
+SETTINGS = {"size": 96, "threads": 1, "device": "cpu"}
+BOX = np.array([40, 20, 150, 130], np.float32)
+
+
+def test_run_ask_and_what_is_left(images, list_source):
+    with Session(**SETTINGS) as session:
+        indices = [result.frame_index for result in session.run(list_source(images))]
+        assert indices == list(range(len(images)))
+        assert session.ask("how many shots were there?").outcome == "answered"
+        assert set(session.stats()) == {"features", "keyframes", "scene", "episodes"}
+        assert "static_xyz" in session.products()["reconstruct"]
+        folder = session._memory_dir
+        assert folder.is_dir()
+        with pytest.raises(InputError, match="has ended; make a new Session"):
+            session.step(images[0], 100.0)
+        with pytest.raises(InputError, match="has ended"):
+            next(session.run(list_source(images)))
+    assert not folder.exists()
+    with pytest.raises(InputError, match="give memory_dir"):
+        session.ask("what was seen?")
+
+
+def test_memory_stays_where_it_was_asked_for(images, list_source, tmp_path):
+    with Session(memory_dir=tmp_path / "memory", stages=("detect", "remember"), **SETTINGS) as session:
+        list(session.run(list_source(images)))
+    assert session.ask("how many shots were there?").outcome == "answered"
+
+
+def test_questions_while_frames_come(images, list_source):
+    with Session(stages=("detect", "remember"), remember={"episodes": {"commit_s": 0.1}}, **SETTINGS) as session:
+        with pytest.raises(InputError, match="without a frame"):
+            session.ask("what was seen?")
+        for result in session.run(list_source(images)):
+            if result.frame_index == 12:
+                assert session.ask("how many shots were there?").outcome == "answered"
+
+
+def test_pushing_frames_equals_running(images, list_source, prompts, assert_same):
+    config = {"prompts": prompts, "stages": ("detect", "segment", "reconstruct"), **SETTINGS}
+    with Session(**config) as session:
+        run = list(session.run(list_source(images)))
+    with Session(**config) as session:
+        pushed = [session.step(image, index / 25) for index, image in enumerate(images)]
+    assert_same(run, [dataclasses.replace(result, stream_id="clip") for result in pushed])
+
+
+def test_prompts_and_removals_take_effect_at_their_frame(images):
+    with Session(stages=("segment",), **SETTINGS) as session:
+        assert len(session.step(images[0], 0.0).masks) == 0
+        session.add(Prompt(session.next_index, 1, box=BOX))
+        session.add(Prompt(3, 2, box=BOX + 60))
+        ids = [session.step(images[index], index / 25).masks.object_ids.tolist() for index in (1, 2, 3)]
+        assert ids == [[1], [1], [1, 2]]
+        with pytest.raises(InputError, match="frame 2: that frame is past, the next one is 4"):
+            session.add(Prompt(2, 3, box=BOX))
+        with pytest.raises(InputError, match="object 9 is not followed"):
+            session.remove(9)
+        session.remove(1)
+        result = session.step(images[4], 4 / 25)
+        assert [removal.object_id for removal in result.removals] == [1]
+        assert result.masks.object_ids.tolist() == [2]
+
+
+def test_a_mask_of_another_size_is_refused(images, list_source):
+    wrong = Prompt(0, 1, mask=np.ones((10, 10), bool))
+    first = Session(stages=("segment",), prompts=[wrong], **SETTINGS)
+    with first, pytest.raises(InputError, match="320x136; got 10x10"):
+        next(first.run(list_source(images)))
+    with Session(stages=("segment",), **SETTINGS) as session:
+        session.step(images[0], 0.0)
+        with pytest.raises(InputError, match="320x136; got 10x10"):
+            session.add(Prompt(5, 1, mask=np.ones((10, 10), bool)))
+
+
+@pytest.mark.parametrize(
+    ("image", "time_s", "message"),
+    [
+        (np.zeros((136, 322, 3), np.uint8), 1.0, "320x136 pixels as the frames before, got 322x136"),
+        (np.zeros((136, 320), np.uint8), 1.0, "Frame.image"),
+        (np.zeros((136, 320, 3), np.float32), 1.0, "Frame.image"),
+        (np.zeros((136, 320, 3), np.uint8), 0.0, "a time after 0.0 s"),
+    ],
+    ids=["size", "grey", "float", "time"],
+)
+def test_wrong_frames(images, image, time_s, message):
+    with Session(stages=("reconstruct",), **SETTINGS) as session:
+        session.step(images[0], 0.0)
+        with pytest.raises(InputError, match=message):
+            session.step(image, time_s)
+        assert session.step(images[1], 2.0).frame_index == 1  # the session goes on
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sizes": 3}, "did you mean 'size'"),
+        ({"runner": "rey"}, "did you mean 'ray'"),
+        ({"size": "big"}, "expected int"),
+        ({"detect": {"evry": 3}}, "did you mean 'detect.every'"),
+        ({"detect": SegmentConfig()}, "got SegmentConfig"),
+        ({"stages": ("detect",), "prompts": [Prompt(0, 1, box=BOX)]}, "need the segment stage"),
+    ],
+)
+def test_wrong_settings(settings, message):
+    with pytest.raises(InputError, match=message):
+        Session(**settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, True),
+        ({"prompts": [Prompt(0, 1, box=BOX)]}, False),
+        ({"prompts": [Prompt(0, 1, box=BOX)], "discover": True}, True),
+        ({"discover": False}, False),
+        ({"config": GraphConfig(segment=SegmentConfig(discover=False))}, False),
+    ],
+)
+def test_discovery(given, wanted):
+    assert Session(**given).config.segment.discover is wanted
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"stages": ("segment",)}, "add the detect stage"), ({"discover": False}, "--discover")],
+)
+def test_nothing_to_follow(images, list_source, settings, message):
+    with Session(**settings, **SETTINGS) as session, pytest.raises(InputError, match=message):
+        next(session.run(list_source(images)))
+
+
+def test_no_frames(images, list_source):
+    with Session(**SETTINGS) as session, pytest.raises(InputError, match="gave no frame"):
+        next(session.run(list_source(images, start=len(images))))
+
+
+def test_max_frames(images, list_source):
+    source = list_source(images)
+    with Session(stages=("reconstruct",), **SETTINGS) as session:
+        assert len(list(session.run(source, max_frames=3))) == 3
+    assert source.num_read == 3
+
+
+def test_questions_need_a_memory():
+    with Session(stages=("detect",)) as session, pytest.raises(InputError, match="need the remember stage"):
+        session.ask("what was seen?")
+
+
+def test_public_names():
+    import streamvos
+
+    for name in streamvos.__all__:
+        assert getattr(streamvos, name) is not None
+    assert streamvos.Session is Session
+    with pytest.raises(AttributeError, match="no attribute 'Sesion'"):
+        _ = streamvos.Sesion
