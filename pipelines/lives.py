@@ -89,7 +89,9 @@ def judge(life: Life, area_px: int, confidence: float, time_s: float, config: Li
     if life.state == "lost":
         if not life.prompted:
             return Judgement(False, False, "lost; waits for the detector")
-        if confidence < config.return_confidence or not config.return_area_share < ratio < 1 / config.return_area_share:
+        # where nothing was seen since the prompt, there is no usual area to hold against it
+        fits = not life.usual_area_px or config.return_area_share < ratio < 1 / config.return_area_share
+        if confidence < config.return_confidence or not fits:
             return Judgement(False, False, f"lost; confidence {confidence:.2f}, area ratio {ratio:.2f} do not convince")
     if is_unconfirmed(life, time_s, config):
         return Judgement(False, False, f"the detector has not confirmed it for {time_s - life.confirmed_s:.1f} s")

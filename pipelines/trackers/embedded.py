@@ -221,9 +221,10 @@ class EmbeddedTracker:
         padded = self._features.image.shape[:2]
         logit = cv2.resize(score, padded[::-1], interpolation=cv2.INTER_CUBIC)[:height, :width]
         logit = config.gain * (logit - 0.5)
-        if last is not None:
-            mask = last > 0.5
-            distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) / np.sqrt(mask.sum())
+        mask = None if last is None else last > 0.5
+        if mask is not None and mask.any():  # a first mask may be too thin for the working size
+            side = float(np.sqrt(mask.sum()))  # a NumPy number would make the map float64
+            distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) / side
             logit = logit - config.prior_weight * np.maximum(0.0, (distance - config.prior_free) / config.prior_scale)
         return 1.0 / (1.0 + np.exp(-np.clip(logit, -30.0, 30.0)))
 
