@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import logging
 import shutil
 import sys
 from collections.abc import Mapping
@@ -29,7 +28,7 @@ from streamvos.records import Prompt, Removal
 from streamvos.video.info import Source, SourceConfig
 from streamvos.video.sources import open_source
 
-_log = logging.getLogger(__name__)
+_SHOWN_WARNINGS = 3
 
 
 @dataclass(frozen=True)
@@ -193,8 +192,10 @@ class _Job:
                 )
             finally:
                 progress.close()
-        for warning in source.warnings:
-            sys.stderr.write(f"streamvos: warning: {warning}\n")
+        if source.warnings:
+            shown, more = source.warnings[:_SHOWN_WARNINGS], len(source.warnings) - _SHOWN_WARNINGS
+            rest = f"; and {more} more in run.json" if more > 0 else ""
+            sys.stderr.write(f"streamvos: warning: {'; '.join(shown)}{rest}\n")
 
     def _open(self, spec: str, start_index: int = 0, last_time_s: float = 0.0) -> Source:
         return open_source(

@@ -30,7 +30,7 @@ def expect_error(run, tmp_path):
     """Run `streamvos run` and expect one line that contains `message`."""
 
     def call(message: str, *arguments, code: int = 2) -> None:
-        have, out, lines = run("run", *arguments, "--out", tmp_path / "out", *FAST)
+        have, out, lines = run("run", "--out", tmp_path / "out", *FAST, *arguments)
         assert len(lines) == 1, lines
         assert lines[0].startswith("streamvos: error: ") and message in lines[0]
         assert have == code
