@@ -1,0 +1,77 @@
+"""Every command and every Python example of the README runs as it is written there."""
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from apps.cli import main
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [
+    line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines() if line.startswith("streamvos ")
+]
+ON_THE_SAMPLE = [command for command in COMMANDS if "$DAVIS" not in command]
+ON_DAVIS = [command for command in COMMANDS if "$DAVIS" in command]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(ON_THE_SAMPLE) >= 8 and len(ON_DAVIS) == 1
+    assert blocks("python") and blocks("json")
+
+
+@pytest.mark.parametrize("command", ON_THE_SAMPLE)
+def test_command(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order: what one command writes, the next one reads."""
+    monkeypatch.chdir(workplace)
+    assert main(shlex.split(command)[1:]) == 0
+
+
+@pytest.mark.parametrize("command", ON_DAVIS)
+def test_davis_command(
+    command: str, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("JPEGImages", "Annotations"):  # a few frames are enough to see that it runs
+        source = data_dir / "davis2016" / kind / "480p" / "libby"
+        target = tmp_path / kind / "480p" / "libby"
+        target.mkdir(parents=True)
+        for path in sorted(source.iterdir())[:6]:
+            os.symlink(path, target / path.name)
+    monkeypatch.chdir(tmp_path)
+    assert main([str(tmp_path) if word == "$DAVIS" else word for word in shlex.split(command)[1:]]) == 0
+    table = capsys.readouterr().out
+    assert "libby" in table and "copy of the first mask" in table
+
+
+@pytest.mark.parametrize("code", blocks("python"), ids=["run", "step"])
+def test_python(code: str) -> None:
+    scope: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), scope)
+    result = scope["result"]
+    assert result.frame_index > 0 and result.masks is not None
+
+
+def test_json_is_a_prompts_file(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from pipelines.prompts import read_prompts
+
+    Image.new("L", (640, 272), 255).save(tmp_path / "third.png")
+    path = tmp_path / "prompts.json"
+    path.write_text(blocks("json")[0])
+    read = read_prompts(path)
+    assert len(json.loads(path.read_text())["prompts"]) == 3 and read
