@@ -18,7 +18,7 @@ def davis(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two sequences of a textured square that moves over a textured ground."""
     root = tmp_path_factory.mktemp("davis")
     rng = np.random.default_rng(0)
-    for name, speed in (("left", 1), ("right", 2)):
+    for name, speed in (("left", 4), ("right", 6)):
         ground = rng.integers(0, 90, (*SIZE, 3)).astype(np.uint8)
         square = rng.integers(150, 255, (36, 36, 3)).astype(np.uint8) * np.array([1, 0, 0], np.uint8)
         for kind in ("JPEGImages", "Annotations"):
