@@ -134,7 +134,7 @@ def test_truncated_mp4_with_its_index_in_front_gives_what_it_has(run, make_video
     assert code == 0 and "cut: complete" in out
     assert len(lines) == 1 and lines[0].startswith("streamvos: warning: ")
     report = json.loads((tmp_path / "out/cut/run.json").read_text())
-    assert 0 < report["counts"]["frames"] < 30 and len(report["warnings"]) == 1
+    assert 0 < report["counts"]["frames"] < 30 and "truncated?" in report["warnings"][0]
 
 
 def test_zero_frames(expect_error, tmp_path):
