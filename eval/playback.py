@@ -13,12 +13,14 @@ from streamvos.video.info import Source, SourceInfo
 from streamvos.video.sources import open_source
 
 
-def load_images(spec: str, count: int, size: tuple[int, int] | None = None) -> list[np.ndarray]:
-    """The first `count` pictures of a source, (H, W, 3) uint8 RGB, scaled to `size` (H, W) where it is given."""
+def load_images(spec: str, count: int, size: tuple[int, int] | None = None, first: int = 0) -> list[np.ndarray]:
+    """`count` pictures of a source from frame `first` on, (H, W, 3) uint8 RGB, scaled to `size` (H, W) if given."""
     if count < 1:
         raise InputError(f"expected at least one frame, got {count}")
-    with open_source(spec, max_frames=count) as source:
+    with open_source(spec, start_index=first, max_frames=first + count) as source:
         images = [frame.image for frame in source]
+    if not images:
+        raise InputError(f"source {spec!r} has no frame {first}")
     if size is not None:
         images = [cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA) for image in images]
     return images

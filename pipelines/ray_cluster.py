@@ -11,6 +11,7 @@ from streamvos.errors import InputError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_worker_niceness", "0")  # Ray lets its processes yield to all others, our reader included
 
 import ray  # noqa: E402  (reads the variables above when it is imported)
 
