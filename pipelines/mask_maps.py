@@ -1,0 +1,30 @@
+"""Probability maps at the working size and masks at full size: to and fro, and clean."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def drop_islands(probability: np.ndarray, min_share: float) -> None:
+    """Set to 0, in place, the parts of an (h, w) probability map whose area is small beside the largest part."""
+    count, labels, numbers, _ = cv2.connectedComponentsWithStats((probability > 0.5).astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return
+    areas = numbers[1:, cv2.CC_STAT_AREA]
+    small = np.flatnonzero(areas < min_share * areas.max()) + 1
+    if len(small):
+        probability[np.isin(labels, small)] = 0.0
+
+
+def enlarge(probability: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) probability to an (H, W) bool mask; only the object's surroundings are scaled."""
+    mask = np.zeros(size, bool)
+    if (probability > 0.5).any():
+        mask[:] = cv2.resize(probability, size[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+    return mask
+
+
+def shrink(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool to (h, w) bool."""
+    return cv2.resize(mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA) > 0
