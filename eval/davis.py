@@ -76,9 +76,7 @@ class DavisEvaluation:
         return [*rows, _row("mean", self.sequences)]
 
 
-def find_sequences(
-    root: Path, names: Sequence[str] | None = None, resolution: str = "480p"
-) -> list[DavisSequence]:
+def find_sequences(root: Path, names: Sequence[str] | None = None, resolution: str = "480p") -> list[DavisSequence]:
     """The sequences under a DAVIS root, all of them or those named, in order of name.
 
     Raises:
@@ -94,9 +92,7 @@ def find_sequences(
             raise unknown_name("DAVIS sequence", name, there)
     if not there:
         raise InputError(f"{annotations} holds no sequence folders")
-    return [
-        _sequence(name, images / name, annotations / name) for name in there if not names or name in names
-    ]
+    return [_sequence(name, images / name, annotations / name) for name in there if not names or name in names]
 
 
 def evaluate(

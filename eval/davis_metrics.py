@@ -82,9 +82,7 @@ def score_sequence(
     Raises:
         InputError: fewer than 3 frames, unequal lengths or sizes, no object.
     """
-    waiting: tuple[int, np.ndarray, np.ndarray] | None = (
-        None  # scored once the next frame shows it is not last
-    )
+    waiting: tuple[int, np.ndarray, np.ndarray] | None = None  # scored once the next frame shows it is not last
     rows: list[tuple[list[float], list[float]]] = []
     count = 0
     ids: tuple[int, ...] = () if object_ids is None else tuple(object_ids)

@@ -178,11 +178,7 @@ class Expectations:
         rows = np.full(len(boxes_xyxy), -1, np.int64)
         free = np.ones(self.count, bool)
         for found, overlap in enumerate(overlaps if self.count else ()):
-            named = (
-                (object_ids[found] < 0)
-                | (things["object_id"] < 0)
-                | (things["object_id"] == object_ids[found])
-            )
+            named = (object_ids[found] < 0) | (things["object_id"] < 0) | (things["object_id"] == object_ids[found])
             fits = np.where(free & named & (things["class_id"] == class_ids[found]), overlap, 0.0)
             row = int(fits.argmax())
             if fits[row] > self.config.min_overlap:
@@ -206,9 +202,7 @@ class Expectations:
 
     def _take_in(self, frame_index: int, boxes: np.ndarray, classes: Any, scores: Any, names: Any) -> int:
         """Fill slots with new things, best first; returns how many old ones had to make room."""
-        boxes, classes, scores, names = (
-            column[: len(self._slots)] for column in (boxes, classes, scores, names)
-        )
+        boxes, classes, scores, names = (column[: len(self._slots)] for column in (boxes, classes, scores, names))
         crowded = max(self.count + len(boxes) - len(self._slots), 0)
         if crowded:
             oldest = np.argsort(self._slots["seen"][: self.count], kind="stable")[:crowded]

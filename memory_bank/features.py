@@ -37,9 +37,7 @@ class FeatureMemoryConfig:
     max_things: int = 64  # expected things at a time; more are dropped, the longest unseen first
     recall: float = 0.9  # trust in an expected thing at its expected place; 0 turns the instance level off
     recall_decay: float = 0.9  # each degraded frame in a row multiplies the trust by this
-    min_overlap: float = (
-        0.3  # an anchor that fits the expected place less than this IoU is about something else
-    )
+    min_overlap: float = 0.3  # an anchor that fits the expected place less than this IoU is about something else
     max_missed: int = 2  # clean frames without the thing before it is no longer expected
     max_missed_degraded: int = 6  # degraded frames without it
 
@@ -136,9 +134,7 @@ class FeatureMemory:
         degraded: bool,
     ) -> np.ndarray:
         """Update the expected things by what was found; see `Expectations.update` for details."""
-        names, decisions = self.things.update(
-            frame_index, boxes_xyxy, class_ids, scores, object_ids, degraded
-        )
+        names, decisions = self.things.update(frame_index, boxes_xyxy, class_ids, scores, object_ids, degraded)
         for action, entry, reason in decisions:
             self._note(action, frame_index, entry, reason)
         return names

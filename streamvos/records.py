@@ -178,14 +178,10 @@ class ObjectMasks:
         _expect("ObjectMasks.boxes_xyxy", self.boxes_xyxy, (count, 4), np.float32)
         _expect("ObjectMasks.scores", self.scores, (count,), np.float32)
         if count and (self.object_ids.min() < 1 or (np.diff(self.object_ids) <= 0).any()):
-            raise InputError(
-                f"ObjectMasks.object_ids: expected ascending ids >= 1, got {self.object_ids.tolist()}"
-            )
+            raise InputError(f"ObjectMasks.object_ids: expected ascending ids >= 1, got {self.object_ids.tolist()}")
         for name in ("rles", "states", "class_names"):
             if len(getattr(self, name)) != count:
-                raise InputError(
-                    f"ObjectMasks.{name}: expected {count} entries, got {len(getattr(self, name))}"
-                )
+                raise InputError(f"ObjectMasks.{name}: expected {count} entries, got {len(getattr(self, name))}")
         unknown = set(self.states) - set(OBJECT_STATES)
         if unknown:
             raise InputError(f"ObjectMasks.states: expected {OBJECT_STATES}, got {sorted(unknown)}")
@@ -282,8 +278,6 @@ class StepResult:
     timings_s: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, frame: Frame, prompts: tuple[Prompt, ...] = (), removals: tuple[Removal, ...] = ()
-    ) -> StepResult:
+    def of(cls, frame: Frame, prompts: tuple[Prompt, ...] = (), removals: tuple[Removal, ...] = ()) -> StepResult:
         """The empty envelope of a frame."""
         return cls(frame.stream_id, frame.index, frame.time_s, frame.size, prompts, removals)

@@ -43,9 +43,7 @@ def claim(folder: Path, overwrite: bool, resume: bool) -> dict[str, Any] | None:
     if overwrite and resume:
         raise InputError("--overwrite and --resume exclude each other")
     if folder.exists() and not folder.is_dir():
-        raise InputError(
-            f"output {str(folder)!r} is a file; expected a folder, or a path that does not exist"
-        )
+        raise InputError(f"output {str(folder)!r} is a file; expected a folder, or a path that does not exist")
     if not folder.exists() or not any(folder.iterdir()):
         with disk_errors(folder, "nothing was written"):
             folder.mkdir(parents=True, exist_ok=True)

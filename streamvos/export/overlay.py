@@ -34,9 +34,7 @@ class OverlayWriter:
         segment_frames: a segment is closed after so many frames at the latest.
     """
 
-    def __init__(
-        self, path: Path, info: SourceInfo, crf: int, preset: str, threads: int, segment_frames: int
-    ) -> None:
+    def __init__(self, path: Path, info: SourceInfo, crf: int, preset: str, threads: int, segment_frames: int) -> None:
         self._path, self._info = path, info
         self._encoder = (crf, preset, threads)
         self._segment_frames = segment_frames

@@ -34,13 +34,9 @@ class OutputConfig:
     overlay_crf: int = 23  # quality of the overlay, 0 to 51; lower looks better and takes more room
     overlay_preset: str = "veryfast"  # of libx264; slower ones make smaller files
     overlay_threads: int = 1  # of the encoder; more only helps where cores are idle
-    segment_frames: int = (
-        1500  # frames in a segment of the overlay; a kill costs at most the last two seconds
-    )
+    segment_frames: int = 1500  # frames in a segment of the overlay; a kill costs at most the last two seconds
     timeline_rows: int = 200  # objects in timeline.png; beyond it the longest-lived are shown
-    queue_frames: int = (
-        4  # frames that wait for the writing thread; more smooths, and costs 1.2 MB each at 480p
-    )
+    queue_frames: int = 4  # frames that wait for the writing thread; more smooths, and costs 1.2 MB each at 480p
 
 
 class ResultFiles:

@@ -148,9 +148,7 @@ def _draw(path: Path, rows: list[tuple[int, Row]], cuts: list[float], title: str
         colour = [channel / 255 for channel in id_colour(object_id)]
         for state, hatch, face in (("tracked", None, colour), ("occluded", "////", "white")):
             bars = [(start, max(to - start, end_s / 2000)) for kind, start, to in row.spans if kind == state]
-            axes.broken_barh(
-                bars, (place - 0.34, 0.68), facecolor=face, edgecolor=colour, hatch=hatch, lw=0.6
-            )
+            axes.broken_barh(bars, (place - 0.34, 0.68), facecolor=face, edgecolor=colour, hatch=hatch, lw=0.6)
     for cut in cuts:
         axes.axvline(cut, color="0.1", lw=0.9, ls="--", zorder=3)
     names = [f"#{object_id} {row.class_name}".strip() for object_id, row in rows]

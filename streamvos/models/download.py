@@ -49,9 +49,7 @@ def _from_hub(entry: Entry, file: str, folder: Path) -> Origin:
         url = huggingface_hub.hf_hub_url(entry.source, file, revision=entry.revision, endpoint=endpoint)
         facts = huggingface_hub.get_hf_file_metadata(url, timeout=TIMEOUT_S, endpoint=endpoint)
         revision = facts.commit_hash or entry.revision
-        huggingface_hub.hf_hub_download(
-            entry.source, file, revision=revision, local_dir=folder, endpoint=endpoint
-        )
+        huggingface_hub.hf_hub_download(entry.source, file, revision=revision, local_dir=folder, endpoint=endpoint)
     except Exception as error:  # its HTTP library, and so its errors, differ from version to version
         raise DownloadError(_one_line(error)) from error
     etag = facts.etag or ""

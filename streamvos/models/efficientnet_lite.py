@@ -49,9 +49,7 @@ class EfficientNetLite0:
     """
 
     def __init__(self, device: torch.device) -> None:
-        model = timm.create_model(
-            "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 3)
-        )
+        model = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 3))
         _load_by_order(model)
         _fold_batch_norm(model)
         self._model = model.eval().to(device, memory_format=torch.channels_last)
@@ -87,9 +85,7 @@ def _load_by_order(model: nn.Module) -> None:
     if [tuple(tensor.shape) for tensor in tensors] != [tuple(tensor.shape) for tensor in whole.values()]:
         raise IntegrityError(f"{path}: expected the {len(whole)} tensors of EfficientNet-Lite0 in order")
     named = dict(zip(whole, tensors, strict=True))
-    model.load_state_dict(
-        {name: tensor for name, tensor in named.items() if not name.startswith(_LATER_BLOCKS)}
-    )
+    model.load_state_dict({name: tensor for name, tensor in named.items() if not name.startswith(_LATER_BLOCKS)})
 
 
 def _fold_batch_norm(model: nn.Module) -> None:

@@ -101,9 +101,7 @@ _HUB = (
     _transformers("rtdetr-v2-r18", "PekingU/rtdetr_v2_r18vd", "RTDetrImageProcessor, RGB 640x640"),
     _transformers("dfine-nano", "ustc-community/dfine-nano-coco", "RTDetrImageProcessor, RGB 640x640"),
     _transformers("rf-detr-base", "Roboflow/rf-detr-base", "RfDetrImageProcessor"),
-    _transformers(
-        "depth-anything-v2-small", "depth-anything/Depth-Anything-V2-Small-hf", "DPTImageProcessor"
-    ),
+    _transformers("depth-anything-v2-small", "depth-anything/Depth-Anything-V2-Small-hf", "DPTImageProcessor"),
 )
 
 ENTRIES: dict[str, Entry] = {entry.name: entry for entry in (*_PACKAGED, *_HUB)}

@@ -30,9 +30,7 @@ CATALOGUE_NAMES: dict[str, str] = {
     "vit_h": "sam-hq-vit-h",
 }
 PROMPT_SIDE_PX = 256  # a mask prompt is a quarter of the input
-PROMPT_LOGIT = (
-    8.0  # how sure a mask prompt is; the decoder was trained on its own outputs, mostly within +-10
-)
+PROMPT_LOGIT = 8.0  # how sure a mask prompt is; the decoder was trained on its own outputs, mostly within +-10
 
 
 class SamHqPredictor:
@@ -150,9 +148,7 @@ def _load(model: torch.nn.Module, size: str, path: Path) -> None:
     problems = {
         "missing": [key for key in expected if key not in state],
         "unexpected": [key for key in state if key not in expected],
-        "of another shape": [
-            key for key in expected if key in state and expected[key].shape != state[key].shape
-        ],
+        "of another shape": [key for key in expected if key in state and expected[key].shape != state[key].shape],
     }
     found = [f"{len(keys)} {kind} (first: {keys[0]})" for kind, keys in problems.items() if keys]
     if found:

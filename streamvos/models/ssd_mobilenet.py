@@ -87,8 +87,7 @@ class SsdMobileNet:
     def to_arrays(self, maps: tuple[Tensor, Tensor]) -> dict[str, np.ndarray]:
         """The maps as (h, w, C) float32 arrays by level, as a memory takes them."""
         return {
-            name: level[0].permute(1, 2, 0).contiguous().cpu().numpy()
-            for name, level in zip(LEVELS, maps, strict=True)
+            name: level[0].permute(1, 2, 0).contiguous().cpu().numpy() for name, level in zip(LEVELS, maps, strict=True)
         }
 
     def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> tuple[Tensor, Tensor]:
@@ -128,13 +127,9 @@ def _decode(deltas: Tensor, anchor: Tensor) -> Tensor:
 class _Conv(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding, batch norm folded in, and an optional ReLU6 behind it."""
 
-    def __init__(
-        self, graph: Graph, name: str, stride: int = 1, clip: bool = True, normed: bool = True
-    ) -> None:
+    def __init__(self, graph: Graph, name: str, stride: int = 1, clip: bool = True, normed: bool = True) -> None:
         depthwise = f"{name}/depthwise_weights" in graph.nodes
-        weight = graph.constant(
-            f"{name}/{'depthwise_weights' if depthwise else 'weights'}"
-        )  # (kh, kw, in, out)
+        weight = graph.constant(f"{name}/{'depthwise_weights' if depthwise else 'weights'}")  # (kh, kw, in, out)
         if weight.ndim != 4 or weight.shape[0] != weight.shape[1]:
             raise IntegrityError(f"graph node {name!r}: expected square kernels, got {weight.shape}")
         kernel, _, inputs, outputs = weight.shape
@@ -196,13 +191,10 @@ class _Network(nn.Module):
         for squeeze, grow in zip(_EXTRA[::2], _EXTRA[1::2], strict=True):
             grow = f"{_ROOT}layer_19_2_Conv2d_{grow}"
             squeeze = _Conv(graph, f"{_ROOT}layer_19_1_Conv2d_{squeeze}")
-            self.extras.append(
-                nn.Sequential(squeeze, _Conv(graph, f"{grow}_depthwise", 2), _Conv(graph, grow))
-            )
+            self.extras.append(nn.Sequential(squeeze, _Conv(graph, f"{grow}_depthwise", 2), _Conv(graph, grow)))
         self.box_heads, self.class_heads = (
             nn.ModuleList(
-                _Conv(graph, f"BoxPredictor_{level}/{kind}", clip=False, normed=False)
-                for level in range(len(GRIDS))
+                _Conv(graph, f"BoxPredictor_{level}/{kind}", clip=False, normed=False) for level in range(len(GRIDS))
             )
             for kind in ("BoxEncodingPredictor", "ClassPredictor")
         )
@@ -222,11 +214,8 @@ class _Network(nn.Module):
         maps = [fine, coarse]
         for extra in self.extras:
             maps.append(extra(maps[-1]))
-        deltas = [
-            head(x).permute(0, 2, 3, 1).reshape(-1, 4) for head, x in zip(self.box_heads, maps, strict=True)
-        ]
+        deltas = [head(x).permute(0, 2, 3, 1).reshape(-1, 4) for head, x in zip(self.box_heads, maps, strict=True)]
         logits = [
-            head(x).permute(0, 2, 3, 1).reshape(-1, NUM_IDS)
-            for head, x in zip(self.class_heads, maps, strict=True)
+            head(x).permute(0, 2, 3, 1).reshape(-1, NUM_IDS) for head, x in zip(self.class_heads, maps, strict=True)
         ]
         return torch.cat(deltas), torch.cat(logits)  # (A, 4), (A, 91)

@@ -140,6 +140,4 @@ def _why_not(location: str, scheme: str | None, error: av.error.FFmpegError) -> 
             "An .mp4 that was cut short has lost its index and cannot be opened either"
         )
     reason = reason.replace(location, mask_secrets(location))
-    return (
-        f"source {mask_secrets(location)!r} cannot be opened ({reason}); check address, password and network"
-    )
+    return f"source {mask_secrets(location)!r} cannot be opened ({reason}); check address, password and network"

@@ -50,9 +50,7 @@ class ImageSequence(Source):
         rate = parse_rate(config.image_rate, "image_rate")
         count = len(self._paths)
         super().__init__(
-            SourceInfo(
-                name, "images", location, width, height, rate, count, float(count / rate), False, 1 / rate
-            )
+            SourceInfo(name, "images", location, width, height, rate, count, float(count / rate), False, 1 / rate)
         )
         self._stream_id, self._start = stream_id or name, start_index
         self._frames = Prefetch(self._read, config.prefetch_frames)

@@ -54,9 +54,7 @@ class SourceConfig:
     """Settings of the readers; each source uses those that concern it."""
 
     prefetch_frames: int = 4  # frames decoded ahead; more smooths uneven stages and costs 1.2 MB each at 480p
-    decode_threads: int = (
-        2  # threads of the decoder; more is faster on many cores, and takes them from stages
-    )
+    decode_threads: int = 2  # threads of the decoder; more is faster on many cores, and takes them from stages
     image_rate: str = "24"  # frames per second of a folder of images, "24" or "30000/1001"; sets their times
     rgbd_rate: str = "30"  # the same for RGB-D folders without timestamps (7-Scenes)
     depth_gap_s: float = 0.02  # largest time between a colour picture and its depth picture (TUM layout)
@@ -106,7 +104,5 @@ def parse_rate(text: str, setting: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if rate <= 0:
-        raise InputError(
-            f"setting {setting}: expected a positive rate such as 24 or 30000/1001, got {text!r}"
-        )
+        raise InputError(f"setting {setting}: expected a positive rate such as 24 or 30000/1001, got {text!r}")
     return rate

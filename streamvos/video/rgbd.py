@@ -74,15 +74,11 @@ class RgbdFolder(Source):
         time_base = _MICROSECOND if is_tum else 1 / rate
         name = safe_name(folder.resolve().name)
         super().__init__(
-            SourceInfo(
-                name, "rgbd", str(folder), width, height, rate, len(self._pairs), span_s, False, time_base
-            )
+            SourceInfo(name, "rgbd", str(folder), width, height, rate, len(self._pairs), span_s, False, time_base)
         )
         without = sum(pair.depth is None for pair in self._pairs)
         if without:
-            self.warnings.append(
-                f"{name}: {without} colour pictures have no depth within {config.depth_gap_s} s"
-            )
+            self.warnings.append(f"{name}: {without} colour pictures have no depth within {config.depth_gap_s} s")
             _log.warning(self.warnings[-1])
         self._stream_id, self._start = stream_id or name, start_index
         self._frames = Prefetch(self._read, config.prefetch_frames)

@@ -102,10 +102,6 @@ def _url(url: str, scheme: str, config: SourceConfig, part: dict[str, Any], star
 def _camera(index: int, config: SourceConfig, part: dict[str, Any], start_time_s: float) -> Source:
     def describe(size: tuple[int, int], rate: Fraction | None) -> SourceInfo:
         name = f"camera{index}"
-        return SourceInfo(
-            name, "camera", f"camera {index}", size[1], size[0], rate, None, None, True, TIME_BASE
-        )
+        return SourceInfo(name, "camera", f"camera {index}", size[1], size[0], rate, None, None, True, TIME_BASE)
 
-    return LiveSource(
-        partial(connect_camera, index, config), describe, config, start_time_s=start_time_s, **part
-    )
+    return LiveSource(partial(connect_camera, index, config), describe, config, start_time_s=start_time_s, **part)

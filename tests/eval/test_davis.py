@@ -43,9 +43,7 @@ def test_copy_of_the_first_mask(root: Path, tmp_path: Path):
     rows = {row["sequence"]: row for row in evaluation.rows()}
     assert rows["merged"]["J&F"] == 100
     assert rows["two"]["objects"] == 2
-    assert rows["two"]["J mean"] == pytest.approx(
-        100 * (1 / 3 + 1) / 2, abs=0.01
-    )  # half overlap, and standing
+    assert rows["two"]["J mean"] == pytest.approx(100 * (1 / 3 + 1) / 2, abs=0.01)  # half overlap, and standing
     assert rows["mean"]["J mean"] == pytest.approx(100 * (1 + 1 / 3 + 1) / 3, abs=0.01)  # over objects
     assert evaluation.jf_mean == pytest.approx(rows["mean"]["J&F"] / 100, abs=1e-4)
     written = tmp_path / "out/two/00004.png"

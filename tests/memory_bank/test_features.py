@@ -37,9 +37,7 @@ def fill(memory: FeatureMemory, frames: range) -> None:
     for frame in frames:
         x = float(frame % 50)
         found = boxes([x, 10, x + 60, 70], [120, 20, 180, 90])
-        names = memory.expect(
-            frame, found, ids(1, 2), np.array([0.9, 0.7], np.float32), ids(7, -1), degraded=False
-        )
+        names = memory.expect(frame, found, ids(1, 2), np.array([0.9, 0.7], np.float32), ids(7, -1), degraded=False)
         memory.write(frame, SIZE, maps(frame), found, names)
 
 
@@ -76,9 +74,7 @@ def test_a_full_level_erases_as_many_random_vectors_as_arrive():
     changed = int((level.vectors != before).any(axis=1).sum())
     (event,) = [event for event in memory.drain_events() if event.entry.startswith("coarse")]
     assert event.action == "write"
-    assert (
-        f"{changed} random cells inside 2 boxes; full, so {changed} random ones were erased" == event.reason
-    )
+    assert f"{changed} random cells inside 2 boxes; full, so {changed} random ones were erased" == event.reason
     assert event.bytes == memory.stats().bytes
 
 
@@ -160,8 +156,7 @@ def test_reading_pulls_towards_what_is_remembered():
     memory.write(0, SIZE, clean, boxes([0, 0, 200, 100]), ids(1))
     rng = np.random.default_rng(1)
     noisy = {
-        name: np.clip(level + rng.normal(0, 1, level.shape), 0, 6).astype(np.float32)
-        for name, level in clean.items()
+        name: np.clip(level + rng.normal(0, 1, level.shape), 0, 6).astype(np.float32) for name, level in clean.items()
     }
     enhanced = memory.read(1, noisy)
     for name in LEVELS:
@@ -283,9 +278,7 @@ def test_things_never_outgrow_their_slots():
     for frame in range(300):
         corner = rng.uniform(0, 150, (12, 2))
         found = np.concatenate([corner, corner + 20], axis=1).astype(np.float32)
-        memory.expect(
-            frame, found, rng.integers(1, 5, 12), rng.random(12).astype(np.float32), np.full(12, -1), False
-        )
+        memory.expect(frame, found, rng.integers(1, 5, 12), rng.random(12).astype(np.float32), np.full(12, -1), False)
         assert memory.things.count <= SMALL.max_things
     assert memory.things.count == SMALL.max_things
 
@@ -315,6 +308,4 @@ def test_quality_is_measured_in_the_right_direction():
     noisy = np.clip(flat + rng.normal(0, 12, flat.shape), 0, 255).astype(np.uint8)
     assert policy.measure_quality(flat).tolist() == [0, 0, 120]
     assert policy.measure_quality(checks)[0] > 5 * policy.measure_quality(checks // 10)[0]
-    assert policy.measure_quality(noisy)[1] == pytest.approx(
-        12 * 0.84, rel=0.15
-    )  # median of |n|, times sqrt(pi/2)
+    assert policy.measure_quality(noisy)[1] == pytest.approx(12 * 0.84, rel=0.15)  # median of |n|, times sqrt(pi/2)

