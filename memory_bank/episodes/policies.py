@@ -28,7 +28,7 @@ class EpisodeConfig:
     """
 
     budget_bytes: int = 64 * 1024 * 1024
-    min_life_s: float = 0.3
+    min_life_s: float = 0.25
     bridge_s: float = 0.5
     sample_s: float = 0.5
     chunk_s: float = 16.0
