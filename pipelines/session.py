@@ -101,7 +101,11 @@ class Session:
         self._schedule.add(prompt)
 
     def remove(self, object_id: int, frame_index: int | None = None) -> None:
-        """Stop following an object and forget it everywhere, from the next frame on or from `frame_index` on.
+        """Stop following an object, from the next frame on or from `frame_index` on.
+
+        The memories that follow objects forget it; the long memory keeps what was seen of it, and that it was taken
+        out.
+
 
         Raises:
             InputError: no such object is followed, or the frame is past.

@@ -38,6 +38,8 @@ def load_snapshot(path: Path) -> dict[str, Any]:
 
 def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            raise TypeError("a snapshot holds plain containers and arrays, got an array of objects")
         key = f"a{len(arrays)}"
         arrays[key] = value
         return {"array": key}
