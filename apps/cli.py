@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from apps import ask_command, bench_command, models_command, run_command
+from pipelines.pipeline import ActorLostError
 from streamvos import __version__
 from streamvos.errors import InputError
 from streamvos.export.parts import OutputError
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(done.code or 0)
     except KeyboardInterrupt:
         return _fail("interrupted", 130, debug)
-    except OutputError as error:
+    except (OutputError, ActorLostError) as error:
         return _fail(str(error), 1, debug)
     except InputError as error:
         return _fail(str(error), 2, debug)

@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         from pipelines.ray_cluster import Cluster  # Ray takes a second to import
 
         cluster = Cluster(args.address)
+        cluster.check()
     job = _Job(args, config, words, cluster)
     num_failed = 0
     try:

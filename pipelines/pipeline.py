@@ -34,6 +34,10 @@ class Step:
     snapshot: dict[str, Any] | None = None
 
 
+class ActorLostError(RuntimeError):
+    """A process of the graph died, and with it what its stages remembered since the last checkpoint."""
+
+
 class Runner(Protocol):
     """Executes the graph of one stream. Frames go in and come out in order; whoever executes, results are the same."""
 

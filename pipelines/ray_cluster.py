@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from streamvos.errors import InputError
 
@@ -14,7 +17,9 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_worker_niceness", "0")  # Ray lets its processes yield to all others, our reader included
 
 import ray  # noqa: E402  (reads the variables above when it is imported)
+from ray._private import ray_constants  # noqa: E402
 
+_CONNECT_S = 5.0
 _OBJECT_STORE_BYTES = 512 * 1024 * 1024
 
 
@@ -35,23 +40,39 @@ class Cluster:
         """True where nobody else uses the cluster, so that its CPUs need not be reserved."""
         return self.address is None
 
+    def check(self) -> None:
+        """Raise `InputError` where nothing listens at the address; Ray itself would try for minutes."""
+        if self.address is None or self.address == "auto":
+            return
+        host, colon, port = self.address.removeprefix("ray://").rpartition(":")
+        if not colon or not port.isdigit():
+            raise InputError(f"address {self.address!r}: expected HOST:PORT of a Ray cluster, or auto")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"no Ray cluster answers at {self.address!r} ({error}); leave out --address to start one here"
+            ) from None
+
     def start(self) -> None:
         """Connect, unless this process is connected already."""
         if ray.is_initialized():
             return
+        self.check()
         handlers = {}
         if threading.current_thread() is threading.main_thread():
             handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if self.address is None:
-                ray.init(
-                    address="local",
-                    include_dashboard=False,
-                    object_store_memory=_OBJECT_STORE_BYTES,
-                    _node_ip_address="127.0.0.1",
-                    **quiet,
-                )
+                with _loopback_only():
+                    ray.init(
+                        address="local",
+                        include_dashboard=False,
+                        object_store_memory=_OBJECT_STORE_BYTES,
+                        _node_ip_address="127.0.0.1",
+                        **quiet,
+                    )
             else:
                 ray.init(address=self.address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -72,3 +93,23 @@ class Cluster:
         if self._started:
             self._started = False
             ray.shutdown()
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Let Ray start without a port that other machines can reach.
+
+    On Linux it replaces 127.0.0.1 by the machine's own address and listens on all interfaces; what keeps it from
+    that elsewhere (macOS, Windows) is this switch, read from the variable by every process that it starts.
+    """
+    before, variable = ray_constants.ENABLE_RAY_CLUSTER, ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    kept = os.environ.get(variable)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[variable] = "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        os.environ.pop(variable)
+        if kept is not None:
+            os.environ[variable] = kept

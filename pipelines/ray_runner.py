@@ -20,7 +20,7 @@ import ray.exceptions
 from memory_bank.protocol import MemoryStats
 from pipelines.graph import GraphConfig, StreamSetup, all_names, build_stages
 from pipelines.local_runner import is_due
-from pipelines.pipeline import Pipeline, Step, check_stages, use_threads
+from pipelines.pipeline import ActorLostError, Pipeline, Step, check_stages, use_threads
 from pipelines.ray_cluster import Cluster
 from streamvos.errors import unknown_name
 from streamvos.records import Frame, StepResult
@@ -33,10 +33,6 @@ _ACCELERATOR_SHARE = 0.1  # of one accelerator for each actor that uses it, so t
 _BUILD_S = 300.0  # how long loading models, or waiting for room on the cluster, may take
 _CLOSE_S = 60.0
 T = TypeVar("T")
-
-
-class ActorLostError(RuntimeError):
-    """A process of the graph died, and with it what its stages remembered since the last checkpoint."""
 
 
 class StageActor:

@@ -87,6 +87,8 @@ def test_help(run, arguments):
         (("--config", "none.toml"), "does not exist"),
         (("--prompts", "none.json"), "cannot be read"),
         (("--first-mask", "none.png"), "does not exist"),
+        (("--runner", "ray", "--address", "127.0.0.1:9"), "no Ray cluster answers at '127.0.0.1:9'"),
+        (("--runner", "ray", "--address", "nowhere"), "expected HOST:PORT"),
         (("--profile", "hub"), "streamvos models fetch sam-hq-vit-tiny"),
     ],
 )
@@ -234,6 +236,15 @@ def test_one_bad_source_among_several(run, make_video, tmp_path):
     assert [line.split(":")[0] for line in out.splitlines() if "complete" in line] == ["a", "b", "a-2"]
     code, _, lines = run("ask", tmp_path / "out", "what was seen?")
     assert code == 2 and len(lines) == 1 and "holds 3 runs" in lines[0] and "a-2" in lines[0]
+
+
+def test_progress_goes_to_stderr(make_video, tmp_path, capsys):
+    options = [option for option in FAST if option != "--quiet"]
+    assert main(["run", str(make_video("clip.mp4", 5)), "--out", str(tmp_path / "out"), *options]) == 0
+    captured = capsys.readouterr()
+    assert "clip: 100%" in captured.err and "5/5" in captured.err
+    assert "frame/s" in captured.err and "objects=0" in captured.err
+    assert "%" not in captured.out
 
 
 def test_ask(run, make_video, tmp_path):

@@ -3,14 +3,15 @@
 import time
 
 import numpy as np
+import psutil
 import pytest
 import ray
 
 from pipelines.graph import GraphConfig, StreamSetup, resolve
 from pipelines.local_runner import LocalRunner, is_due
-from pipelines.pipeline import Step
+from pipelines.pipeline import ActorLostError, Step
 from pipelines.ray_cluster import Cluster
-from pipelines.ray_runner import ActorLostError, RayRunner
+from pipelines.ray_runner import RayRunner
 from pipelines.segment import SegmentConfig
 from pipelines.session import Session
 from streamvos.errors import InputError
@@ -154,6 +155,20 @@ def test_stages_take_read_only_frames(images, prompts, tmp_path):
     results = [step.result for step in runner.run(_items(images[:3], {0: prompts[:1]}))]
     runner.close()
     assert len(results[-1].masks) == 1
+
+
+def test_no_port_can_be_reached_from_another_machine(cluster):
+    runner = RayRunner(resolve(GraphConfig(stages=("reconstruct",), **SETTINGS)), StreamSetup("clip", "c"), cluster)
+    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    listening = [
+        connection.laddr.ip
+        for process in family
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    runner.close()
+    assert listening, "Ray must be listening somewhere"
+    assert {address.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
 
 
 def test_unknown_placement(cluster):
