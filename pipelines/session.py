@@ -106,7 +106,6 @@ class Session:
         The memories that follow objects forget it; the long memory keeps what was seen of it, and that it was taken
         out.
 
-
         Raises:
             InputError: no such object is followed, or the frame is past.
         """
