@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 from typing import Any
+
+# OpenMP threads that wait for each other sleep. By default they spin, and take the cores from the reader and the
+# encoder, and from the thread that they wait for. Works where torch is not loaded yet; the user's own choice stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
     "Answer": "streamvos.answers",
