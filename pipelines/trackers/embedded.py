@@ -186,10 +186,10 @@ class EmbeddedTracker:
         }
         if state["mean"] is not None:
             self._normalise = Normaliser.__new__(Normaliser)
-            self._normalise.mean = torch.from_numpy(state["mean"]).to(self._device)
-            self._normalise.spread = torch.from_numpy(state["spread"]).to(self._device)
+            self._normalise.mean = torch.tensor(state["mean"], device=self._device)
+            self._normalise.spread = torch.tensor(state["spread"], device=self._device)
         if state["last_key"] is not None:
-            self._last_key = torch.from_numpy(state["last_key"]).to(self._device)
+            self._last_key = torch.tensor(state["last_key"], device=self._device)
         self._full, self._since_fit = state["full"], state["since_fit"]
 
     def _mix_affinities(self, object_ids: np.ndarray, scores: torch.Tensor) -> torch.Tensor:

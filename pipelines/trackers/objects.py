@@ -62,7 +62,7 @@ class TrackedObject:
 
     @classmethod
     def from_state(cls, state: dict[str, Any], device: torch.device) -> TrackedObject:
-        head, gram, moment = (torch.from_numpy(state[name]).to(device) for name in ("head", "gram", "moment"))
+        head, gram, moment = (torch.tensor(state[name], device=device) for name in ("head", "gram", "moment"))
         item = cls(head, gram, moment, None)
         item.last_probability = state["last_probability"]
         item._areas.extend(state["areas"])
