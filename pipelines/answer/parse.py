@@ -228,7 +228,7 @@ def _details(
     kinds = bool(re.search(r"\b(?:kinds?|types?|sorts?|classes) of\b|\b(?:kinds?|types?|classes)\b", text))
     text = re.sub(r"\b(?:kinds?|types?|sorts?|classes)(?: of)?\b", " ", text)
     if intent == "first_of":
-        return _first_of(text, labels, spans)
+        return _first_of(text, labels, spans, which)
     text, verb = _take_verb(text)
     colour_asked = None
     if intent == "yes_no":
@@ -268,10 +268,12 @@ def _details(
     )
 
 
-def _first_of(text: str, labels: Sequence[str], spans: tuple[Span, ...]) -> Query:
-    """Which came first, the dog or the cat? What appeared first?"""
-    which = "last" if re.search(r"\blast\b", text) else "first"
+def _first_of(text: str, labels: Sequence[str], spans: tuple[Span, ...], taken: str | None) -> Query:
+    """Which came first, the dog or the cat? What appeared first? `taken` is a "first" or "last" taken out before."""
+    which = taken or ("last" if re.search(r"\blast\b", text) else "first")
     verb: Verb = "leave" if re.search(r"\bleft\b", text) else "appear"
+    if which == "last" and re.search(r"\b(?:seen|visible|there)\b", text):
+        verb = "visible"  # the last time seen is an end, not a start
     text = re.sub(r"^(?:which|who|what)\b", " ", text)
     text = re.sub(r"\b(?:first|last|came|appeared|arrived|left|visible|shows? up|seen|saw|thing|object)\b", " ", text)
     text = _AUXILIARY.sub(" ", text)

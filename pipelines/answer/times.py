@@ -33,7 +33,7 @@ def answer_when(scope: Scope) -> Answer:
     if query.verb == "visible" and query.which is None:
         return _visible(scope)
     if query.which == "last" and query.verb == "visible":  # the last time seen is an end, not a start
-        moments = sorted(((s.to_ms, s.to_frame, s, t) for _, _, s, t in moments), key=lambda m: m[:2])
+        moments = _ends(moments)
     picked = moments[-1:] if query.which == "last" else moments[:1] if query.which == "first" else moments
     at = "to" if query.verb == "leave" or query.which == "last" else "from"
     parts = [_told(query.verb, query.which, *moment) for moment in picked]
@@ -88,19 +88,24 @@ def answer_first_of(scope: Scope) -> Answer:
     """Which of two came first, or what came first of all."""
     query = scope.query
     verb: Verb = query.verb
-    moments = moments_of(scope, verb)
+    which = "last" if verb == "visible" else None
+    at = "to" if verb in ("leave", "visible") else "from"
+    moments = _ends(moments_of(scope, verb)) if verb == "visible" else moments_of(scope, verb)
     if not query.other:
         if not moments:
             return _never(scope, verb)
         best = moments[-1] if query.which == "last" else moments[0]
-        evidence = (of_appearance(scope.reader, best[3], best[2], "to" if verb == "leave" else "from"),)
+        equal = [moment for moment in moments if moment[0] == best[0]]
+        evidence = tuple(of_appearance(scope.reader, thing, span, at) for _, _, span, thing in equal[:MAX_LISTED])
+        told = listed(_told(verb, which, *moment) for moment in equal)
         return Answer(
-            f"{_told(verb, None, *best)}: the {query.which or 'first'} of {len(moments)}.",
-            scope.confidence([best[3]]),
+            f"{told}: the {query.which or 'first'} of {len(moments)}.",
+            scope.confidence([moment[3] for moment in equal]),
             "answered",
             evidence,
         )
     theirs = moments_of(scope, verb, scope.others)
+    theirs = _ends(theirs) if verb == "visible" else theirs
     if not moments or not theirs:
         missing = query.subject if not moments else query.other
         assert missing is not None
@@ -108,14 +113,12 @@ def answer_first_of(scope: Scope) -> Answer:
     index = -1 if query.which == "last" else 0
     pair = [moments[index], theirs[index]]
     if pair[0][0] == pair[1][0]:
-        text = f"At the same time: {_told(verb, None, *pair[0])}; {_told(verb, None, *pair[1])}."
+        text = f"At the same time: {_told(verb, which, *pair[0])}; {_told(verb, which, *pair[1])}."
     else:
         pair.sort(key=lambda moment: moment[0], reverse=query.which == "last")
         order = "after" if query.which == "last" else "before"
-        text = f"{_told(verb, None, *pair[0])}, {order} {_told(verb, None, *pair[1])}."
-    evidence = tuple(
-        of_appearance(scope.reader, thing, span, "to" if verb == "leave" else "from") for _, _, span, thing in pair
-    )
+        text = f"{_told(verb, which, *pair[0])}, {order} {_told(verb, which, *pair[1])}."
+    evidence = tuple(of_appearance(scope.reader, thing, span, at) for _, _, span, thing in pair)
     return Answer(text, scope.confidence([m[3] for m in pair]), "answered", evidence)
 
 
@@ -146,6 +149,11 @@ def moments_of(scope: Scope, verb: Verb, things: list[Thing] | None = None) -> l
         spans = all_spans(scope, chosen)
     found = [moment for thing in chosen for moment in _in_window(scope, thing, verb, spans.get(thing.entity_id, []))]
     return sorted(found, key=lambda moment: (moment[0], moment[1], moment[3].entity_id))
+
+
+def _ends(moments: list[tuple[int, int, Appearance, Thing]]) -> list[tuple[int, int, Appearance, Thing]]:
+    """The same appearances, told by their ends."""
+    return sorted(((s.to_ms, s.to_frame, s, t) for _, _, s, t in moments), key=lambda m: m[:2])
 
 
 def all_spans(scope: Scope, things: list[Thing]) -> dict[int, list[Appearance]]:

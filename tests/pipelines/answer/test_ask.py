@@ -73,6 +73,12 @@ ANSWERED = [
     ("did the person appear before the dog?", ["Yes", "0:02.0", "0:05.0"]),
     ("which came first, the dog or the bicycle?", ["dog (object 1)", "before", "bicycle (object 5)"]),
     ("what appeared first?", ["person (object 2)", "0:02.0"]),
+    ("what appeared last?", ["Rex (object 6)", "0:44.0", "the last of"]),
+    ("which object came last?", ["Rex (object 6)", "0:44.0", "the last of"]),
+    ("what came last?", ["Rex (object 6)", "0:44.0", "the last of"]),
+    ("what was seen last?", ["bicycle (object 5)", "last seen at 0:59.9"]),
+    ("which was seen last, the dog or the person?", ["person (object 2) was last seen at 0:39.9", "after", "0:35.0"]),
+    ("which came last, the dog or the bicycle?", ["bicycle (object 5)", "after", "dog (object 1)"]),
     ("what did you see before the dog appeared?", ["1 person"]),
     # colour
     ("what colour was object 3?", ["red"]),
