@@ -79,7 +79,8 @@ class Discovery:
         object_ids = np.full(len(found), -1, np.int64)
         for row, column in pairs.items():
             object_ids[row] = seen.ids[column]
-            self._roster.lives[seen.ids[column]].vote(found.class_names[row], float(found.scores[row]), frame.time_s)
+            life, area_px = self._roster.lives[seen.ids[column]], float(seen.masks[column].sum())
+            life.vote(found.class_names[row], float(found.scores[row]), frame.time_s, area_px)
             self._agree(frame, found, row, seen, column, boxes[column], fresh)
         if self._discovers:
             self._drop_fragments(frame, found, seen, pairs, names)
@@ -88,7 +89,7 @@ class Discovery:
                 for key, name, mask in zip(seen.ids, names, seen.masks, strict=True)
                 if key in self._roster.lives
             ]
-            self._discover(frame, found, object_ids, current, fresh)
+            self._discover(frame, found, object_ids, current, seen.size, fresh)
         return dataclasses.replace(found, object_ids=object_ids)
 
     def _seen(self, propagation: Propagation, fresh: dict[int, np.ndarray]) -> _Seen:
@@ -135,7 +136,7 @@ class Discovery:
         fresh[object_id] = mask
         life = self._roster.lives[object_id]
         life.state, life.seen_s, life.score = "tracked", frame.time_s, float(found.scores[row])
-        life.usual_area_px = 0.0
+        life.usual_area_px, life.confirmed_area_px = 0.0, float(shrink(mask, probability.shape).sum())
         self._roster.tell(
             "refine", frame.index, f"object {object_id}", f"its detection disagrees (IoU {overlap:.2f}): new mask"
         )
@@ -163,6 +164,7 @@ class Discovery:
         found: Detections,
         object_ids: np.ndarray,
         current: list[tuple[str, np.ndarray]],
+        size: tuple[int, int],
         fresh: dict[int, np.ndarray],
     ) -> None:
         """Give believable unmatched detections an identity: a lost object's, a retired one's, or a new one."""
@@ -185,7 +187,7 @@ class Discovery:
                 continue
             life = self._roster.lives.get(object_id) or Life(False)
             self._roster.enter(object_id, life)
-            life.vote(class_name, score, frame.time_s)
+            life.vote(class_name, score, frame.time_s, float(shrink(mask, size).sum()))
             life.state, life.seen_s, life.score, life.usual_area_px = "tracked", frame.time_s, score, 0.0
             object_ids[row], fresh[object_id] = object_id, mask
             self._roster.tell("write", frame.index, f"object {object_id}", f"{class_name} {score:.2f}: {reason}")

@@ -26,6 +26,10 @@ class LifeConfig:
     patience: float = 2.5
     min_unconfirmed_s: float = 1.0
     max_unconfirmed_s: float = 2.5
+    # A found mask that has shrunk to less than this share of what the detector last confirmed, so long ago or longer,
+    # is a remainder that has stuck to something else. Larger calls partly hidden things occluded.
+    min_confirmed_share: float = 0.2
+    shrunk_after_s: float = 0.3
     retire_after_s: float = 5.0  # a found object not seen for longer is no longer looked for, only recognised
 
 
@@ -45,6 +49,7 @@ class Life:
     usual_area_px: float = 0.0
     seen_s: float = 0.0
     confirmed_s: float = 0.0
+    confirmed_area_px: float = 0.0  # at the working size, when the detector last confirmed it
     longest_gap_s: float = 0.0  # between two confirmations by the detector
     votes: dict[str, float] = field(default_factory=dict)
 
@@ -53,12 +58,12 @@ class Life:
         """The user's label, else the class that the detector named most, "" where it never did."""
         return self.label or (max(self.votes, key=lambda name: (self.votes[name], name)) if self.votes else "")
 
-    def vote(self, class_name: str, score: float, time_s: float) -> None:
-        """The detector confirms the object under a class."""
+    def vote(self, class_name: str, score: float, time_s: float, area_px: float) -> None:
+        """The detector confirms the object under a class, with a mask of `area_px` at the working size."""
         if self.votes and self.state == "tracked":
             self.longest_gap_s = max(self.longest_gap_s, time_s - self.confirmed_s)
         self.votes[class_name] = self.votes.get(class_name, 0.0) + score
-        self.confirmed_s = time_s
+        self.confirmed_s, self.confirmed_area_px = time_s, area_px
 
     def state_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -95,6 +100,9 @@ def judge(life: Life, area_px: int, confidence: float, time_s: float, config: Li
             return Judgement(False, False, f"lost; confidence {confidence:.2f}, area ratio {ratio:.2f} do not convince")
     if is_unconfirmed(life, time_s, config):
         return Judgement(False, False, f"the detector has not confirmed it for {time_s - life.confirmed_s:.1f} s")
+    since_s, share = time_s - life.confirmed_s, area_px / max(1.0, life.confirmed_area_px)
+    if not life.prompted and since_s > config.shrunk_after_s and share < config.min_confirmed_share:
+        return Judgement(False, False, f"{share:.0%} of the area that the detector confirmed {since_s:.1f} s ago")
     in_range = 1 / config.learn_area_ratio < ratio < config.learn_area_ratio
     return Judgement(True, confidence >= config.learn_confidence and in_range, "")
 

@@ -103,7 +103,7 @@ def test_gaps_between_confirmations_are_measured_while_it_is_tracked() -> None:
     one = Life(False)
     for state, time_s, gap_s in (("tracked", 3.0, 0), ("tracked", 3.5, 0.5), ("lost", 9.0, 0.5), ("tracked", 9.2, 0.5)):
         one.state = state
-        one.vote("dog", 0.9, time_s)
+        one.vote("dog", 0.9, time_s, 100.0)
         assert one.longest_gap_s == pytest.approx(gap_s)
 
 
@@ -128,7 +128,7 @@ def test_class_is_the_label_or_the_most_votes() -> None:
     one = Life(False)
     assert one.class_name == ""
     for name, score in (("dog", 0.9), ("cat", 0.6), ("cat", 0.5)):
-        one.vote(name, score, 3.0)
+        one.vote(name, score, 3.0, 100.0)
     assert one.class_name == "cat" and one.confirmed_s == 3.0
     assert Life(True, "Rex", votes={"dog": 5.0}).class_name == "Rex"
     assert Life(False, votes={"a": 1.0, "b": 1.0}).class_name == Life(False, votes={"b": 1.0, "a": 1.0}).class_name
@@ -136,7 +136,20 @@ def test_class_is_the_label_or_the_most_votes() -> None:
 
 def test_a_life_comes_back_from_its_snapshot() -> None:
     one = life(False, "occluded")
-    one.vote("dog", 0.9, 4.0)
+    one.vote("dog", 0.9, 4.0, 100.0)
     back = Life(**one.state_dict())
-    one.vote("cat", 5.0, 5.0)
+    one.vote("cat", 5.0, 5.0, 100.0)
     assert back.state == "occluded" and back.class_name == "dog"
+
+
+@pytest.mark.parametrize(
+    ("prompted", "since_s", "area_px", "visible"),
+    [(False, 0.5, 190, False), (False, 0.5, 210, True), (False, 0.2, 190, True), (True, 0.5, 190, True)],
+    ids=["a remainder", "still large enough", "just confirmed", "the user's"],
+)
+def test_remainders_of_found_objects_are_not_believed(
+    prompted: bool, since_s: float, area_px: int, visible: bool
+) -> None:
+    one = life(prompted, "tracked", 10.0, 10.0)
+    one.confirmed_area_px, one.usual_area_px = 1000.0, 1000.0
+    assert judge(one, area_px, 0.9, 10.0 + since_s, CONFIG).visible is visible
