@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 
 from memory_bank.episodes import journal, schema
 from streamvos.errors import InputError
+from streamvos.export.parts import disk_errors
+
+_LITTLE_BYTES = 1 << 20  # less free space than this explains a failed write
 
 
 class Store:
@@ -133,6 +137,12 @@ class Store:
         journal.sweep_pictures(self.db, self.directory)
         self._give_pages_back()
 
+    def let_go(self) -> None:
+        """Close without another write: what is not committed is lost, the rest can be gone on from."""
+        self._in_transaction = False
+        self._doomed.clear()
+        self.db.close()
+
     def close(self) -> None:
         """Commit, give free pages back, and fold the log into the file."""
         self.commit()
@@ -153,15 +163,27 @@ class Store:
 
 @contextlib.contextmanager
 def clear_errors(directory: Path) -> Iterator[None]:
-    """Turn what SQLite says of a full disk, a lock or a damaged file into the error that a user can act on."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        said = str(error)
-        if "full" in said or "disk I/O" in said:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory)) from error
-        if "locked" in said:
-            raise InputError(f"the memory in {directory} is being written by another process; stop it first") from error
-        if "malformed" in said or "not a database" in said:
-            raise InputError(f"the memory in {directory} is damaged ({said}); make it anew with --overwrite") from error
-        raise
+    """Turn what disk and SQLite say of no space, a lock or a damaged file into the error that a user can act on.
+
+    Raises:
+        OutputError: no space, no permission, a broken disk.
+        InputError: a lock, or a damaged file.
+    """
+    with disk_errors(directory, "its last commit and the results so far are kept"):
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            said = str(error)
+            if "full" in said or "disk I/O" in said:  # SQLite tells no space and a broken disk apart only in part
+                is_full = "full" in said or shutil.disk_usage(directory).free < _LITTLE_BYTES
+                number = errno.ENOSPC if is_full else errno.EIO
+                raise OSError(number, os.strerror(number), str(directory)) from error
+            if "locked" in said:
+                raise InputError(
+                    f"the memory in {directory} is being written by another process; stop it first"
+                ) from error
+            if "malformed" in said or "not a database" in said:
+                raise InputError(
+                    f"the memory in {directory} is damaged ({said}); make it anew with --overwrite"
+                ) from error
+            raise

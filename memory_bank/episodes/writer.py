@@ -8,6 +8,9 @@ change of the rows can be taken back to the last snapshots (journal.py), also by
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from memory_bank.episodes.recorder import Recorder
 from memory_bank.episodes.store import Store, clear_errors
 from memory_bank.protocol import MemoryStats
 from streamvos.errors import InputError
+from streamvos.export.parts import OutputError
 from streamvos.records import MemoryAction, MemoryEvent
 
 _FRESH: dict[str, Any] = {
@@ -65,6 +69,7 @@ class EpisodeMemory:
         self._text_note = encoder.name if encoder is not None else f"absent: {encoder_absent}"
         self._events: list[MemoryEvent] = []
         self._final_stats: MemoryStats | None = None  # set once closed
+        self._failed: str | None = None  # why the rows no longer follow the stream: a write broke off
         self._store = Store(directory)
         self._begin_empty()
         held = self._store.one("SELECT to_frame FROM coverage ORDER BY id DESC LIMIT 1")
@@ -75,8 +80,9 @@ class EpisodeMemory:
 
         Raises:
             InputError: the directory holds an earlier run that was neither resumed nor reset.
-            OSError: the disk is full.
+            OutputError: no space left, or another trouble with the disk; what is committed is kept.
         """
+        self._refuse_failed()
         if self._unclaimed is not None:
             raise InputError(
                 f"{self.directory} already holds a memory up to frame {self._unclaimed}; go on from its snapshot "
@@ -85,7 +91,7 @@ class EpisodeMemory:
         if moment.frame_index <= self._state["last_frame"]:
             self._tell("skip", f"frame {moment.frame_index}", "it is remembered already", moment.frame_index)
             return
-        with clear_errors(self.directory):
+        with self._all_or_failed():
             self._write(moment)
 
     def read(self, as_of_ms: int | None = None) -> EpisodeReader:
@@ -94,7 +100,8 @@ class EpisodeMemory:
 
     def remove(self, object_id: int) -> None:
         """Forget everything about an object: its rows, the pictures only it cites, its part in summaries."""
-        with clear_errors(self.directory):
+        self._refuse_failed()
+        with self._all_or_failed():
             gone = self._recorder.erase(object_id, self._encoder)
             self._store.commit()
         self._tell("remove", f"object {object_id}", f"removal asked for; {gone} rows of it are gone")
@@ -105,7 +112,7 @@ class EpisodeMemory:
             self._store.abandon()
             self._store.clear()
             self._begin_empty()
-        self._unclaimed = None
+        self._unclaimed = self._failed = None
         self._tell("reset", "all", "reset asked for")
 
     def stats(self) -> MemoryStats:
@@ -121,9 +128,15 @@ class EpisodeMemory:
         return events
 
     def state_dict(self) -> dict[str, Any]:
-        """A snapshot: the open appearances, and the mark that takes the store back to now."""
-        self._store.commit()
-        epoch = journal.begin_epoch(self._store.db, self.directory, self._state["last_frame"])
+        """A snapshot: the open appearances, and the mark that takes the store back to now.
+
+        Raises:
+            OutputError: as `write`.
+        """
+        self._refuse_failed()
+        with self._all_or_failed():
+            self._store.commit()
+            epoch = journal.begin_epoch(self._store.db, self.directory, self._state["last_frame"])
         copied = {
             name: dict(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else value
             for name, value in self._state.items()
@@ -149,7 +162,7 @@ class EpisodeMemory:
         with clear_errors(self.directory):
             self._store.abandon()
             journal.rollback(self._store.db, self.directory, state["epoch"], state["own"]["last_frame"])
-        self._unclaimed = None
+        self._unclaimed = self._failed = None
         self._begin_empty()
         own = state["own"]
         self._state = {
@@ -163,10 +176,19 @@ class EpisodeMemory:
         self._events = []
 
     def close(self) -> None:
-        """End what is open, commit, and close the store, once. A snapshot can still be gone back to."""
+        """End what is open, commit, and close the store, once. A snapshot can still be gone back to.
+
+        Raises:
+            OutputError: as `write`; the store is closed by the next call. After a failed write it is only let go.
+        """
         if self._final_stats is not None:
             return
-        with clear_errors(self.directory):
+        if self._failed is not None:
+            with clear_errors(self.directory):
+                self._final_stats = self.stats()
+            self._store.let_go()
+            return
+        with self._all_or_failed():
             if self._state["last_ms"] is not None:
                 self._recorder.believe_brief_stream(self._book)
                 self._recorder.end_lives(list(self._book.lives.values()), "end", self._state["last_ms"])
@@ -177,7 +199,9 @@ class EpisodeMemory:
 
     def note(self, key: str, value: str) -> None:
         """Store a note about the whole memory, such as whether a detector ran."""
-        self._store.set_meta(key, value)
+        self._refuse_failed()
+        with self._all_or_failed():
+            self._store.set_meta(key, value)
 
     def sample_due(self, t_ms: int) -> bool:
         """Whether the frame at `t_ms` will be looked at more closely."""
@@ -186,6 +210,22 @@ class EpisodeMemory:
     def wants_pixels(self, key: int | str, t_ms: int) -> bool:
         """Whether the colour of a thing is wanted in the frame at `t_ms`."""
         return self._book.wants_pixels(key, t_ms)
+
+    @contextlib.contextmanager
+    def _all_or_failed(self) -> Iterator[None]:
+        """A change that broke off half-way must neither be committed later nor be snapshotted."""
+        try:
+            with clear_errors(self.directory):
+                yield
+        except OutputError as error:
+            self._failed = str(error)
+            with contextlib.suppress(sqlite3.Error):
+                self._store.abandon()
+            raise
+
+    def _refuse_failed(self) -> None:
+        if self._failed is not None:
+            raise OutputError(self._failed)
 
     def _begin_empty(self) -> None:
         self._state = dict(_FRESH)

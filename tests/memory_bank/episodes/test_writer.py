@@ -1,7 +1,9 @@
 """The store under hard conditions: rollback, crash, a reader beside the writer, a small budget, removal."""
 
+import errno
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from memory_bank.episodes import EpisodeConfig, EpisodeMemory
 from memory_bank.episodes.policies import MIN_BUDGET_BYTES
 from memory_bank.protocol import Memory
 from streamvos.errors import InputError
+from streamvos.export.parts import OutputError
 from streamvos.snapshot import load_snapshot, save_snapshot
 
 ROOT = Path(__file__).parents[3]
@@ -259,3 +262,60 @@ def test_no_growth_in_ram_and_time_to_write(tmp_path, scene):
     assert len(memory._book.lives) <= 8 and len(memory._book.pictures) <= 16 and len(memory._recorder._shots) <= 70
     assert each_ms < 10, f"{each_ms:.2f} ms a frame"
     memory.close()
+
+
+class FullDatabase:
+    """A connection to a database whose disk has no room: reads work, a chosen statement does not."""
+
+    def __init__(self, db, refused):
+        self._db, self._refused = db, refused
+
+    def execute(self, sql, *values):
+        if sql.startswith(self._refused):
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._db.execute(sql, *values)
+
+    def __getattr__(self, name):
+        return getattr(self._db, name)
+
+
+@pytest.mark.parametrize("entry", ["write", "picture", "state_dict", "close", "note"])
+def test_no_space_is_told_in_one_line_and_the_memory_can_be_gone_on_with(tmp_path, busy, contents, monkeypatch, entry):
+    straight = EpisodeMemory(tmp_path / "a", "s", "made up")
+    for moment in busy(0, 300):
+        straight.write(moment)
+    straight.close()
+
+    memory = EpisodeMemory(tmp_path / "b", "s", "made up")
+    for moment in busy(0, 100):
+        memory.write(moment)
+    state = memory.state_dict()
+    with monkeypatch.context() as patched:
+        if entry == "picture":
+
+            def no_room(*_):
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            patched.setattr(Path, "write_bytes", no_room)
+        else:
+            refused = "INSERT INTO meta" if entry == "note" else "COMMIT" if entry == "close" else "INSERT"
+            memory._store.db = FullDatabase(memory._store.db, refused)
+        with pytest.raises(OutputError, match="no space left for .*kept; free some space and go on with --resume"):
+            if entry in ("write", "picture"):
+                for moment in busy(100, 200):
+                    memory.write(moment)
+            elif entry == "note":
+                memory.note("detector", "ran")
+            else:
+                getattr(memory, entry)()
+        if entry != "close":
+            with pytest.raises(OutputError, match="no space left"):
+                memory.state_dict()  # what broke off half-way is not snapshotted
+        memory.close()
+
+    second = EpisodeMemory(tmp_path / "b", "s", "made up")
+    second.load_state_dict(state)
+    for moment in busy(100, 300):
+        second.write(moment)
+    second.close()
+    assert contents(tmp_path / "b") == contents(tmp_path / "a")
