@@ -10,7 +10,8 @@ import pytest
 
 from apps.cli import main
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -75,3 +76,25 @@ def test_json_is_a_prompts_file(tmp_path: Path) -> None:
     path.write_text(blocks("json")[0])
     read = read_prompts(path)
     assert len(json.loads(path.read_text())["prompts"]) == 3 and read
+
+
+def test_nothing_is_left_open_and_every_link_leads_somewhere() -> None:
+    assert not re.search(r"@[A-Z]+@", README)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert len(links) >= 5
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_numbers_are_those_of_the_saved_results() -> None:
+    def rows(name: str) -> list[dict[str, float]]:
+        return json.loads((ROOT / "eval" / "results" / f"{name}.json").read_text())["rows"]
+
+    davis = {row["sequence"]: row for row in rows("davis2016-embedded")}
+    for name, sequence in (("embedded tracker", "mean"), ("copy of the first mask", "mean, copy of the first mask")):
+        numbers = " | ".join(f"{davis[sequence][column]:.1f}" for column in ("J&F", "J mean", "F mean"))
+        assert f"| {name} | {numbers} |" in README
+    speed = {row["stage"]: row for row in rows("bench-pipeline")}["all"]
+    assert f"| one process | {speed['local frames/s']:.1f} |" in README
+    assert f"| Ray | {speed['ray frames/s']:.1f} |" in README
+    for row in rows("bench-memory"):
+        assert f"| {row['frames']:,} | {row['peak MiB']:,.0f} |" in README
