@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from streamvos.errors import InputError
+from streamvos.export.lock import FILE as LOCK_FILE
+from streamvos.export.lock import FolderLock
 from streamvos.export.parts import PART, disk_errors
 from streamvos.export.run_report import read_report
 
@@ -26,8 +28,8 @@ RESULT_FOLDERS = ("masks", "memory", "overlay.parts")  # in masks only numbered 
 _PART_FILES = ("tracks.jsonl.part", *(name + PART for name in RESULT_FILES))
 
 
-def claim(folder: Path, overwrite: bool, resume: bool) -> dict[str, Any] | None:
-    """Make the folder ready for a run.
+def claim(folder: Path, overwrite: bool, resume: bool) -> tuple[dict[str, Any] | None, FolderLock]:
+    """Make the folder ready for a run, and keep other runs out of it.
 
     Args:
         folder: made if it does not exist.
@@ -35,20 +37,42 @@ def claim(folder: Path, overwrite: bool, resume: bool) -> dict[str, Any] | None:
         resume: keep them, to go on.
 
     Returns:
-        The run.json of the run to go on with, or None for a new one.
+        The run.json of the run to go on with, or None for a new one; and the lock, to be released at the end.
 
     Raises:
-        InputError: something is there that may not be touched.
+        InputError: something is there that may not be touched, or another run is writing there.
     """
     if overwrite and resume:
         raise InputError("--overwrite and --resume exclude each other")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output {str(folder)!r} is a file; expected a folder, or a path that does not exist")
-    if not folder.exists() or not any(folder.iterdir()):
-        with disk_errors(folder, "nothing was written"):
-            folder.mkdir(parents=True, exist_ok=True)
+    _look(folder, overwrite or resume)  # no lock is put into what is not ours
+    with disk_errors(folder, "nothing was written"):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(folder)
+    try:
+        report = _look(folder, overwrite or resume)  # again: now nobody changes it any more
+        if report is not None and overwrite:
+            with disk_errors(folder, "some results of the earlier run may be left"):
+                _remove_results(folder)
+            report = None
+    except BaseException:
+        lock.release()
+        raise
+    return report, lock
+
+
+def list_results(folder: Path) -> list[str]:
+    """The results that are there, folders with a slash at the end."""
+    files = [name for name in RESULT_FILES if (folder / name).is_file()]
+    return files + [name + "/" for name in RESULT_FOLDERS if (folder / name).is_dir()]
+
+
+def _look(folder: Path, may_be_used: bool) -> dict[str, Any] | None:
+    """The run.json of the run in the folder, None where there is nothing; raises `InputError` for all else."""
+    if not folder.exists() or all(path.name == LOCK_FILE for path in folder.iterdir()):
         return None
-    if not overwrite and not resume:
+    if not may_be_used:
         raise InputError(
             f"output folder {str(folder)!r} is not empty; go on with --resume, or replace it with --overwrite"
         )
@@ -58,17 +82,7 @@ def claim(folder: Path, overwrite: bool, resume: bool) -> dict[str, Any] | None:
             f"output folder {str(folder)!r} holds no run.json of StreamVOS; nothing in it is touched, "
             "choose another folder"
         )
-    if resume:
-        return report
-    with disk_errors(folder, "some results of the earlier run may be left"):
-        _remove_results(folder)
-    return None
-
-
-def list_results(folder: Path) -> list[str]:
-    """The results that are there, folders with a slash at the end."""
-    files = [name for name in RESULT_FILES if (folder / name).is_file()]
-    return files + [name + "/" for name in RESULT_FOLDERS if (folder / name).is_dir()]
+    return report
 
 
 def _remove_results(folder: Path) -> None:

@@ -67,7 +67,7 @@ class RunDirectory:
         self.path = Path(path)
         self._info, self._config_dict = source_info, dict(config_dict)
         self._config = config or OutputConfig()
-        earlier = folders.claim(self.path, overwrite, resume)
+        earlier, self._lock = folders.claim(self.path, overwrite, resume)
         self.is_complete = earlier is not None and earlier["status"] == "complete"
         self.next_index, self.last_time_s, self._num_frames = 0, 0.0, 0
         self._stages: dict[str, Any] | None = None
@@ -75,15 +75,11 @@ class RunDirectory:
         self._timings, self._wall_s = Timings(), 0.0
         self._started, self._began_s = now(), time.perf_counter()
         self._closed = False
-        if self.is_complete:
-            self.next_index = earlier["counts"]["next_index"]
-            return
-        self._files = ResultFiles(self.path, source_info, self._config)
-        with disk_errors(self.path, "nothing was written"):
-            if earlier is not None:
-                self._go_on(earlier)
-            self._report("running")
-        self._worker = Worker(self._config.queue_frames)
+        try:
+            self._begin(earlier)
+        except BaseException:
+            self._lock.release()
+            raise
 
     def write(self, frame: Frame, result: StepResult) -> None:
         """Write one frame; frames come in ascending order of index.
@@ -153,9 +149,31 @@ class RunDirectory:
         if self.is_complete or self._closed:
             return
         self._closed = True
+        try:
+            self._end(status, products or {}, error, extra)
+        finally:
+            self._lock.release()
+
+    @property
+    def _state_path(self) -> Path:
+        return self.path / "state.npz"
+
+    def _begin(self, earlier: dict[str, Any] | None) -> None:
+        if self.is_complete:
+            self.next_index = earlier["counts"]["next_index"]
+            self._lock.release()
+            return
+        self._files = ResultFiles(self.path, self._info, self._config)
+        with disk_errors(self.path, "nothing was written"):
+            if earlier is not None:
+                self._go_on(earlier)
+            self._report("running")
+        self._worker = Worker(self._config.queue_frames)
+
+    def _end(self, status: Status, products: Mapping[str, Any], error: Any, extra: Mapping[str, Any] | None) -> None:
         kept = self._kept()
         problem: BaseException | None = self._worker.stop()
-        errors = self._files.finish(products or {}, is_complete=status == "complete" and problem is None)
+        errors = self._files.finish(products, is_complete=status == "complete" and problem is None)
         problem = problem or next(iter(errors), None)
         if problem is not None:
             status = "failed"
@@ -175,10 +193,6 @@ class RunDirectory:
             problem = problem or failed
         if problem is not None and error is None:
             raise problem
-
-    @property
-    def _state_path(self) -> Path:
-        return self.path / "state.npz"
 
     def _go_on(self, earlier: dict[str, Any]) -> None:
         ours = self._info.to_dict()

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 
 from streamvos.errors import InputError, IntegrityError
+from streamvos.export.lock import FILE
 from streamvos.export.masks import MaskWriter
 from streamvos.export.overlay import OverlayWriter
 from streamvos.export.parts import OutputError, PartFile
@@ -20,6 +24,7 @@ from streamvos.export.run_dir import RunDirectory
 from streamvos.export.tracks import read_tracks
 from streamvos.export.trajectory import read_trajectory
 
+ROOT = Path(__file__).resolve().parents[3]
 FAST = OutputConfig(overlay_preset="ultrafast")
 PRODUCTS = {
     "reconstruct": {
@@ -137,6 +142,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, info, step, ending,
         assert report(folder)["status"] == "interrupted"
     else:
         run._worker.stop()
+        run._lock.release()  # as the system does
     again = RunDirectory(folder, info, {"seed": 1}, resume=True, config=FAST)
     assert not again.is_complete and again.next_index == 17 and again.last_time_s == pytest.approx(0.64)
     state = again.load_state()
@@ -159,6 +165,36 @@ def test_resuming_without_a_checkpoint_begins_at_the_beginning(tmp_path, info, s
     write_frames(again, step, range(40))
     again.close("complete", PRODUCTS)
     expect_equal_runs(whole, tmp_path / "parts")
+
+
+@pytest.mark.parametrize("option", ["overwrite", "resume"])
+def test_a_folder_in_which_a_run_is_writing_is_refused(tmp_path, info, step, option):
+    whole = whole_run(tmp_path / "whole", info, step)
+    folder = tmp_path / "parts"
+    run = RunDirectory(folder, info, {"seed": 1}, config=FAST)
+    write_frames(run, step, range(17))
+    with pytest.raises(InputError, match=f"another run .process {os.getpid()}. is writing into .*parts'"):
+        RunDirectory(folder, info, {"seed": 1}, config=FAST, **{option: True})
+    write_frames(run, step, range(17, 40))
+    run.close("complete", PRODUCTS)
+    expect_equal_runs(whole, folder)
+    assert sorted(path.name for path in folder.iterdir()) == COMPLETE
+
+
+@pytest.mark.parametrize("ending", ["killed", "refused"])
+def test_a_lock_does_not_outlive_its_run(tmp_path, info, ending):
+    """The file may stay, the folder counts as empty nevertheless."""
+    if ending == "killed":
+        code = "import os, pathlib, sys; from streamvos.export.lock import FolderLock as L; "
+        code += "lock = L(pathlib.Path(sys.argv[1])); os._exit(9)"
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, timeout=60, check=False)
+        assert done.returncode == 9 and (tmp_path / FILE).read_text().strip().isdigit()
+    else:
+        RunDirectory(tmp_path, info, {}, config=FAST).close("interrupted")
+        with pytest.raises(InputError, match="another source"):
+            RunDirectory(tmp_path, replace(info, width=80), {}, resume=True)
+    RunDirectory(tmp_path, info, {}, resume=ending == "refused", config=FAST).close("complete")
+    assert not (tmp_path / FILE).exists()
 
 
 def test_resuming_twice(tmp_path, info, step):
