@@ -1,7 +1,8 @@
 """Which things are here now: opens, bridges and closes appearances, in memory of constant size.
 
 A `Life` is one appearance: it starts at the first sighting, is believed once it lasted long enough, survives
-short absences, and ends with a reason. Nothing here knows the store.
+short absences, and ends with a reason. One that ends too early to be believed waits, because the same object may
+be confirmed later in the shot: then it was there all the time. Nothing here knows the store.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from memory_bank.episodes import policies
 from memory_bank.episodes.moment import Moment, Sighting
 from memory_bank.episodes.policies import Box, EpisodeConfig
+
+MAX_BRIEF = 32  # objects whose brief appearance waits; each holds two small pictures
 
 
 @dataclass
@@ -58,6 +61,7 @@ class Life:
     track_id: int | None = None
     span_id: int | None = None  # None until the life is believed
     count_told: int = 0
+    ended: str | None = None  # why it ended, while it waits among the brief ones
 
     @property
     def score(self) -> float:
@@ -70,6 +74,7 @@ class LifeBook:
 
     config: EpisodeConfig
     lives: dict[int | str, Life] = field(default_factory=dict)
+    brief: dict[int, Life] = field(default_factory=dict)  # earliest unbelieved appearance in this shot, by object
     pictures: dict[int, bytes] = field(default_factory=dict)  # JPEG by frame, those that a life may still cite
     last_sample_ms: int | None = None
 
@@ -117,33 +122,51 @@ class LifeBook:
             self.lives.pop(life.key, None)
         self.drop_pictures()
 
+    def keep_brief(self, life: Life, ended: str) -> None:
+        """Let an unbelieved appearance of an object wait; the earliest of a shot stays, of few objects."""
+        if life.object_id is None or life.object_id in self.brief:
+            return
+        life.ended = ended
+        self.brief[life.object_id] = life
+        if len(self.brief) > MAX_BRIEF:
+            del self.brief[next(iter(self.brief))]
+
+    def take_brief(self, life: Life) -> Life | None:
+        """The appearance of the same object and shot that waited for this one to be believed."""
+        earlier = None if life.object_id is None else self.brief.pop(life.object_id, None)
+        return earlier if earlier is not None and earlier.shot == life.shot else None
+
     def drop_pictures(self) -> None:
         """Let go of the pictures that no life cites any more."""
-        cited = {frame for life in self.lives.values() for frame in (life.first_picture, life.last_picture)}
+        lives = [*self.lives.values(), *self.brief.values()]
+        cited = {frame for life in lives for frame in (life.first_picture, life.last_picture)}
         self.pictures = {frame: data for frame, data in self.pictures.items() if frame in cited}
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "lives": [asdict(life) for life in self.lives.values()],
+            "brief": [asdict(life) for life in self.brief.values()],
             "pictures": dict(self.pictures),
             "last_sample_ms": self.last_sample_ms,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.lives = {}
-        for plain in state["lives"]:
-            last = Note(**plain["last"])
-            waiting = [Note(**note) for note in plain["waiting"]]
-            if waiting and waiting[-1] == last:
-                waiting[-1] = last
-            copied = {name: dict(plain[name]) for name in ("votes", "colours")}
-            life = Life(**{**plain, **copied, "last": last, "waiting": waiting})
-            self.lives[life.key] = life
+        self.lives = {life.key: life for life in map(_restored, state["lives"])}
+        self.brief = {life.object_id: life for life in map(_restored, state["brief"]) if life.object_id is not None}
         self.pictures = dict(state["pictures"])
         self.last_sample_ms = state["last_sample_ms"]
 
     def _is_believed(self, life: Life) -> bool:
         return policies.is_confirmed(life.first_ms, life.last_ms, life.num_seen, life.prompted, self.config.min_life_s)
+
+
+def _restored(plain: dict[str, Any]) -> Life:
+    last = Note(**plain["last"])
+    waiting = [Note(**note) for note in plain["waiting"]]
+    if waiting and waiting[-1] == last:
+        waiting[-1] = last
+    copied = {name: dict(plain[name]) for name in ("votes", "colours")}
+    return Life(**{**plain, **copied, "last": last, "waiting": waiting})
 
 
 def _begin(moment: Moment, sighting: Sighting) -> Life:

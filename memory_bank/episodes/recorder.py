@@ -44,6 +44,8 @@ class Recorder:
         """Close appearances; `ended` None takes the reason from the last thing known of each."""
         for life in lives:
             if life.span_id is None:
+                if ended not in ("cut", "removed", "end"):
+                    self._book.keep_brief(life, ended or ending_of(life.state, life.last.box))
                 what = life.class_name or "object"
                 self._tell(
                     "reject",
@@ -53,7 +55,13 @@ class Recorder:
                 )
                 continue
             self._close(life, ended or ending_of(life.state, life.last.box), now_ms)
+        if ended == "cut":
+            self._book.brief.clear()
         self._book.end(lives)
+
+    def forget_brief(self, object_id: int) -> None:
+        """Let go of an appearance of an object that was not believed yet."""
+        self._book.brief.pop(object_id, None)
 
     def believe_brief_stream(self, book: LifeBook) -> None:
         """At the end of a stream that is itself too brief (one picture): state what it shows."""
@@ -83,6 +91,7 @@ class Recorder:
 
     def erase(self, object_id: int, encoder: chunks.Encoder | None) -> int:
         """Delete everything about an object and tell the summaries anew; returns the number of rows."""
+        self.forget_brief(object_id)
         if life := self._book.lives.get(object_id):
             self._book.end([life])
         self._shots.pop(object_id, None)
@@ -119,6 +128,9 @@ class Recorder:
         return sorted(set(frames) - cited)
 
     def _begin(self, life: Life, moment: Moment) -> None:
+        if earlier := self._book.take_brief(life):  # its being the same object is known from now on
+            self._begin_rows(earlier, moment.t_ms)
+            self._close(earlier, earlier.ended or "unknown", moment.t_ms)
         self._begin_rows(life, moment.t_ms)
 
     def _begin_rows(self, life: Life, known_ms: int) -> None:

@@ -246,6 +246,7 @@ class EpisodeMemory:
             self._recorder.event(moment, "cut", detail=f"shot {moment.shot + 1}")
         self._turn_chunk(moment, gap)
         for object_id in moment.removed:
+            self._recorder.forget_brief(object_id)
             if life := self._book.lives.get(object_id):
                 self._recorder.end_lives([life], "removed", moment.t_ms)
         if moment.sightings is not None:

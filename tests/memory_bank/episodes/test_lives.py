@@ -2,7 +2,8 @@
 
 import pytest
 
-from memory_bank.episodes import EpisodeConfig, EpisodeMemory
+from memory_bank.episodes import EpisodeConfig, EpisodeMemory, EpisodeReader
+from memory_bank.episodes.lives import MAX_BRIEF
 from memory_bank.episodes.policies import ending_of, is_gap, region_of, score_thinning
 from streamvos.errors import InputError
 
@@ -48,6 +49,71 @@ def test_brief_thing_is_rejected_unless_the_user_pointed_at_it(tmp_path, scene):
     assert spans == [(3000, 3100, "unknown")]
     rejected = [event for event in events if event.action == "reject"]
     assert len(rejected) == 1 and "too brief" in rejected[0].reason
+
+
+def hidden_early(sighting, index):
+    """Object 1 is seen for 0.2 s, hidden for 0.7 s, and seen again for long."""
+    if index < 10 or index > 50:
+        return []
+    return [sighting(1, state="occluded" if 13 <= index < 20 else "tracked")]
+
+
+def test_brief_first_sighting_counts_once_the_object_is_confirmed(tmp_path, scene):
+    sighting, _ = scene
+    spans, kinds, _ = play(tmp_path, scene, lambda i: hidden_early(sighting, i))
+    assert spans == [(1000, 1200, "occluded"), (2000, 5000, "unknown")]
+    assert kinds == [("appear", 1000), ("occluded", 1200), ("return", 2000), ("vanish", 5000)]
+    with EpisodeMemory(tmp_path, "s", "made up").read() as reader:
+        (thing,) = reader.things()
+        assert reader.picture(1000, 1000, 1200).is_file()
+    assert thing.first_ms == 1000
+    with EpisodeReader(tmp_path, 2100) as reader:  # it was not known yet
+        assert reader.appearances() == []
+
+
+@pytest.mark.parametrize("what", ["cut", "removed"])
+def test_brief_sighting_does_not_count_beyond_a_cut_or_a_removal(tmp_path, scene, what):
+    sighting, moment = scene
+    memory = EpisodeMemory(tmp_path, "s", "made up")
+    for index in range(60):
+        shot = int(what == "cut" and index >= 19)
+        removed = (1,) * (what == "removed" and index == 19)
+        here = hidden_early(sighting, index)
+        memory.write(moment(index, 100 * index, *here, cut=shot == 1 and index == 19, shot=shot, removed=removed))
+    memory.close()
+    with memory.read() as reader:
+        assert [span.from_ms for span in reader.appearances()] == [2000]
+
+
+def test_brief_sightings_wait_in_bounded_memory_and_in_snapshots(tmp_path, scene, contents):
+    sighting, moment = scene
+
+    def moments(first, last):
+        for index in range(first, last):
+            crowd = [sighting(100 + index)] if index < 60 else []
+            yield moment(index, 100 * index, *hidden_early(sighting, index - 50), *crowd)
+
+    straight = EpisodeMemory(tmp_path / "a", "s", "made up")
+    for one in moments(0, 120):
+        straight.write(one)
+        assert len(straight._book.brief) <= MAX_BRIEF and len(straight._book.pictures) <= 2 * MAX_BRIEF + 20
+    assert len(straight._book.brief) == MAX_BRIEF - 1  # object 1 was taken out of it
+    straight.close()
+    first = EpisodeMemory(tmp_path / "b", "s", "made up")
+    for one in moments(0, 68):  # object 1 waits
+        first.write(one)
+    state = first.state_dict()
+    for one in moments(68, 90):
+        first.write(one)
+    first._store.db.close()
+    second = EpisodeMemory(tmp_path / "b", "s", "made up")
+    second.load_state_dict(state)
+    for one in moments(68, 120):
+        second.write(one)
+    second.close()
+    assert contents(tmp_path / "b") == contents(tmp_path / "a")
+    with second.read() as reader:
+        assert [(span.from_ms, span.to_ms) for span in reader.appearances()] == [(6000, 6200), (7000, 10_000)]
 
 
 def test_reasons_of_endings(tmp_path, scene):
