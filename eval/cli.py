@@ -1,9 +1,10 @@
-"""`streamvos eval davis`: the tracker on DAVIS with the first mask given, beside a copy of the first mask."""
+"""`streamvos eval`: the data sets; `davis` is the tracker with the first mask given, beside a copy of that mask."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from eval import trajectory_command
 from eval.davis import DavisEvaluation, Step, Tracker, copy_first_mask, evaluate, find_sequences
 from eval.results import markdown_table, write_results
 from pipelines.session import Session
@@ -22,11 +24,14 @@ RESULTS = Path("eval/results")
 _FRAME_S = Fraction(1, 24)  # DAVIS pictures carry no times
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction, parents: Sequence[argparse.ArgumentParser] = ()) -> None:
     """Add `eval` to the command line; the parsed arguments carry `run` as `args.run`."""
     parser = subparsers.add_parser("eval", help="evaluate on data sets")
-    sets = parser.add_subparsers(dest="dataset", required=True, metavar="davis")
-    davis = sets.add_parser("davis", help="J&F on DAVIS (2016 and 2017 layout), the first masks given")
+    sets = parser.add_subparsers(dest="dataset", required=True, metavar="davis|trajectory")
+    trajectory_command.add_parser(sets, list(parents), RESULTS)
+    davis = sets.add_parser(
+        "davis", parents=list(parents), help="J&F on DAVIS (2016 and 2017 layout), the first masks given"
+    )
     davis.set_defaults(run=run_davis)
     davis.add_argument("root", type=Path, help="folder with JPEGImages/480p and Annotations/480p")
     davis.add_argument("--sequences", nargs="+", metavar="NAME", help="default: all")

@@ -21,8 +21,9 @@ def blocks(language: str) -> list[str]:
 COMMANDS = [
     line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines() if line.startswith("streamvos ")
 ]
-ON_THE_SAMPLE = [command for command in COMMANDS if "$DAVIS" not in command]
+ON_THE_SAMPLE = [command for command in COMMANDS if "$" not in command]
 ON_DAVIS = [command for command in COMMANDS if "$DAVIS" in command]
+ON_SCENE = [command for command in COMMANDS if "$SCENE" in command]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readme_has_commands() -> None:
-    assert len(ON_THE_SAMPLE) >= 8 and len(ON_DAVIS) == 1
+    assert len(ON_THE_SAMPLE) >= 8 and len(ON_DAVIS) == len(ON_SCENE) == 1
     assert blocks("python") and blocks("json")
 
 
@@ -56,6 +57,15 @@ def test_davis_command(
     assert main([str(tmp_path) if word == "$DAVIS" else word for word in shlex.split(command)[1:]]) == 0
     table = capsys.readouterr().out
     assert "libby" in table and "copy of the first mask" in table
+
+
+@pytest.mark.parametrize("command", ON_SCENE)
+def test_scene_command(command: str, data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = str(data_dir / "7scenes")
+    assert main([scene if word == "$SCENE" else word for word in shlex.split(command)[1:]]) == 0
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines()]
+    ate_cm = {cells[1].strip(): float(cells[4]) for cells in rows if cells[4].strip()[:1].isdigit()}
+    assert ate_cm["colour and depth"] < 0.2 * ate_cm["baseline: the camera rests"]
 
 
 @pytest.mark.parametrize("code", blocks("python"), ids=["run", "step"])
@@ -93,6 +103,8 @@ def test_the_numbers_are_those_of_the_saved_results() -> None:
     for name, sequence in (("embedded tracker", "mean"), ("copy of the first mask", "mean, copy of the first mask")):
         numbers = " | ".join(f"{davis[sequence][column]:.1f}" for column in ("J&F", "J mean", "F mean"))
         assert f"| {name} | {numbers} |" in README
+    for row in rows("trajectory-7scenes"):
+        assert f" {row['ATE, cm']:.2f} | {row['RPE, mm']:.1f} |" in README
     speed = {row["stage"]: row for row in rows("bench-pipeline")}["all"]
     assert f"| one process | {speed['local frames/s']:.1f} |" in README
     assert f"| Ray | {speed['ray frames/s']:.1f} |" in README
