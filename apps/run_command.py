@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import Any
 from apps.interrupt import Interrupt, InterruptibleSource
 from apps.progress import Progress
 from pipelines.graph import STAGES, GraphConfig
-from pipelines.prompts import check_prompts, parse_box, read_first_mask, read_prompts
+from pipelines.prompts import check_prompts, digest, parse_box, read_first_mask, read_prompts
 from pipelines.recorder import record
 from pipelines.session import RUNNERS, Session, check_followable
 from streamvos.config import merge, read_toml, to_dict
@@ -25,7 +26,7 @@ from streamvos.export.result_files import OutputConfig
 from streamvos.export.run_dir import RunDirectory
 from streamvos.export.run_report import read_report
 from streamvos.records import Prompt, Removal
-from streamvos.video.info import Source, SourceConfig
+from streamvos.video.info import Source, SourceConfig, SourceInfo
 from streamvos.video.sources import open_source
 
 _SHOWN_WARNINGS = 3
@@ -159,9 +160,13 @@ class _Job:
             info = source.info
             check_prompts(self._words.prompts, (info.height, info.width), args.max_frames)
             folder = args.out / self._unique(info.name)
-            resolved = to_dict(dataclasses.replace(self._config, graph=self._graph)) | {"runner": args.runner}
             run_dir = RunDirectory(
-                folder, info, resolved, overwrite=args.overwrite, resume=args.resume, config=self._config.output
+                folder,
+                info,
+                self._resolved(info),
+                overwrite=args.overwrite,
+                resume=args.resume,
+                config=self._config.output,
             )
         if run_dir.is_complete:
             sys.stdout.write(f"{info.name}: complete already, {run_dir.next_index} frames in {folder}\n")
@@ -171,6 +176,16 @@ class _Job:
             shutil.rmtree(memory)  # of a run that was ended before its first checkpoint
         self._record(spec, run_dir, memory, interrupt)
         _say(folder)
+
+    def _resolved(self, info: SourceInfo) -> dict[str, Any]:
+        """Everything that decides what comes out, for run.json."""
+        is_folder = info.kind in ("images", "rgbd")  # named as the user typed it
+        return to_dict(dataclasses.replace(self._config, graph=self._graph)) | {
+            "location": os.path.abspath(info.location) if is_folder else info.location,
+            "max_frames": self._args.max_frames,
+            "prompts": digest(self._words.prompts, self._words.removals),
+            "runner": self._args.runner,
+        }
 
     def _record(self, spec: str, run_dir: RunDirectory, memory: Path, interrupt: Interrupt) -> None:
         start = run_dir.next_index

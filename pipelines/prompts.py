@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -106,6 +107,22 @@ def check_prompts(prompts: Iterable[Prompt], size: tuple[int, int], num_frames: 
                 )
         if num_frames is not None and prompt.frame_index >= num_frames:
             raise InputError(f"{who}: the source has {num_frames} frames, from 0 to {num_frames - 1}")
+
+
+def digest(prompts: Sequence[Prompt], removals: Sequence[Removal]) -> str | None:
+    """A short text that differs where the user's words differ; None where there are none."""
+    if not prompts and not removals:
+        return None
+    sha = hashlib.sha256()
+    for prompt in prompts:
+        sha.update(f"{prompt.frame_index} {prompt.object_id} {prompt.label!r}\n".encode())
+        for name in ("box", "points", "labels", "mask"):
+            array = getattr(prompt, name)
+            if array is not None:
+                sha.update(f"{name} {array.dtype} {array.shape}\n".encode() + array.tobytes())
+    for removal in removals:
+        sha.update(f"remove {removal.frame_index} {removal.object_id}\n".encode())
+    return sha.hexdigest()[:16]
 
 
 class Schedule:

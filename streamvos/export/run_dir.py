@@ -23,6 +23,7 @@ from streamvos.export import folder as folders
 from streamvos.export.parts import OutputError, disk_errors
 from streamvos.export.result_files import OutputConfig, ResultFiles
 from streamvos.export.run_report import now, peak_rss_bytes, versions, write_report
+from streamvos.export.same_run import expect_same_settings, expect_same_source
 from streamvos.export.timings import Timings
 from streamvos.export.worker import Worker
 from streamvos.records import Frame, StepResult
@@ -39,7 +40,7 @@ class RunDirectory:
     Args:
         path: the folder.
         source_info: of the source that is run.
-        config_dict: the resolved configuration, for run.json.
+        config_dict: the resolved configuration, for run.json; a run goes on only with the same.
         overwrite: remove the results of an earlier run.
         resume: go on with an earlier run; a new one where there is none.
         config: what to write.
@@ -50,7 +51,7 @@ class RunDirectory:
         last_time_s: time of the last frame, 0 before the first.
 
     Raises:
-        InputError: the folder may not be used, or belongs to another source.
+        InputError: the folder may not be used, or belongs to another source or other settings.
         OutputError: it cannot be written.
     """
 
@@ -159,6 +160,9 @@ class RunDirectory:
         return self.path / "state.npz"
 
     def _begin(self, earlier: dict[str, Any] | None) -> None:
+        if earlier is not None:
+            expect_same_source(self.path, earlier["source"], self._info.to_dict())
+            expect_same_settings(self.path, earlier["config"], self._plain_config())
         if self.is_complete:
             self.next_index = earlier["counts"]["next_index"]
             self._lock.release()
@@ -195,13 +199,6 @@ class RunDirectory:
             raise problem
 
     def _go_on(self, earlier: dict[str, Any]) -> None:
-        ours = self._info.to_dict()
-        for name in ("kind", "width", "height", "rate", "time_base"):
-            if earlier["source"][name] != ours[name]:
-                raise InputError(
-                    f"--resume: {str(self.path)!r} was made from another source ({name} "
-                    f"{earlier['source'][name]}, now {ours[name]}); give the same source, or --overwrite"
-                )
         self._started = earlier["started"]
         snapshot = load_snapshot(self._state_path) if self._state_path.is_file() else None
         if snapshot is not None:
@@ -211,8 +208,6 @@ class RunDirectory:
             self._wall_s, self._warnings = snapshot["wall_s"], snapshot["warnings"]
             self._stages = snapshot["stages"]
         self._files.go_back(None if snapshot is None else snapshot["files"], self.next_index)
-        if earlier["config"] != self._plain_config():
-            self.warn("resumed with a configuration that differs from the one it began with")
 
     def _kept(self) -> str:
         return f"results of about {self._num_frames} frames are kept"

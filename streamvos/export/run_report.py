@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
+import os
 import platform
 import sys
 from pathlib import Path
@@ -34,6 +35,26 @@ def write_report(folder: Path, report: dict[str, Any]) -> None:
     text = json.dumps({"format": FORMAT} | report, indent=2, ensure_ascii=False, default=str)
     with replacing(folder / FILE) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def overwrite_status(folder: Path, status: str, error: str) -> None:
+    """Put the end of a run into the run.json that is there, within its bytes: a full disk takes that.
+
+    Raises:
+        OSError: not even that is possible.
+    """
+    report = read_report(folder)
+    if report is None:
+        return
+    with (folder / FILE).open("r+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        for shown in (error, error[:80], None):
+            text = json.dumps(report | {"status": status, "error": shown}, ensure_ascii=False, separators=(",", ":"))
+            data = text.encode() + b"\n"
+            if len(data) <= size:  # it is written with indents, so there is room
+                file.seek(0)
+                file.write(data.rjust(size))
+                return
 
 
 def read_report(folder: Path) -> dict[str, Any] | None:

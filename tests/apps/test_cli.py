@@ -204,6 +204,8 @@ def test_overwrite_and_resume_of_a_complete_run(run, expect_error, make_video, t
     expect_error("is not empty", clip)
     code, out, lines = run("run", clip, *options, "--resume")
     assert (code, lines) == (0, []) and "clip: complete already, 3 frames" in out
+    expect_error("max_frames was none, now 2", clip, *options[2:4], "--resume", "--max-frames", "2")
+    expect_error("stages was detect,remember, now detect;", clip, "--stages", "detect", "--resume", "--seed", "3")
     code, out, lines = run("run", clip, *options, "--overwrite")
     assert (code, lines) == (0, []) and "clip: complete, 3 frames" in out
 

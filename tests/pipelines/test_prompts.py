@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.prompts import Schedule, check_prompts, parse_box, read_first_mask, read_prompts
+from pipelines.prompts import Schedule, check_prompts, digest, parse_box, read_first_mask, read_prompts
 from streamvos.errors import InputError
-from streamvos.records import ObjectMasks, Prompt
+from streamvos.records import ObjectMasks, Prompt, Removal
 
 BOX = {"frame": 0, "object": 1, "box": [1, 2, 30, 20]}
 
@@ -197,3 +197,12 @@ def test_schedule_goes_on_in_the_middle():
     assert schedule.next_index == 6
     assert [p.object_id for p in schedule.take(6)[0]] == [7]
     assert not schedule.is_empty
+
+
+def test_digest():
+    one, same, other = parse_box("1:1,2,30,20"), parse_box("1:1,2,30,20"), parse_box("1:1,2,30,21")
+    mask = np.eye(5, dtype=bool)
+    assert digest([], []) is None
+    assert digest([one], []) == digest([same], [])
+    different = ([one], []), ([other], []), ([one], [Removal(3, 1)]), ([Prompt(0, 1, mask=mask)], [])
+    assert len({digest(*words) for words in different}) == 4

@@ -224,9 +224,34 @@ def test_resuming_with_another_source_or_config(tmp_path, info, step):
     run.close("interrupted")
     with pytest.raises(InputError, match="made from another source .width 64, now 80"):
         RunDirectory(tmp_path, replace(info, width=80), {"seed": 1}, resume=True)
-    run = RunDirectory(tmp_path, info, {"seed": 2}, resume=True, config=FAST)
+    run = RunDirectory(tmp_path, info, {"seed": 1}, resume=True, config=FAST)
     run.close("interrupted")
-    assert "configuration that differs" in report(tmp_path)["warnings"][0]
+    with pytest.raises(InputError, match="other settings .seed was 1, now 2.; .*--overwrite"):
+        RunDirectory(tmp_path, info, {"seed": 2}, resume=True, config=FAST)
+
+
+@pytest.mark.parametrize("ending", ["complete", "interrupted"])
+@pytest.mark.parametrize(
+    ("now", "message"),
+    [
+        ({"max_frames": 100}, "max_frames was 60, now 100"),
+        ({"graph": {"stages": ("detect",), "threads": 1}}, "stages was detect,segment, now detect"),
+        ({"prompts": "ab"}, "prompts was none, now ab"),
+        ({"runner": "local", "graph": {"stages": ("detect", "segment"), "threads": 2}}, None),
+        ({"of_another_version": 3}, None),
+    ],
+)
+def test_what_may_change_when_a_run_goes_on(tmp_path, info, ending, now, message):
+    config = {"runner": "ray", "max_frames": 60, "prompts": None}
+    config["graph"] = {"stages": ("detect", "segment"), "threads": 1}
+    RunDirectory(tmp_path, info, config, config=FAST).close(ending)
+    if message is None:
+        run = RunDirectory(tmp_path, info, config | now, resume=True, config=FAST)
+        assert run.is_complete == (ending == "complete")
+        run.close("interrupted")
+    else:
+        with pytest.raises(InputError, match=message):
+            RunDirectory(tmp_path, info, config | now, resume=True, config=FAST)
 
 
 def test_a_full_folder_is_refused_naming_both_flags(tmp_path, info, step):
