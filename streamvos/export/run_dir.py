@@ -20,9 +20,9 @@ from typing import Any, Literal
 
 from streamvos.errors import InputError
 from streamvos.export import folder as folders
-from streamvos.export.parts import OutputError, disk_errors
+from streamvos.export.parts import disk_errors
 from streamvos.export.result_files import OutputConfig, ResultFiles
-from streamvos.export.run_report import now, peak_rss_bytes, versions, write_report
+from streamvos.export.run_report import now, overwrite_status, peak_rss_bytes, versions, write_report
 from streamvos.export.same_run import expect_same_settings, expect_same_source
 from streamvos.export.timings import Timings
 from streamvos.export.worker import Worker
@@ -180,23 +180,31 @@ class RunDirectory:
         errors = self._files.finish(products, is_complete=status == "complete" and problem is None)
         problem = problem or next(iter(errors), None)
         if problem is not None:
-            status = "failed"
-            try:
-                with disk_errors(self.path, kept):
-                    raise problem
-            except OutputError as clear:
-                problem = clear
-            except Exception as other:
-                problem = other
+            status, problem = "failed", self._clear(problem, kept)
         if status == "complete":
             self._state_path.unlink(missing_ok=True)
         try:
             self._report(status, error or problem, extra)
         except OSError as failed:
-            _log.warning("run.json could not be written: %s", failed)
-            problem = problem or failed
+            problem = problem or self._clear(failed, kept)
+            self._report_in_place("failed" if status == "complete" else status, str(error or problem))
         if problem is not None and error is None:
             raise problem
+
+    def _clear(self, problem: BaseException, kept: str) -> BaseException:
+        """The error that says what happened to a user."""
+        try:
+            with disk_errors(self.path, kept):
+                raise problem
+        except Exception as clear:
+            return clear
+
+    def _report_in_place(self, status: Status, error: str) -> None:
+        """So that run.json does not say "running" for ever."""
+        try:
+            overwrite_status(self.path, status, error)
+        except (OSError, InputError) as failed:
+            _log.warning("run.json could not be written: %s", failed)
 
     def _go_on(self, earlier: dict[str, Any]) -> None:
         self._started = earlier["started"]

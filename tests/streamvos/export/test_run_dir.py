@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from streamvos.errors import InputError, IntegrityError
+from streamvos.export import run_dir
 from streamvos.export.lock import FILE
 from streamvos.export.masks import MaskWriter
 from streamvos.export.overlay import OverlayWriter
@@ -348,6 +349,21 @@ def test_a_disk_that_fills_up_at_the_end_keeps_everything_to_go_on(tmp_path, inf
     assert again.next_index == 10
     again.close("complete", PRODUCTS)
     assert len(video_times(tmp_path / "overlay.mp4")) == 10
+
+
+@pytest.mark.parametrize(("ending", "status"), [("complete", "failed"), ("interrupted", "interrupted")])
+def test_a_disk_too_full_for_a_new_report_does_not_leave_it_running(tmp_path, info, step, monkeypatch, ending, status):
+    run = RunDirectory(tmp_path, info, {"seed": 1}, config=FAST)
+    write_frames(run, step, range(3))
+    before = (tmp_path / "run.json").stat().st_size
+    with monkeypatch.context() as patch:
+        patch.setattr(run_dir, "write_report", no_space)
+        with pytest.raises(OutputError, match="no space left.*3 frames are kept"):
+            run.close(ending)
+    assert report(tmp_path)["status"] == status and "no space left" in report(tmp_path)["error"]
+    assert (tmp_path / "run.json").stat().st_size == before
+    RunDirectory(tmp_path, info, {"seed": 1}, resume=True, config=FAST).close("complete")
+    assert report(tmp_path)["status"] == "complete"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path, info, monkeypatch):
