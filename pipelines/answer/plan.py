@@ -182,6 +182,11 @@ def _window(
 ) -> tuple[list[Interval], bool]:
     begin, end = processed[0][0], processed[-1][1]
     window: list[Interval] = [(begin, end)]
+    points = {span.from_ms for span in query.spans if span.from_ms is not None and span.from_ms == span.to_ms}
+    if len(points) > 1:
+        told = " and ".join(clock(time) for time in sorted(points))
+        text = f'I can look at one time or at one stretch: ask about {told} one by one, or "from ... to ...".'
+        raise Abstain(Answer(text, 0.9, "not_understood"))
     for span in query.spans:
         asked = _clock_window(span, begin, end, reader)
         if asked[1] < begin - _SLACK_MS or asked[0] > end + _SLACK_MS:

@@ -41,6 +41,17 @@ _COMPOUND = re.compile(  # "1 minute (and) 20 seconds"
     rf"(?<![\w.])(?:{_LONG}(?:(?: and)? {_MIDDLE})?(?:(?: and)? {_SHORT})?|{_MIDDLE}(?:(?: and)? {_SHORT})?|{_SHORT})"
     r"(?: mark)?"
 )
+_TO = r"(?:to|until|till|through)"
+_BARE = re.compile(  # "between 5 and 8 seconds", "at 5 8 and 11 seconds": numbers that share the unit of the last
+    rf"\b(?:between|from|at|around|about|in|during) (?:{_NUMBER}(?: ?- ?| (?:(?:and|or|{_TO}) )?))+"
+    rf"{_NUMBER} ?-?({_UNIT})\b"
+)
+_RANGE = re.compile(  # "5 to 8 seconds", but not "object 5 to 8 seconds"
+    rf"(?<![\w.#])(?<!object )(?<!track )(?<!number )(?<!id )({_NUMBER})(?= ?(?:{_TO}|-) ?{_NUMBER} ?-?({_UNIT})\b)"
+)
+_TRAILING = re.compile(  # "from 5 seconds to 8"
+    rf"\b((?:between|from) {_NUMBER} ?-?({_UNIT}) (?:and|{_TO}) {_NUMBER})(?![\w:.]| ?-?{_UNIT}\b)"
+)
 _T = r"t#(\d+)"
 _VIDEO = r"(?:video|clip|film|movie|recording|footage|stream|sequence|run)"
 _PRONOUNS = {"it", "he", "she", "they", "them", "him", "her", "that", "this", "one"}
@@ -83,8 +94,10 @@ def mark_times(text: str) -> str:
 
     text = _CLOCK.sub(by_clock, text)
     text = re.sub(r"\b(first|last) (second|minute|hour)\b", lambda m: f"{m[1]} 1 {m[2]}", text)
-    lone = r"(?<!\d )\b(second|minute|hour) (\d+(?:\.\d+)?)\b(?! ?(?:s|sec|min|hour))"  # "at second 5"
+    lone = r"(?<!\d )\b(second|minute|hour)s? (\d+(?:\.\d+)?)\b(?! ?(?:s|sec|min|hour))"  # "at second 5"
     text = re.sub(lone, r"\2 \1", text)
+    text = _BARE.sub(lambda m: re.sub(rf"(?<![\w.])({_NUMBER})(?= |-)(?! ?-?{_UNIT}\b)", rf"\1 {m[1]}", m[0]), text)
+    text = _TRAILING.sub(r"\1 \2", _RANGE.sub(r"\1 \2", text))
     return _COMPOUND.sub(by_amount, text)
 
 
@@ -106,7 +119,7 @@ def take_spans(text: str) -> tuple[str, tuple[Span, ...]]:
             text = re.sub(r"\s+", " ", f"{text[: found.start()]} {text[found.end() :]}").strip()
 
     take(rf"\bbetween {_T} and {_T}", lambda m: Span(*sorted((int(m[1]), int(m[2])))))
-    take(rf"\bfrom {_T} (?:to|until|till|through) {_T}", lambda m: Span(*sorted((int(m[1]), int(m[2])))))
+    take(rf"\bfrom {_T} ?(?:{_TO}|-) ?{_T}", lambda m: Span(*sorted((int(m[1]), int(m[2])))))
     take(rf"{_T} ?(?:to|until|-) ?{_T}", lambda m: Span(*sorted((int(m[1]), int(m[2])))))
     take(
         rf"\b(?:(?:in|during|within|over|for) )?(?:the )?first {_T}{ends}",

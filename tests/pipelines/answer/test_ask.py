@@ -52,6 +52,8 @@ ANSWERED = [
     ("what was there in the second shot?", ["bicycle", "Rex"]),
     ("what was there at the end?", ["1 bicycle"]),
     ("Who was there at 0:03?", ["person (object 2)"]),
+    ("what happened between 16 and 19 seconds?", ["car (object 4)", "0:18.0"]),
+    ("what happened from 16 to 19 seconds?", ["car (object 4)", "0:18.0"]),
     # where
     ("where was the dog at 0:05?", ["on the left"]),
     ("where was the dog at 0:19.5?", ["on the right", "object 1"]),
@@ -142,6 +144,7 @@ ABSTAINED = [
     ("what happened after the car left?", "ambiguous", "object 3"),
     ("when did it leave?", "ambiguous", '"it"'),
     ("why did the dog look so happy", "not_understood", "0:00.0"),
+    ("how many cars were there at 11 and 16 seconds?", "not_understood", "0:11.0 and 0:16.0"),
     ("bla bla", "not_understood", "do not understand"),
 ]
 

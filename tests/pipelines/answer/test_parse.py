@@ -25,11 +25,34 @@ from streamvos.models.coco import NAMES
         ("in the first two minutes of the video", (0, 120_000)),
         ("before 0:10", (None, 10_000)),
         ("after half a minute", (30_000, None)),
+        ("between 5 and 8 seconds", (5000, 8000)),
+        ("from 5 to 8 seconds", (5000, 8000)),
+        ("from 5-8 seconds", (5000, 8000)),
+        ("from 5 until 8.5 s", (5000, 8500)),
+        ("from 5 seconds to 8", (5000, 8000)),
+        ("between second 5 and 8", (5000, 8000)),
+        ("between seconds 5 and 8", (5000, 8000)),
+        ("between one and two minutes", (60_000, 120_000)),
     ],
 )
 def test_times(text, window):
     (span,) = parse(f"was there a dog {text}?").spans
     assert (span.from_ms, span.to_ms) == window
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [("at 5 and 8 seconds", [5000, 8000]), ("at 5, 8 and 11 seconds", [5000, 8000, 11_000])],
+)
+def test_no_time_is_dropped(text, times):
+    query = parse(f"was there a dog {text}?")
+    assert [span.from_ms for span in query.spans] == [span.to_ms for span in query.spans] == times
+    assert query.subject.number is None
+
+
+def test_a_number_of_things_takes_no_unit():
+    query = parse("were 2 cars there from 5 to 8 seconds?")
+    assert query.subject.number == 2 and [(span.from_ms, span.to_ms) for span in query.spans] == [(5000, 8000)]
 
 
 @pytest.mark.parametrize(
