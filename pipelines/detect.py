@@ -62,6 +62,15 @@ class DetectConfig:
     gate: GateConfig = field(default_factory=GateConfig)
     features: FeatureMemoryConfig = field(default_factory=FeatureMemoryConfig)
 
+    def __post_init__(self) -> None:
+        for setting, low in (("every", 1), ("max_detections", 1)):
+            if getattr(self, setting) < low:
+                raise InputError(f"detect.{setting}: expected at least {low}, got {getattr(self, setting)}")
+        for setting in ("min_score", "remember_score", "nms", "same_place"):
+            if not 0 < getattr(self, setting) <= 1:
+                raise InputError(f"detect.{setting}: expected within (0, 1], got {getattr(self, setting)}")
+        coco.class_ids(self.classes)
+
 
 class DetectStage:
     """Fills in `detections`; None on frames where the detector does not run, empty where it finds nothing.
@@ -72,19 +81,12 @@ class DetectStage:
         seed: of the memory's random choices.
 
     Raises:
-        InputError: a setting out of range, or an unknown class name.
         MissingWeightsError: the detector's weights are not installed.
     """
 
     name = "detect"
 
     def __init__(self, config: DetectConfig, device: torch.device, seed: int = 0) -> None:
-        for setting, low in (("every", 1), ("max_detections", 1)):
-            if getattr(config, setting) < low:
-                raise InputError(f"detect.{setting}: expected at least {low}, got {getattr(config, setting)}")
-        for setting in ("min_score", "remember_score", "nms", "same_place"):
-            if not 0 < getattr(config, setting) <= 1:
-                raise InputError(f"detect.{setting}: expected within (0, 1], got {getattr(config, setting)}")
         self.config = config
         self._class_ids = coco.class_ids(config.classes or coco.NAMES)
         self._detector = SsdMobileNet(device)

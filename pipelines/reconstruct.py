@@ -8,6 +8,7 @@ or from parallax. What is not known is said to be: no pose while lost, no depth 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,8 +50,13 @@ class ReconstructConfig:
         if self.size < 64:
             raise InputError(f"reconstruct size: expected at least 64 pixels, got {self.size}")
         for name in ("focal_ratio", "voxel_m", "voxel_relative", "depth_stride_px", "max_depth_m"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"reconstruct {name}: expected more than 0, got {getattr(self, name)}")
+        for name in ("mask_margin_px", "detection_hold_frames", "semi_dense", "max_view_points"):
+            if getattr(self, name) < 0:
+                raise InputError(f"reconstruct {name}: expected 0 or more, got {getattr(self, name)}")
+        if not 0 <= self.min_score <= 1:
+            raise InputError(f"reconstruct min_score: expected within [0, 1], got {self.min_score}")
 
 
 class ReconstructStage:

@@ -9,6 +9,7 @@ lately, so that a fast pan or a flash is not a cut. Causal; the same decision fo
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 
 from memory_bank.protocol import MemoryStats
+from streamvos.errors import InputError
 from streamvos.records import Frame, StepResult
 
 _THUMB = (96, 64)  # width, height
@@ -37,6 +39,13 @@ class ShotsConfig:
     min_sum: float = 0.9
     # How many times the shot's recent level the change must reach; larger tolerates shakier cameras.
     min_ratio: float = 2.5
+
+    def __post_init__(self) -> None:
+        for name, top in (("min_histogram_distance", 1), ("min_lost_blocks", 1), ("min_sum", 2)):
+            if not 0 <= getattr(self, name) <= top:
+                raise InputError(f"shots.{name}: expected within [0, {top}], got {getattr(self, name)}")
+        if not 0 <= self.min_ratio < math.inf:
+            raise InputError(f"shots.min_ratio: expected 0 or more, got {self.min_ratio}")
 
 
 class ShotStage:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from streamvos.errors import InputError, unknown_name
 from streamvos.export.boxes import box_lines
 from streamvos.export.draw import draw_result
 from streamvos.export.masks import MaskWriter, paint
@@ -22,6 +23,7 @@ from streamvos.records import Frame, StepResult
 from streamvos.video.info import SourceInfo
 
 _log = logging.getLogger(__name__)
+_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 _TRAJECTORY_HEAD = "# timestamp tx ty tz qx qy qz qw (world from camera; x right, y down, z forward)\n"
 
 
@@ -37,6 +39,17 @@ class OutputConfig:
     segment_frames: int = 1500  # frames in a segment of the overlay; a kill costs at most the last two seconds
     timeline_rows: int = 200  # objects in timeline.png; beyond it the longest-lived are shown
     queue_frames: int = 4  # frames that wait for the writing thread; more smooths, and costs 1.2 MB each at 480p
+
+    def __post_init__(self) -> None:
+        if self.overlay_preset not in _PRESETS:
+            raise unknown_name("value of output.overlay_preset", self.overlay_preset, _PRESETS)
+        if not 0 <= self.overlay_crf <= 51:
+            raise InputError(f"setting output.overlay_crf: expected 0 to 51, got {self.overlay_crf}")
+        if self.overlay_threads < 0:
+            raise InputError(f"setting output.overlay_threads: expected 0 or more, got {self.overlay_threads}")
+        for name in ("segment_frames", "timeline_rows", "queue_frames"):
+            if getattr(self, name) < 1:
+                raise InputError(f"setting output.{name}: expected at least 1, got {getattr(self, name)}")
 
 
 class ResultFiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,6 +65,18 @@ class SourceConfig:
     reconnect_first_s: float = 0.5  # wait before the first try; doubles with every further one
     reconnect_max_s: float = 30.0  # longest wait between two tries
     rtsp_transport: Literal["tcp", "udp"] = "tcp"  # udp has less delay, and smears when packets are lost
+
+    def __post_init__(self) -> None:
+        if self.prefetch_frames < 1:
+            raise InputError(f"setting source.prefetch_frames: expected at least 1, got {self.prefetch_frames}")
+        for name in ("decode_threads", "depth_gap_s", "reconnect_attempts", "reconnect_first_s", "reconnect_max_s"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"setting source.{name}: expected 0 or more, got {getattr(self, name)}")
+        for name in ("open_timeout_s", "read_timeout_s"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"setting source.{name}: expected more than 0 seconds, got {getattr(self, name)}")
+        for name in ("image_rate", "rgbd_rate"):
+            parse_rate(getattr(self, name), f"source.{name}")
 
 
 class Source(Iterator[Frame]):

@@ -96,7 +96,7 @@ def test_bad_options(expect_error, make_video, monkeypatch, tmp_path, options, m
     monkeypatch.setenv("STREAMVOS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     expect_error(message, make_video("clip.mp4", 3), *options)
-    assert not (tmp_path / "out/clip/masks").exists()
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,24 @@ def test_bad_options(expect_error, make_video, monkeypatch, tmp_path, options, m
         ("[detect]\nevery = 'x'", "setting detect.every: expected int"),
         ("output = 3", "setting output: expected a table"),
         ("[output]\nmask = true", "did you mean 'output.masks'"),
+        ("[output]\noverlay_preset = 'veryfats'", "did you mean 'veryfast'"),
+        ("[output]\noverlay_crf = 60", "output.overlay_crf: expected 0 to 51, got 60"),
+        ("[output]\nqueue_frames = 0", "output.queue_frames: expected at least 1"),
+        ("[output]\nsegment_frames = -1", "output.segment_frames: expected at least 1"),
+        ("[source]\nprefetch_frames = 0", "source.prefetch_frames: expected at least 1"),
+        ("[source]\ndecode_threads = -1", "source.decode_threads: expected 0 or more"),
+        ("[source]\nread_timeout_s = 0", "source.read_timeout_s: expected more than 0"),
+        ("[source]\nimage_rate = 'fast'", "source.image_rate: expected a positive rate"),
+        ("[detect]\nnms = nan", "detect.nms: expected within"),
+        ("[detect]\nclasses = ['dgo']", "did you mean 'dog'"),
+        ("[shots]\nmin_sum = 3", "shots.min_sum: expected within [0, 2]"),
+        ("[reconstruct]\nsemi_dense = -1", "reconstruct semi_dense: expected 0 or more"),
     ],
 )
 def test_bad_config_files(expect_error, make_video, tmp_path, text, message):
     (tmp_path / "config.toml").write_text(text)
     expect_error(message, make_video("clip.mp4", 3), "--config", tmp_path / "config.toml")
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_file(expect_error, tmp_path):
