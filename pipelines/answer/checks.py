@@ -52,12 +52,12 @@ def answer_together(scope: Scope) -> Answer:
     confidence = scope.confidence([*mine, *theirs])
     if not ours:
         return Answer(f"No: I did not see {names} at the same time{scope.when()}.", confidence, "answered", evidence)
+    shown = [pair for when in ours for pair in _present(scope, [*mine, *theirs], when)]
+    shown = [pair for index, pair in enumerate(shown) if pair not in shown[:index]]
+    evidence = tuple(of_appearance(scope.reader, thing, span) for thing, span in shown[:MAX_LISTED])
     times = listed(f"{clock(a)} to {clock(b)}" for a, b in ours)
-    first = listed(
-        f"{called(thing)} from {cited(span.from_ms, span.from_frame)}"
-        for thing in [*mine, *theirs]
-        for span in scope.spans[thing.entity_id][:1]
-    )
+    first = listed(f"{called(thing)} from {cited(span.from_ms, span.from_frame)}" for thing, span in shown)
+    confidence = scope.confidence(list({thing.entity_id: thing for thing, _ in shown}.values()))
     return Answer(f"Yes: {names} were there together {times}: {first}.", confidence, "answered", evidence)
 
 
@@ -152,20 +152,28 @@ def _number(scope: Scope, wanted: int) -> Answer:
     weights = [(thing, max((span.count for span in scope.spans[thing.entity_id]), default=1)) for thing in seen]
     number = sum(weight for _, weight in weights)
     when = ""
+    shown = [(thing, scope.spans[thing.entity_id][0]) for thing in seen]
     if together:
         number, stretch_ = most_at_once([(scope.clipped(thing), weight) for thing, weight in weights])
         when = f" at once, first at {clock(stretch_[0])}" if stretch_ else " at once"
-    who = listed(
-        f"{called(thing)} from {cited(span.from_ms, span.from_frame)}"
-        for thing in seen
-        for span in scope.spans[thing.entity_id][:1]
-    )
-    evidence = tuple(of_appearance(scope.reader, t, scope.spans[t.entity_id][0]) for t in seen[:MAX_LISTED])
+        shown = _present(scope, seen, stretch_) if stretch_ else []
+    who = listed(f"{called(thing)} from {cited(span.from_ms, span.from_frame)}" for thing, span in shown)
+    evidence = tuple(of_appearance(scope.reader, thing, span) for thing, span in shown[:MAX_LISTED])
     said = "Yes" if number >= wanted else "No"
     proof = f": {who}" if who else ""
     text = f"{said}: I saw {number_of(number, name)}{when}{scope.when()}{proof}."
     outcome = "answered" if seen else "not_observed"
-    return Answer(text, scope.confidence(seen), outcome, evidence)
+    return Answer(text, scope.confidence([thing for thing, _ in shown]), outcome, evidence)
+
+
+def _present(scope: Scope, things: list[Thing], when: tuple[int, int]) -> list[tuple[Thing, Appearance]]:
+    """The things that were there from the start of a stretch on, each with the appearance that holds it."""
+    return [
+        (thing, span)
+        for thing in things
+        for span in scope.spans.get(thing.entity_id, [])
+        if span.from_ms <= when[0] <= span.to_ms
+    ]
 
 
 def _colour(scope: Scope, wanted: str) -> Answer:
