@@ -143,8 +143,3 @@ def class_ids(names: Iterable[str]) -> frozenset[int]:
             raise unknown_name("class", name, NAMES)
         ids.add(ID_OF[name])
     return frozenset(ids)
-
-
-def is_movable(name: str) -> bool:
-    """Whether things of this class can move; False for names outside the vocabulary and for ""."""
-    return name in MOVABLE

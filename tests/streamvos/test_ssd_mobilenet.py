@@ -140,7 +140,7 @@ def test_vocabulary():
     assert [coco.NAME_OF[i] for i in (1, 18, 37, 90)] == ["person", "dog", "sports ball", "toothbrush"]
     assert set(range(1, 91)) - set(coco.NAME_OF) == {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
     assert coco.class_ids(["dog", "cat"]) == {17, 18}
-    assert coco.is_movable("bicycle") and coco.is_movable("backpack") and coco.is_movable("sports ball")
-    assert not coco.is_movable("couch") and not coco.is_movable("traffic light") and not coco.is_movable("")
+    assert {"bicycle", "backpack", "sports ball"} <= coco.MOVABLE
+    assert not {"couch", "traffic light", ""} & coco.MOVABLE
     with pytest.raises(InputError, match="did you mean 'bicycle'"):
         coco.class_ids(["bycicle"])
