@@ -15,8 +15,8 @@ from typing import Any
 from apps.interrupt import Interrupt, InterruptibleSource
 from apps.progress import Progress
 from pipelines.graph import STAGES, GraphConfig
-from pipelines.prompts import check_prompts, digest, parse_box, read_first_mask, read_prompts
-from pipelines.recorder import record
+from pipelines.prompts import check_prompts, digest, expect_distinct, parse_box, read_first_mask, read_prompts
+from pipelines.recorder import record, unused_prompts
 from pipelines.session import RUNNERS, Session, check_followable
 from streamvos.config import merge, read_toml, to_dict
 from streamvos.device import DEVICES
@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     parser.set_defaults(run=run)
     add = parser.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="video, folder or pattern of images, URL, camera, sample:bikes")
-    add("--out", required=True, type=Path, metavar="DIR", help="results go into DIR/<video>/")
+    add("--out", required=True, metavar="DIR", help="results go into DIR/<video>/")
     add("--stages", metavar="A,B", help=f"any of {','.join(STAGES)} (default: all)")
     add("--runner", choices=RUNNERS, default="ray", help="where the stages run (default: %(default)s)")
     add("--address", help="of a running Ray cluster (default: Ray is started on this machine)")
@@ -84,6 +84,10 @@ def run(args: argparse.Namespace) -> int:
     """Run all sources, one after another; one that fails does not take the others along."""
     if args.checkpoint_every < 1:
         raise InputError(f"--checkpoint-every: expected at least 1, got {args.checkpoint_every}")
+    if not args.out.strip():
+        raise InputError("--out: expected a folder, got an empty text")
+    if any(not spec.strip() for spec in args.sources):
+        raise InputError("SOURCE: expected a video, folder, pattern, URL or camera, got an empty text")
     config, words = read_config(args), read_words(args)
     cluster = None
     if args.runner == "ray":
@@ -140,6 +144,7 @@ def read_words(args: argparse.Namespace) -> Words:
     if args.first_mask:
         prompts = prompts + read_first_mask(args.first_mask)
     prompts = prompts + [parse_box(text) for text in args.box]
+    expect_distinct(prompts)
     return Words(tuple(prompts), tuple(removals))
 
 
@@ -158,8 +163,8 @@ class _Job:
         args = self._args
         with self._open(spec) as source:
             info = source.info
-            check_prompts(self._words.prompts, (info.height, info.width), args.max_frames)
-            folder = args.out / self._unique(info.name)
+            check_prompts(self._words.prompts, (info.height, info.width), self._exact_length(info))
+            folder = Path(args.out) / self._unique(info.name)
             run_dir = RunDirectory(
                 folder,
                 info,
@@ -176,6 +181,11 @@ class _Job:
             shutil.rmtree(memory)  # of a run that was ended before its first checkpoint
         self._record(spec, run_dir, memory, interrupt)
         _say(folder)
+
+    def _exact_length(self, info: SourceInfo) -> int | None:
+        """How many frames there will be at most; None where the container only estimates it."""
+        counts = [self._args.max_frames, info.num_frames if info.kind in ("images", "rgbd") else None]
+        return min((count for count in counts if count is not None), default=None)
 
     def _resolved(self, info: SourceInfo) -> dict[str, Any]:
         """Everything that decides what comes out, for run.json."""
@@ -198,7 +208,7 @@ class _Job:
         with session, InterruptibleSource(opened, interrupt) as source:
             progress = Progress(source, start, self._args.max_frames, self._args.quiet)
             try:
-                record(
+                status = record(
                     session,
                     source,
                     run_dir,
@@ -208,6 +218,9 @@ class _Job:
                 )
             finally:
                 progress.close()
+        unused = unused_prompts(session) if status == "complete" else None
+        if unused:
+            sys.stderr.write(f"streamvos: warning: {unused}\n")
         if source.warnings:
             shown, more = source.warnings[:_SHOWN_WARNINGS], len(source.warnings) - _SHOWN_WARNINGS
             rest = f"; and {more} more in run.json" if more > 0 else ""

@@ -80,9 +80,27 @@ def parse_box(text: str) -> Prompt:
         object_id, sides = int(head), [float(side) for side in tail.split(",")]
     except ValueError:
         object_id, sides = 0, []
-    if len(sides) != 4 or object_id < 1:
-        raise InputError(f"box {text!r}: expected id:x1,y1,x2,y2 in pixels with an id of at least 1, as 1:20,30,120,90")
-    return Prompt(0, object_id, box=np.array(sides, np.float32))
+    if len(sides) != 4 or object_id < 1 or not np.isfinite(sides).all():
+        raise InputError(
+            f"--box {text!r}: expected id:x1,y1,x2,y2 in pixels with an id of at least 1, as 1:20,30,120,90"
+        )
+    try:
+        return Prompt(0, object_id, box=np.array(sides, np.float32))
+    except InputError as error:
+        raise InputError(f"--box {text!r}: {error}") from None
+
+
+def expect_distinct(prompts: Iterable[Prompt]) -> None:
+    """Raise `InputError` where two prompts speak of the same object in the same frame."""
+    seen: set[tuple[int, int]] = set()
+    for prompt in prompts:
+        place = prompt.frame_index, prompt.object_id
+        if place in seen:
+            raise InputError(
+                f"two prompts for object {prompt.object_id} at frame {prompt.frame_index}; expected one for each "
+                "object and frame: give other objects other ids (--prompts, --first-mask and --box count together)"
+            )
+        seen.add(place)
 
 
 def check_prompts(prompts: Iterable[Prompt], size: tuple[int, int], num_frames: int | None = None) -> None:
@@ -144,6 +162,12 @@ class Schedule:
     def is_empty(self) -> bool:
         """True where the user has pointed at nothing that is still followed, or will be."""
         return not self._prompted
+
+    @property
+    def waiting(self) -> list[Prompt]:
+        """Prompts whose frame has not come."""
+        with self._lock:
+            return [prompt for _, prompts in sorted(self._prompts.items()) for prompt in prompts]
 
     def add(self, prompt: Prompt) -> None:
         """Let a prompt take effect at its frame."""

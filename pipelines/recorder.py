@@ -12,6 +12,8 @@ from streamvos.export.run_dir import RunDirectory
 from streamvos.records import StepResult
 from streamvos.video.info import Source
 
+_SHOWN_PROMPTS = 5
+
 
 def record(
     session: Session,
@@ -55,9 +57,21 @@ def record(
     except BaseException as error:  # a second Ctrl-C
         run_dir.close("interrupted", error=error, extra=_extra(session, source, pace))
         raise
+    if status == "complete" and (unused := unused_prompts(session)):
+        run_dir.warn(unused)
     _warn(run_dir, source)
     run_dir.close(status, session.products(), extra=_extra(session, source, pace))
     return status
+
+
+def unused_prompts(session: Session) -> str | None:
+    """One sentence on the prompts whose frame never came; None where all were used."""
+    prompts = session.waiting_prompts
+    if not prompts:
+        return None
+    named = [f"object {prompt.object_id} at frame {prompt.frame_index}" for prompt in prompts[:_SHOWN_PROMPTS]]
+    more = f" and {len(prompts) - _SHOWN_PROMPTS} more" if len(prompts) > _SHOWN_PROMPTS else ""
+    return f"never used, the source ended before: prompt for {', '.join(named)}{more}"
 
 
 def _warn(run_dir: RunDirectory, source: Source) -> None:

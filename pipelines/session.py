@@ -88,6 +88,11 @@ class Session:
         """Index of the frame that is sent next; prompts may speak of it and of later ones."""
         return self._schedule.next_index
 
+    @property
+    def waiting_prompts(self) -> list[Prompt]:
+        """Prompts whose frame has not come; after the end of the stream, those that were never used."""
+        return self._schedule.waiting
+
     def add(self, prompt: Prompt) -> None:
         """Follow an object, or correct one, from `prompt.frame_index` on.
 

@@ -83,6 +83,10 @@ def test_help(run, arguments):
         (("--checkpoint-every", "0"), "--checkpoint-every: expected at least 1"),
         (("--box", "1:2,2"), "expected id:x1,y1,x2,y2"),
         (("--box", "1:200,2,230,9"), "lies outside the frame of 64x48"),
+        (("--box", "1:0,0,inf,50"), "--box '1:0,0,inf,50': expected id:x1,y1,x2,y2"),
+        (("--box", "1:9,9,2,30"), "--box '1:9,9,2,30': Prompt.box: expected x1 < x2"),
+        (("--box", "1:2,2,30,30", "--box", "1:3,3,30,30"), "two prompts for object 1 at frame 0"),
+        (("--config", "."), "config file . cannot be read"),
         (("--overwrite", "--resume"), "exclude each other"),
         (("--config", "none.toml"), "does not exist"),
         (("--prompts", "none.json"), "cannot be read"),
@@ -192,6 +196,36 @@ def test_unusual_pictures_run(run, tmp_path, name, shape, num_frames):
 def test_bad_ids_in_prompts(expect_error, make_video, tmp_path, data, message):
     (tmp_path / "prompts.json").write_text(json.dumps(data))
     expect_error(message, make_video("clip.mp4", 3), "--prompts", tmp_path / "prompts.json")
+
+
+def late_prompt(tmp_path):
+    path = tmp_path / "late.json"
+    boxes = [{"frame": frame, "object": frame + 1, "box": [1, 1, 30, 30]} for frame in (0, 3)]
+    path.write_text(json.dumps({"prompts": boxes}))
+    return path
+
+
+def test_a_prompt_after_the_last_picture(expect_error, tmp_path):
+    for index in range(3):
+        save(tmp_path / f"pictures/{index}.png", (48, 64, 3))
+    expect_error("at frame 3: the source has 3 frames", tmp_path / "pictures", "--prompts", late_prompt(tmp_path))
+    assert not (tmp_path / "out/pictures").exists()
+
+
+def test_a_prompt_after_the_end_of_a_video_is_a_warning(run, make_video, tmp_path):
+    options = ("--prompts", late_prompt(tmp_path), "--stages", "segment", "--out", tmp_path / "out", *FAST)
+    code, _, lines = run("run", make_video("clip.mp4", 3), *options)
+    assert code == 0
+    assert lines == ["streamvos: warning: never used, the source ended before: prompt for object 4 at frame 3"]
+    assert "object 4 at frame 3" in json.loads((tmp_path / "out/clip/run.json").read_text())["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(("clip.mp4", "--out", ""), "--out: expected"), (("", "--out", "o"), "SOURCE: expected")]
+)
+def test_empty_texts(run, arguments, message):
+    code, out, lines = run("run", *arguments)
+    assert (code, out, len(lines)) == (2, "", 1) and message in lines[0]
 
 
 def test_mask_of_the_wrong_size(expect_error, make_video, tmp_path):
