@@ -105,8 +105,8 @@ def _weight(scope: Scope, thing: Thing) -> int:
     """For how many a thing stands: more than one only where a class was counted."""
     if thing.object_id is not None:
         return 1
-    if scope.point:
-        time = scope.window[0][0]
+    if scope.at_ms is not None:
+        time = scope.at_ms
         places = scope.reader.places([thing.entity_id], time - 2000, time + 2000)
         if places:
             return min(places, key=lambda place: abs(place.t_ms - time)).count

@@ -19,15 +19,15 @@ def in_region(scope: Scope, thing: Thing) -> list[Place]:
 
 def places_of(scope: Scope, thing: Thing) -> list[Place]:
     """The notes of a thing within the window; for one time, the nearest note of the appearance that holds it."""
-    begin, end = scope.window[0][0], scope.window[-1][1]
-    if not scope.point:
+    if scope.at_ms is None:
+        begin, end = scope.window[0][0], scope.window[-1][1]
         places = scope.reader.places([thing.entity_id], begin, end)
         return [place for place in places if any(a <= place.t_ms <= b for a, b in scope.window)]
     spans = scope.spans.get(thing.entity_id, [])
     if not spans:
         return []
     places = scope.reader.places([thing.entity_id], spans[0].from_ms, spans[-1].to_ms)
-    return [min(places, key=lambda place: (abs(place.t_ms - begin), place.t_ms))] if places else []
+    return [min(places, key=lambda place: (abs(place.t_ms - scope.at_ms), place.t_ms))] if places else []
 
 
 def answer_where(scope: Scope) -> Answer:
@@ -116,7 +116,7 @@ def _path(places: list[Place]) -> list[Place]:
 
 def _at(scope: Scope, place: Place) -> str:
     told = f"{_the(place.region)} at {cited(place.t_ms, place.frame)}"
-    if scope.point and abs(place.t_ms - scope.window[0][0]) > _SAMPLE_MS:
+    if scope.at_ms is not None and abs(place.t_ms - scope.at_ms) > _SAMPLE_MS:
         told += " (the nearest note that is kept)"
     return told
 

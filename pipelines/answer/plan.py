@@ -29,7 +29,7 @@ class Scope:
         things: those the question is about; all things where it names none.
         others: those it compares with.
         window: times asked about, in order.
-        point: the question is about one time.
+        at_ms: the one time that the question is about; the window is as wide as it was written.
         whole: the question is about the whole video.
         spans: appearances within the window by thing, cut to it in `clipped`.
         share: part of the window that was looked at.
@@ -41,11 +41,16 @@ class Scope:
     things: list[Thing]
     others: list[Thing]
     window: list[Interval]
-    point: bool
+    at_ms: int | None
     whole: bool
     spans: dict[int, list[Appearance]]
     share: float
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def point(self) -> bool:
+        """Whether the question is about one time."""
+        return self.at_ms is not None
 
     @property
     def seen(self) -> list[Thing]:
@@ -61,8 +66,8 @@ class Scope:
         """The times asked about, as a sentence says them; "" where it is the whole video."""
         if self.whole:
             return ""
-        if self.point:
-            return f" at {clock(self.window[0][0])}"
+        if self.at_ms is not None:
+            return f" at {clock(self.at_ms)}"
         return " " + " and ".join(f"between {clock(a)} and {clock(b)}" for a, b in self.window[:3])
 
     def confidence(self, things: list[Thing]) -> float:
@@ -99,8 +104,8 @@ def make_scope(query: Query, reader: EpisodeReader, encoder: Callable[[], Senten
     notes: list[str] = []
     window, whole = _window(query, reader, coverage, processed, things, notes)
     looked_at = intersect(window, processed)
-    point = all(a == b for a, b in window)
-    share = total(looked_at) / total(window) if total(window) else 1.0
+    at_ms = _instant(query, window, processed[0][0])
+    share = total(looked_at) / total(window) if total(window) and at_ms is None else 1.0
     if share < 0.99:
         notes.append(_uncovered(window, coverage))
     chosen = _choose(query.subject, things, reader, query)
@@ -109,7 +114,7 @@ def make_scope(query: Query, reader: EpisodeReader, encoder: Callable[[], Senten
         kinds = " or ".join(sorted(query.subject.classes))
         notes.append(f"I cannot tell a {vocabulary.singular(query.subject.narrower)} from any other {kinds}.")
     spans = _spans_within(reader, [*chosen, *others], window)
-    return Scope(reader, query, chosen, others, window, point, whole, spans, share, notes)
+    return Scope(reader, query, chosen, others, window, at_ms, whole, spans, share, notes)
 
 
 def matches(subject: Subject, thing: Thing) -> bool:
@@ -194,17 +199,34 @@ def _window(
         if asked[0] < begin - _SLACK_MS or asked[1] > end + _SLACK_MS:
             notes.append(f"I looked at {clock(begin)} to {clock(end)} only.")
         inside = (min(max(asked[0], begin), end), max(min(asked[1], end), begin))
-        window = intersect(window, [inside])
+        wide = _as_written(span, asked)
+        window = intersect(window, [(min(max(wide[0], begin), end), max(min(wide[1], end), begin))])
         if not window:
             text = "The times in this question do not overlap, so no time is left to look at."
             raise Abstain(Answer(text, 0.9, "not_understood"))
-        if not intersect([(inside[0] - _SLACK_MS, inside[1] + _SLACK_MS)], processed):
+        if not intersect([(inside[0] - _SLACK_MS, inside[1] + _SLACK_MS), wide], processed):
             raise Abstain(_not_covered(inside, coverage, begin, end))
     if query.anchor is not None:
         window = intersect(window, _anchor_window(query.anchor, reader, things, begin, end, notes))
         if not window:
             raise Abstain(Answer("No time of the video fits this question.", 0.6, "not_observed"))
     return window, not query.spans and query.anchor is None
+
+
+def _instant(query: Query, window: list[Interval], begin: int) -> int | None:
+    """The one time that a question is about; None where it is about a stretch."""
+    for span in query.spans:
+        if span.from_ms is not None and span.from_ms == span.to_ms:
+            return span.from_ms + (begin if span.from_start else 0)
+    return window[0][0] if all(a == b for a, b in window) else None
+
+
+def _as_written(span: Span, asked: Interval) -> Interval:
+    """One time as the stretch of all times that are written so, with the rounding of `clock`."""
+    if span.from_ms is None or span.from_ms != span.to_ms:
+        return asked
+    rounding = min(50, span.width_ms // 2)
+    return asked[0] - rounding, asked[0] - rounding + span.width_ms - 1
 
 
 def _clock_window(span: Span, begin: int, end: int, reader: EpisodeReader) -> Interval:

@@ -77,6 +77,7 @@ class Span:
     at_end: bool = False
     at_start: bool = False
     shot: int | None = None  # from 1, -1 the last
+    width_ms: int = 1  # of one time (`from_ms` is `to_ms`): how exactly it was written
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ _RANGE = re.compile(  # "5 to 8 seconds", but not "object 5 to 8 seconds"
 _TRAILING = re.compile(  # "from 5 seconds to 8"
     rf"\b((?:between|from) {_NUMBER} ?-?({_UNIT}) (?:and|{_TO}) {_NUMBER})(?![\w:.]| ?-?{_UNIT}\b)"
 )
-_T = r"t#(\d+)"
+_T = r"t#(\d+(?:_\d)?)"  # milliseconds, and how many decimals of the seconds were written
 _VIDEO = r"(?:video|clip|film|movie|recording|footage|stream|sequence|run)"
 _PRONOUNS = {"it", "he", "she", "they", "them", "him", "her", "that", "this", "one"}
 _DETERMINERS = set(
@@ -81,16 +81,18 @@ _DETERMINERS = set(
 
 
 def mark_times(text: str) -> str:
-    """Replace each time by `t#` and its milliseconds: "0:05" and "5 seconds" become "t#5000"."""
+    """Replace each time by `t#` and its milliseconds: "0:05" and "5 seconds" become "t#5000", "5.2 s" "t#5200_1"."""
 
     def by_clock(found: re.Match[str]) -> str:
         hours, minutes, seconds = found.groups()
-        return f"t#{round(1000 * (3600 * int(hours or 0) + 60 * int(minutes) + float(seconds)))}"
+        return _marked(round(1000 * (3600 * int(hours or 0) + 60 * int(minutes) + float(seconds))), seconds)
 
     def by_amount(found: re.Match[str]) -> str:
         if " and " in found[0] and found.string[: found.start()].endswith("between "):
             return _AMOUNT.sub(lambda part: f"t#{_milliseconds(part)}", found[0])
-        return f"t#{sum(_milliseconds(part) for part in _AMOUNT.finditer(found[0]))}"
+        parts = list(_AMOUNT.finditer(found[0]))
+        exact = parts[-1][1] if parts[-1][2].startswith("s") else ""
+        return _marked(sum(_milliseconds(part) for part in parts), exact)
 
     text = _CLOCK.sub(by_clock, text)
     text = re.sub(r"\b(first|last) (second|minute|hour)\b", lambda m: f"{m[1]} 1 {m[2]}", text)
@@ -99,6 +101,11 @@ def mark_times(text: str) -> str:
     text = _BARE.sub(lambda m: re.sub(rf"(?<![\w.])({_NUMBER})(?= |-)(?! ?-?{_UNIT}\b)", rf"\1 {m[1]}", m[0]), text)
     text = _TRAILING.sub(r"\1 \2", _RANGE.sub(r"\1 \2", text))
     return _COMPOUND.sub(by_amount, text)
+
+
+def _marked(time_ms: int, seconds: str) -> str:
+    decimals = min(len(seconds.partition(".")[2]), 3) if seconds != "half a" else 1
+    return f"t#{time_ms}_{decimals}" if decimals else f"t#{time_ms}"
 
 
 def _milliseconds(amount: re.Match[str]) -> int:
@@ -118,18 +125,18 @@ def take_spans(text: str) -> tuple[str, tuple[Span, ...]]:
             spans.append(make(found))  # type: ignore[operator]
             text = re.sub(r"\s+", " ", f"{text[: found.start()]} {text[found.end() :]}").strip()
 
-    take(rf"\bbetween {_T} and {_T}", lambda m: Span(*sorted((int(m[1]), int(m[2])))))
-    take(rf"\bfrom {_T} ?(?:{_TO}|-) ?{_T}", lambda m: Span(*sorted((int(m[1]), int(m[2])))))
-    take(rf"{_T} ?(?:to|until|-) ?{_T}", lambda m: Span(*sorted((int(m[1]), int(m[2])))))
+    take(rf"\bbetween {_T} and {_T}", lambda m: Span(*sorted((_ms(m[1]), _ms(m[2])))))
+    take(rf"\bfrom {_T} ?(?:{_TO}|-) ?{_T}", lambda m: Span(*sorted((_ms(m[1]), _ms(m[2])))))
+    take(rf"{_T} ?(?:to|until|-) ?{_T}", lambda m: Span(*sorted((_ms(m[1]), _ms(m[2])))))
     take(
         rf"\b(?:(?:in|during|within|over|for) )?(?:the )?first {_T}{ends}",
-        lambda m: Span(0, int(m[1]), from_start=True),
+        lambda m: Span(0, _ms(m[1]), from_start=True),
     )
-    take(rf"\b(?:(?:in|during|within|over|for) )?(?:the )?last {_T}{ends}", lambda m: Span(last_ms=int(m[1])))
-    take(rf"\b(?:before|until|till|by|up to) {_T}", lambda m: Span(to_ms=int(m[1])))
-    take(rf"\b(?:after|since|from) {_T}(?: on(?:wards)?)?", lambda m: Span(from_ms=int(m[1])))
-    take(rf"\b(?:(?:at|around|about|exactly) )+(?:t ?= ?)?{_T}", lambda m: Span(int(m[1]), int(m[1])))
-    take(rf"{_T} (?:in|into)\b{ends}", lambda m: Span(int(m[1]), int(m[1]), from_start=True))
+    take(rf"\b(?:(?:in|during|within|over|for) )?(?:the )?last {_T}{ends}", lambda m: Span(last_ms=_ms(m[1])))
+    take(rf"\b(?:before|until|till|by|up to) {_T}", lambda m: Span(to_ms=_ms(m[1])))
+    take(rf"\b(?:after|since|from) {_T}(?: on(?:wards)?)?", lambda m: Span(from_ms=_ms(m[1])))
+    take(rf"\b(?:(?:at|around|about|exactly) )+(?:t ?= ?)?{_T}", lambda m: _instant(m[1]))
+    take(rf"{_T} (?:in|into)\b{ends}", lambda m: _instant(m[1], from_start=True))
     take(
         rf"\b(?:in|during) the (first|second) half{ends}",
         lambda m: Span(share=(0.0, 0.5) if m[1] == "first" else (0.5, 1.0)),
@@ -140,8 +147,18 @@ def take_spans(text: str) -> tuple[str, tuple[Span, ...]]:
     take(r"\bin (?:shot|scene) (\d+)", lambda m: Span(shot=int(m[1])))
     names = "|".join(_ORDINALS)
     take(rf"\bin the ({names}) (?:shot|scene)", lambda m: Span(shot=_ORDINALS[m[1]]))
-    take(_T, lambda m: Span(int(m[1]), int(m[1])))
+    take(_T, lambda m: _instant(m[1]))
     return text, tuple(spans)
+
+
+def _ms(mark: str) -> int:
+    return int(mark.split("_")[0])
+
+
+def _instant(mark: str, from_start: bool = False) -> Span:
+    """One time, as wide as it was written: 0:05 is a second, 0:05.2 a tenth."""
+    decimals = int(mark.partition("_")[2] or 0)
+    return Span(_ms(mark), _ms(mark), from_start, width_ms=max(1, 1000 // 10**decimals))
 
 
 def take_region(text: str) -> tuple[str, tuple[str, ...]]:

@@ -270,3 +270,19 @@ def test_what_was_forgotten_is_said(film_until):
     assert "1 car" in answer.text and "before 0:16.0 is forgotten" in answer.text
     early = ask(directory, "was there a car at 0:11?")
     assert early.outcome == "not_covered" and "0:11.0" in early.text
+
+
+@pytest.mark.parametrize("start", [126, 124], ids=["5.04 s", "4.96 s"])
+@pytest.mark.parametrize("time", ["0:05", "0:05.0", "5 seconds", "second 5"])
+def test_a_time_is_as_wide_as_it_is_written(tmp_path, start, time):
+    memory = EpisodeMemory(tmp_path, "s", "made up")
+    for index in range(250):  # 25 frames a second
+        bikes = [Sighting(1, "bicycle", "tracked", 0.8, (0.4, 0.4, 0.6, 0.6), 0.04, "red")] if index >= start else []
+        memory.write(Moment(index, 40 * index, (120, 160), 0, False, tuple(bikes), lambda: b"x"))
+    memory.close()
+    assert "appeared at 0:05.0" in ask(tmp_path, "when did the bike appear?").text
+    assert "1 bike at 0:05.0" in ask(tmp_path, f"how many bikes were there at {time}?").text
+    assert ask(tmp_path, f"was there a bike at {time}?").outcome == "answered"
+    assert "appeared" in ask(tmp_path, f"what happened at {time}?").text
+    for other in ("0:04", "0:04.9", "4 seconds", "4.8 s"):
+        assert ask(tmp_path, f"was there a bike at {other}?").outcome == "not_observed", other
