@@ -16,7 +16,7 @@ from pathlib import Path
 
 from memory_bank.episodes.reader import EpisodeReader
 from pipelines.answer import checks, counts, parse, places, times, views
-from pipelines.answer.plan import Abstain, Scope, make_scope
+from pipelines.answer.plan import ABLE, Abstain, Scope, make_scope
 from pipelines.answer.query import Intent, Query
 from streamvos.answers import Answer, Evidence, clock
 from streamvos.errors import InputError, MissingWeightsError
@@ -102,8 +102,7 @@ def _nearest_moments(reader: EpisodeReader, question: str) -> Answer:
     vector = None if encoder is None else encoder.encode([question])[0]
     found = reader.search(question, vector)
     how = "" if encoder is not None else " (by words only: the extra `text` is not installed)"
-    text = "I do not understand this question; I can say when, how long, how often, how many, what, where, which "
-    text += "colour, and whether something was there."
+    text = f"I do not understand this question; {ABLE}"
     if found:
         near = "; ".join(f"{summary.text}" for summary in found[:3])
         text += f" The moments nearest to its words{how}: {near}"

@@ -18,6 +18,7 @@ from pipelines.answer.query import Anchor, Query, Span, Subject, Verb
 from streamvos.answers import Answer, clock
 from streamvos.models.minilm import SentenceEncoder
 
+ABLE = "I can say when, how long, how often, how many, what, where, which colour, and whether something was there."
 _SLACK_MS = 500  # a time this close to what was looked at counts as looked at
 
 
@@ -155,8 +156,12 @@ def _spans_within(reader: EpisodeReader, things: list[Thing], window: list[Inter
 def _refuse_unknown(query: Query, encoder: Callable[[], SentenceEncoder | None]) -> None:
     if not query.unknown:
         return
-    words = ", ".join(f'"{word}"' for word in dict.fromkeys(query.unknown))
-    near = next((found for word in query.unknown if (found := vocabulary.suggest(word, encoder()))), None)
+    nouns = [word for word in dict.fromkeys(query.unknown) if vocabulary.is_noun(word)]
+    if not nouns:
+        words = ", ".join(f'"{word}"' for word in dict.fromkeys(query.unknown))
+        raise Abstain(Answer(f"I do not understand {words} in this question; {ABLE}", 0.2, "not_understood"))
+    words = ", ".join(f'"{word}"' for word in nouns)
+    near = next((found for word in nouns if (found := vocabulary.suggest(word, encoder()))), None)
     hint = f" Did you mean {near}?" if near else ""
     text = (
         f"I cannot detect {words}. I know the 80 kinds of things of COCO, when and where they are seen, and their "

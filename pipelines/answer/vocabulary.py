@@ -180,6 +180,35 @@ COLOURS: dict[str, str] = {
     )
 } | {"gray": "grey", "silver": "grey", "violet": "purple", "turquoise": "cyan", "beige": "brown"}
 
+# words of grammar: where no rule uses one, the question is not understood, but nothing is claimed about a thing
+_GRAMMAR = """
+a about above across actually after again all almost along also although always am among an and another any
+apart are around as aside at away back be because been before being below beneath beside besides between beyond
+both but by can come comes coming could did do does doing during each either else enough ever every except
+excluding few fewer fewest first for from go goes gone had has have having he her here hers him his how however
+i if in including instead into is it its itself just last least less let like many may maybe me might mine more
+most much must my near nearly neither never next no nobody none nor not nothing now of off often on once one
+only onto or other others otherwise our out over own per perhaps please quite rather same several shall she
+should since so some still such than that the their them then there therefore these they this those though
+through till to together too toward towards under unless unlike until up upon us very was we were what when
+where whether which while who whom whose why will with within without would yet you your appear appeared
+appearing appears came disappear disappeared disappears enter entered enters happen happened happening happens
+leave leaves leaving left return returned returning returns saw see seen show showed shown shows visible went
+exactly approximately roughly
+"""
+GRAMMAR = frozenset(_GRAMMAR.split())
+
+
+def is_noun(phrase: str) -> bool:
+    """Whether words that no rule uses may name a thing that is not in the vocabulary."""
+    return any(
+        word not in GRAMMAR
+        and classes_of(word) is None
+        and singular(word) not in ANYTHING
+        and any(letter.isalpha() for letter in word)
+        for word in phrase.split()
+    )
+
 
 def singular(word: str) -> str:
     """The singular of a noun of this vocabulary; other words lose a plural ending where they have one."""
@@ -209,13 +238,17 @@ def classes_of(noun: str) -> frozenset[str] | None:
 def suggest(word: str, encoder: SentenceEncoder | None) -> str | None:
     """The nearest noun that can be detected, as a "did you mean"; None where nothing is near."""
     near = difflib.get_close_matches(singular(word), list(_table()), n=1, cutoff=0.7)
-    if near:
-        return near[0]
+    if near and (_nearness(singular(word), near[0]) >= 0.8 or sorted(singular(word)) == sorted(near[0])):
+        return near[0]  # one letter off, or the same letters in another order
     if encoder is None:
         return None
     nearness = _name_vectors(encoder) @ encoder.encode([word])[0]  # (80,)
     best = int(nearness.argmax())
-    return NAMES[best] if nearness[best] > 0.5 else None
+    return NAMES[best] if nearness[best] > 0.6 else None
+
+
+def _nearness(word: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, word, other).ratio()
 
 
 @functools.cache

@@ -161,6 +161,31 @@ def test_abstains(film, question, outcome, part):
     assert part in answer.text, answer.text
 
 
+GRAMMATICAL = [
+    "was there no dog?",
+    "was the dog not there?",
+    "were there more than 2 cars?",
+    "were there at least 2 cars?",
+    "how many cars besides object 2?",
+    "how many cars appear more often than the dog?",
+    "how many cars were there without it?",
+    "which of the cars did not appear?",
+]
+
+
+@pytest.mark.parametrize("question", GRAMMATICAL)
+def test_words_of_grammar_are_no_things(film, question):
+    answer = ask(film, question)
+    assert answer.outcome == "not_understood", answer.text
+    assert "I can say when, how long" in answer.text
+    assert "cannot detect" not in answer.text and "Did you mean" not in answer.text
+
+
+def test_only_the_noun_is_told_as_unknown(film):
+    answer = ask(film, "was there no submarine?")
+    assert answer.outcome == "not_detectable" and '"submarine"' in answer.text and '"no"' not in answer.text
+
+
 def test_a_woman_is_told_as_any_person(film):
     assert "cannot tell a woman" in ask(film, "did you see a woman?").text
 

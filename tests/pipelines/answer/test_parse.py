@@ -97,6 +97,7 @@ def test_every_class_is_known_in_singular_and_plural(name):
 
 def test_suggestions_are_only_suggestions():
     assert suggest("bycicle", None) == "bicycle" and suggest("submarine", None) is None
+    assert [suggest(word, None) for word in ("not", "more", "happy", "bark")] == [None] * 4
     assert classes_of("submarine") is None
 
 
