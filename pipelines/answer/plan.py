@@ -158,7 +158,8 @@ def _refuse_unknown(query: Query, encoder: Callable[[], SentenceEncoder | None])
         return
     nouns = [word for word in dict.fromkeys(query.unknown) if vocabulary.is_noun(word)]
     if not nouns:
-        words = ", ".join(f'"{word}"' for word in dict.fromkeys(query.unknown))
+        grammar = [word for word in dict.fromkeys(query.unknown) if vocabulary.classes_of(word) is None]
+        words = ", ".join(f'"{word}"' for word in grammar or query.unknown)
         raise Abstain(Answer(f"I do not understand {words} in this question; {ABLE}", 0.2, "not_understood"))
     words = ", ".join(f'"{word}"' for word in nouns)
     near = next((found for word in nouns if (found := vocabulary.suggest(word, encoder()))), None)

@@ -181,6 +181,11 @@ def test_words_of_grammar_are_no_things(film, question):
     assert "cannot detect" not in answer.text and "Did you mean" not in answer.text
 
 
+def test_a_known_thing_is_not_told_as_not_understood(film):
+    text = ask(film, "how many cars besides object 2?").text
+    assert '"besides"' in text and '"cars"' not in text
+
+
 def test_only_the_noun_is_told_as_unknown(film):
     answer = ask(film, "was there no submarine?")
     assert answer.outcome == "not_detectable" and '"submarine"' in answer.text and '"no"' not in answer.text
