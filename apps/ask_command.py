@@ -7,7 +7,6 @@ import json
 import sys
 from pathlib import Path
 
-from pipelines.answer import ask
 from streamvos.answers import Answer, Evidence, clock
 from streamvos.errors import InputError
 from streamvos.export.run_report import FILE
@@ -27,6 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
 
 def run(args: argparse.Namespace) -> int:
     """Print an answer; an abstention is an answer."""
+    from pipelines.answer import ask  # loads torch, which help and wrong usage need not wait for
+
     answer = ask(find_memory(args.run_dir), args.question, args.as_of)
     if args.json:
         sys.stdout.write(json.dumps(answer.to_dict(), indent=2, ensure_ascii=False) + "\n")

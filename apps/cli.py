@@ -2,6 +2,9 @@
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 fine, 1 failed, 2 bad usage or input, 130
 interrupted, with partial results closed properly.
+
+Nothing heavy is imported here, and what a command needs only when it is chosen: help and wrong usage are answered at
+once, and Ctrl-C is caught also while the rest is loading.
 """
 
 from __future__ import annotations
@@ -15,9 +18,6 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from apps import ask_command, bench_command, models_command, run_command
-from pipelines.pipeline import ActorLostError
-from streamvos import __version__
 from streamvos.errors import InputError
 from streamvos.export.parts import OutputError
 
@@ -39,13 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     _quieten(debug)
     try:
-        args = make_parser().parse_args(arguments)
+        args = make_parser(arguments).parse_args(arguments)
         return args.run(args)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     except KeyboardInterrupt:
         return _fail("interrupted", 130, debug)
-    except (OutputError, ActorLostError) as error:
+    except OutputError as error:
         return _fail(str(error), 1, debug)
     except InputError as error:
         return _fail(str(error), 2, debug)
@@ -53,25 +53,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:
-        return _fail(f"{type(error).__name__}: {error} (--debug shows where)", 1, debug)
+        return _fail(_explained(error), 1, debug)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The whole command line; the options of a heavy command only where `arguments` choose it."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="log more, show tracebacks")
     parser = Parser(prog="streamvos", description="Streaming video perception with bounded memory.", parents=[common])
     parser.set_defaults(debug=False)
-    parser.add_argument("--version", action="version", version=f"streamvos {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"streamvos {importlib.import_module('streamvos').__version__}"
+    )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    run_command.add_parser(subparsers, [common])
-    ask_command.add_parser(subparsers, [common])
-    models_command.add_parser(subparsers)
-    bench_command.add_parser(subparsers, [common])
+    for name in ("run_options", "ask_command", "models_command", "bench_command"):
+        importlib.import_module(f"apps.{name}").add_parser(subparsers, [common])
     # The evaluations are a layer of their own, beside this one: they are found by name, not imported.
     if importlib.util.find_spec("eval.cli") is not None:
-        importlib.import_module("eval.cli").add_parser(subparsers)
+        if next((word for word in arguments if not word.startswith("-")), None) == "eval":
+            importlib.import_module("eval.cli").add_parser(subparsers, [common])
+        else:
+            subparsers.add_parser("eval", help="evaluate on data sets")
     return parser
+
+
+def _explained(error: Exception) -> str:
+    pipeline = sys.modules.get("pipelines.pipeline")  # where it is not loaded, nothing of it was raised
+    if pipeline is not None and isinstance(error, pipeline.ActorLostError):
+        return str(error)
+    return f"{type(error).__name__}: {error} (--debug shows where)"
 
 
 def _quieten(debug: bool) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from streamvos.errors import IntegrityError, MissingWeightsError, unknown_name
 from streamvos.models.catalogue import ENTRIES, Listing, fetch, list_entries, verify
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction, parents: Sequence[argparse.ArgumentParser] = ()) -> None:
     """Add `models` to the command line; the parsed arguments carry `run` as `args.run`."""
     parser = subparsers.add_parser("models", help="list, fetch and verify weights")
     parser.set_defaults(run=run)
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|verify")
-    actions.add_parser("list", help="all weights, which are on this machine, size and licence")
-    fetching = actions.add_parser("fetch", help="download weights from their hub into the cache and check them")
+    actions.add_parser("list", parents=parents, help="all weights, which are on this machine, size and licence")
+    fetching = actions.add_parser(
+        "fetch", parents=parents, help="download weights from their hub into the cache and check them"
+    )
     fetching.add_argument("names", nargs="+", metavar="NAME", help="a name from `streamvos models list`")
-    verifying = actions.add_parser("verify", help="read weights and compare their sha256")
+    verifying = actions.add_parser("verify", parents=parents, help="read weights and compare their sha256")
     verifying.add_argument("names", nargs="*", metavar="NAME", help="default: all that are on this machine")
 
 

@@ -2,14 +2,22 @@
 
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from apps import run_options
 from apps.cli import main
+from pipelines.graph import STAGES
+from pipelines.session import RUNNERS
+from streamvos.device import DEVICES
 from streamvos.export import result_files
 
+ROOT = Path(__file__).resolve().parents[2]
 FAST = ("--runner", "local", "--size", "64", "--threads", "1", "--device", "cpu", "--quiet")
 
 
@@ -67,6 +75,36 @@ def test_bad_usage(run, arguments, message):
 def test_help(run, arguments):
     code, out, lines = run(*arguments)
     assert code == 0 and "streamvos" in out and lines == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("--version",), 0), (("run", "--help"), 0), (("ask", "--help"), 0), (("run",), 2), (("models", "list"), 0)],
+    ids=str,
+)
+def test_what_needs_no_torch_does_not_load_it(arguments, code):
+    program = "import sys; from apps.cli import main; code = main(sys.argv[1:]); "
+    program += "heavy = [name for name in ('torch', 'cv2', 'ray') if name in sys.modules]; sys.exit(f'{code} {heavy}')"
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.splitlines()[-1] == f"{code} []"
+
+
+def test_ctrl_c_while_a_command_is_loading(run, monkeypatch):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("apps.cli.importlib.import_module", interrupted)
+    assert run("run", "clip.mp4", "--out", "o") == (130, "", ["streamvos: error: interrupted"])
+
+
+def test_options_offer_what_the_layers_below_have():
+    assert run_options.STAGES == STAGES and run_options.RUNNERS == RUNNERS and run_options.DEVICES == DEVICES
+
+
+@pytest.mark.parametrize("arguments", [("models", "list"), ("eval", "davis", "--help")], ids=str)
+def test_debug_is_an_option_of_every_command(run, arguments):
+    assert run(*arguments, "--debug")[0] == 0
 
 
 @pytest.mark.parametrize(
