@@ -164,7 +164,7 @@ class KeyFrameMemory:
             )
         rows = state["rows"]
         for name, stored in state["slots"].items():
-            self._slots[name][torch.from_numpy(rows)] = torch.tensor(stored, device=self._device)
+            self._slots[name][torch.tensor(rows)] = torch.tensor(stored, device=self._device)
         self._object_id[rows], self._frame_index[rows] = state["object_id"], state["frame_index"]
         self._permanent[rows], self._descriptor[rows] = state["permanent"], state["descriptor"]
 
