@@ -162,8 +162,7 @@ class SegmentStage:
             if known is None:
                 self._roster.make_room(prompt.object_id)
             mask = first_mask(frame.image, prompt, self._first_refiner)
-            self.tracker.remove(prompt.object_id)  # what it learned before the correction may be wrong
-            self.tracker.add(frame.index, prompt.object_id, mask)
+            self.tracker.add(frame.index, prompt.object_id, mask, afresh=True)
             life = known or Life(True)
             life.prompted, life.state, life.score, life.usual_area_px = True, "tracked", 1.0, 0.0
             life.label = prompt.label or life.label

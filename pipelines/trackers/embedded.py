@@ -127,7 +127,7 @@ class EmbeddedTracker:
         self._last_key = self._key8
 
     @torch.inference_mode()
-    def add(self, frame_index: int, object_id: int, mask: np.ndarray) -> None:
+    def add(self, frame_index: int, object_id: int, mask: np.ndarray, afresh: bool = False) -> None:
         if mask.shape != self._full:
             raise InputError(f"mask of object {object_id}: expected size {self._full}, got {mask.shape}")
         height, width = self._features.valid
@@ -138,6 +138,8 @@ class EmbeddedTracker:
                 f"mask of object {object_id}: {int(mask.sum())} pixels are too few to follow at a working size of "
                 f"{self._size}; give a larger mask or a larger --size"
             )
+        if afresh:
+            self.memory.remove(object_id)
         gram, moment = self._pixel_sums().of(target.flatten())
         item = TrackedObject(solve(gram, moment, self._config.regularisation), gram, moment, probability)
         self._objects[object_id] = item

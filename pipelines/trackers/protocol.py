@@ -41,8 +41,12 @@ class BaseTracker(Protocol):
     def memorize(self, frame_index: int, propagation: Propagation, confident: Mapping[int, bool]) -> None:
         """Learn from the current frame: motion from all objects, appearance from those that are confident."""
 
-    def add(self, frame_index: int, object_id: int, mask: np.ndarray) -> None:
-        """Start an object with its (H, W) bool mask in the current frame, or tell where a known one is."""
+    def add(self, frame_index: int, object_id: int, mask: np.ndarray, afresh: bool = False) -> None:
+        """Start an object with its (H, W) bool mask in the current frame, or tell where a known one is.
+
+        `afresh` forgets the views of a known object: what it learned before the correction may be wrong. A mask
+        that cannot be followed raises `InputError` and changes nothing.
+        """
 
     def remove(self, object_id: int) -> None:
         """Forget an object; an unknown id is fine."""

@@ -328,6 +328,24 @@ def test_bad_prompts_are_refused(
         step(stage, 0, draw_squares({})[0], prompts=(make(),))
 
 
+def test_a_refused_correction_loses_nothing(stage: SegmentStage, draw_squares: Draw) -> None:
+    image, truth = draw_squares({1: (30, 40)})
+    step(stage, 0, image, prompts=given(0, truth))
+    entries = stage.stats()["keyframes"].entries
+    with pytest.raises(InputError, match="too few to follow"):
+        step(stage, 1, image, prompts=(Prompt(1, 1, mask=np.zeros(image.shape[:2], bool)),))
+    assert stage.stats()["keyframes"].entries == entries
+    assert iou(step(stage, 2, image), 1, truth[1]) > 0.7
+
+
+def test_a_correction_forgets_the_views_before_it(stage: SegmentStage, draw_squares: Draw) -> None:
+    image, truth = two(draw_squares, 0)
+    step(stage, 0, image, prompts=(Prompt(0, 1, mask=truth[1]),))
+    result = step(stage, 1, image, prompts=(Prompt(1, 1, mask=truth[2]),))
+    assert stage.stats()["keyframes"].entries == 1 and iou(result, 1, truth[2]) == 1
+    assert iou(step(stage, 2, image), 1, truth[2]) > 0.7
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
