@@ -31,7 +31,7 @@ class EpisodeReader:
 
     Args:
         directory: where `memory.sqlite` lies.
-        as_of_ms: the time of the stream to know things as of; None for now.
+        as_of_ms: the time of the stream to know things as of; None for all that is known.
 
     Raises:
         InputError: there is no memory there.

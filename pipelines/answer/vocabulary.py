@@ -11,6 +11,7 @@ import functools
 
 import numpy as np
 
+from memory_bank.episodes.colours import NAMES as COLOUR_NAMES
 from streamvos.models.coco import GROUP_OF, NAMES
 from streamvos.models.minilm import SentenceEncoder
 
@@ -162,23 +163,13 @@ _IRREGULAR = {
     "broccoli": "broccoli",
     "kitties": "kitty",
 }
-COLOURS: dict[str, str] = {
-    name: name
-    for name in (
-        "black",
-        "white",
-        "grey",
-        "red",
-        "orange",
-        "yellow",
-        "green",
-        "cyan",
-        "blue",
-        "purple",
-        "pink",
-        "brown",
-    )
-} | {"gray": "grey", "silver": "grey", "violet": "purple", "turquoise": "cyan", "beige": "brown"}
+COLOURS: dict[str, str] = {name: name for name in COLOUR_NAMES} | {
+    "gray": "grey",
+    "silver": "grey",
+    "violet": "purple",
+    "turquoise": "cyan",
+    "beige": "brown",
+}
 
 # words of grammar: where no rule uses one, the question is not understood, but nothing is claimed about a thing
 _GRAMMAR = """
