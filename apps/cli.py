@@ -70,10 +70,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         importlib.import_module(f"apps.{name}").add_parser(subparsers, [common])
     # The evaluations are a layer of their own, beside this one: they are found by name, not imported.
     if importlib.util.find_spec("eval.cli") is not None:
-        if next((word for word in arguments if not word.startswith("-")), None) == "eval":
-            importlib.import_module("eval.cli").add_parser(subparsers, [common])
-        else:
-            subparsers.add_parser("eval", help="evaluate on data sets")
+        importlib.import_module("eval.cli").add_parser(subparsers, [common], arguments)
     return parser
 
 

@@ -1,44 +1,73 @@
-"""Results of an evaluation on disk: one JSON for programs and one Markdown table for people.
+"""Results of an evaluation on disk: one JSON for programs, one Markdown table and one plot for people.
 
-A number is worth only what is known of how it came about, so both files carry the commit, command, data,
+A number is worth only what is known of how it came about, so the files carry the commit, command, data,
 seed, machine, frames per second and peak memory.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+from matplotlib.figure import Figure
 
 from streamvos.errors import InputError
+
+# Draws on an empty figure.
+Plot = Callable[[Figure], None]
 
 REQUIRED_META = ("command", "data", "seed", "fps")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def write_results(
-    name: str, rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any], directory: Path
-) -> tuple[Path, Path]:
-    """Write `<directory>/<name>.json` and `<name>.md`; files of that name are replaced.
+@dataclass(frozen=True)
+class Headline:
+    """The one figure of an evaluation that a table of all evaluations shows.
 
     Args:
-        name: what was evaluated ("davis2016-ridge"). rows: one mapping for each row of the table, all with
-        the same columns. meta: at least command, data (name and version, no private paths), seed and fps
-        (None where the evaluation
-            has no such thing); what else matters may be added. Commit, machine and peak memory are added
-            here.
+        measure: what it is, with its unit: "J&F", "ATE, cm".
+        value: ours. baseline: the floor's, or None where it was not measured.
+        baseline_name: what the floor is.
+    """
+
+    measure: str
+    value: float
+    baseline: float | None = None
+    baseline_name: str | None = None
+
+
+def write_results(
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    meta: Mapping[str, Any],
+    directory: Path,
+    headline: Headline | None = None,
+    plot: Plot | None = None,
+) -> list[Path]:
+    """Write `<directory>/<name>.json`, `<name>.md` and, with a plot, `<name>.png`; files of that name are replaced.
+
+    Args:
+        name: what was evaluated ("davis2016-ridge").
+        rows: one mapping for each row of the table, all with the same columns.
+        meta: at least command, data (name and version, no private paths), seed and fps (None where the evaluation
+            has no such thing); what else matters may be added. Commit, machine and, where it is not given, peak memory
+            are added here.
         directory: made where absent.
+        headline: what the table of all evaluations shows of this one.
+        plot: draws the picture.
 
     Returns:
-        The paths of the JSON and the Markdown file.
+        The paths written.
 
     Raises:
         InputError: no rows, rows of different columns, or incomplete meta.
@@ -49,13 +78,57 @@ def write_results(
         raise InputError(f"results {name!r}: expected meta with {wanted}; missing {missing}")
     if not rows or any(list(row) != list(rows[0]) for row in rows):
         raise InputError(f"results {name!r}: expected at least one row, and the same columns in all rows")
-    full = {**meta, "commit": commit(), "machine": machine(), "peak_rss_mib": peak_rss_mib()}
+    full = {"peak_rss_mib": peak_rss_mib(), **meta, "commit": commit(), "machine": machine()}
     directory.mkdir(parents=True, exist_ok=True)
-    paths = directory / f"{name}.json", directory / f"{name}.md"
-    document = {"name": name, "meta": full, "rows": [dict(row) for row in rows]}
-    _replace(paths[0], json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    _replace(paths[1], _page(name, rows, full))
+    paths = [directory / f"{name}.json", directory / f"{name}.md"]
+    document: dict[str, Any] = {"name": name, "meta": full, "rows": [dict(row) for row in rows]}
+    if headline is not None:
+        document["headline"] = asdict(headline)
+    _replace(paths[0], (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    _replace(paths[1], _page(name, rows, full, plot is not None).encode())
+    if plot is not None:
+        paths.append(directory / f"{name}.png")
+        _replace(paths[2], render(plot))
     return paths
+
+
+def render(plot: Plot) -> bytes:
+    """A plot as PNG."""
+    figure = Figure(figsize=(8, 4), dpi=110, layout="constrained")
+    plot(figure)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+def bars(rows: Sequence[Mapping[str, Any]], label: str, columns: Sequence[str], unit: str) -> Plot:
+    """Plot some columns of a table side by side, one group of bars for each row.
+
+    Args:
+        rows: of the table; a cell that is None gets no bar.
+        label: the column that names the rows.
+        columns: of numbers in one unit.
+        unit: written at the axis.
+    """
+
+    def draw(figure: Figure) -> None:
+        figure.set_figheight(max(2.5, 0.28 * len(rows) * max(1, 0.6 * len(columns)) + 1))
+        axes = figure.add_subplot()
+        height = 0.8 / len(columns)
+        for place, column in enumerate(columns):
+            values = [row[column] for row in rows]
+            at = [row + place * height for row, value in enumerate(values) if value is not None]
+            drawn = axes.barh(at, [value for value in values if value is not None], height * 0.9, label=column)
+            axes.bar_label(drawn, padding=3, fontsize=7)
+        axes.set_yticks([row + 0.4 - height / 2 for row in range(len(rows))], [str(row[label]) for row in rows])
+        axes.invert_yaxis()
+        axes.set_xlabel(unit)
+        axes.margins(x=0.12)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(columns) > 1:
+            figure.legend(loc="outside upper right", ncols=len(columns), frameon=False, fontsize=8)
+
+    return draw
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -99,12 +172,13 @@ def peak_rss_mib() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
 
 
-def _page(name: str, rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
+def _page(name: str, rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any], has_plot: bool) -> str:
     facts = []
     for key, value in meta.items():
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else _cell(value)
         facts.append(f"- {key}: `{text}`\n" if key in ("command", "commit") else f"- {key}: {text}\n")
-    return f"# {name}\n\n{markdown_table(rows)}\n{''.join(facts)}"
+    picture = f"![{name}]({name}.png)\n\n" if has_plot else ""
+    return f"# {name}\n\n{markdown_table(rows)}\n{picture}{''.join(facts)}"
 
 
 def _cell(value: Any) -> str:
@@ -128,7 +202,7 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(content)
     part.replace(path)

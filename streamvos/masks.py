@@ -7,6 +7,8 @@ from pycocotools import mask as coco_mask
 
 from streamvos.records import ObjectMasks, Rle
 
+VOID = 255  # label maps mark so what is neither an object nor background
+
 
 def encode(mask: np.ndarray) -> Rle:
     """Encode an (H, W) bool mask as COCO RLE."""
@@ -37,6 +39,11 @@ def label_map(masks: ObjectMasks) -> np.ndarray:
     for object_id, rle in zip(masks.object_ids, masks.rles, strict=True):
         picture[decode(rle)] = object_id
     return picture
+
+
+def ids_in(labels: np.ndarray) -> list[int]:
+    """The object ids in an (H, W) label map, ascending, without background and void."""
+    return [int(label) for label in np.unique(labels) if label not in (0, VOID)]
 
 
 def davis_palette() -> np.ndarray:

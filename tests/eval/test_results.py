@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from eval.results import markdown_table, write_results
+from eval.results import bars, markdown_table, render, write_results
 from streamvos.errors import InputError
 
 META = {"command": "streamvos eval x", "data": "made up", "seed": 0, "fps": 12.5}
@@ -38,3 +38,8 @@ def test_table_by_hand():
 def test_bad_input(rows, meta, message, tmp_path):
     with pytest.raises(InputError, match=message):
         write_results("trial", rows, meta, tmp_path)
+
+
+def test_bars_leave_out_what_is_none():
+    rows = [{"name": "ours", "J": 70.0, "F": 60.0}, {"name": "floor", "J": 30.0, "F": None}]
+    assert render(bars(rows, "name", ("J", "F"), "percent"))[:4] == b"\x89PNG"

@@ -158,7 +158,7 @@ def test_inscribed_ellipse_by_hand():
 
 @pytest.mark.skipif("STREAMVOS_DATA" not in os.environ, reason="STREAMVOS_DATA does not name the data folder")
 def test_boxes_and_points_on_davis():
-    from eval.davis import find_sequences
+    from eval.datasets.davis import find_sequences
 
     root = Path(os.environ["STREAMVOS_DATA"]) / "davis2016"
     if not root.is_dir():

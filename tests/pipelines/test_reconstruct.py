@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from eval.raycast import RoomConfig, box_centre, distance_to_walls, render, swaying_path
-from eval.trajectory import evaluate, identity_baseline
+from eval.metrics.trajectory import evaluate, identity_baseline
 from pipelines.reconstruct import ReconstructConfig, ReconstructStage
 from pipelines.reconstruct_moving import contradicting_area, find_movable
 from pipelines.reconstruct_points import looked_through, of_object_by_ground

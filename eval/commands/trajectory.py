@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from eval.harness import add_options
+from eval.metrics.trajectory import constant_velocity_baseline, evaluate, identity_baseline
 from eval.results import markdown_table, write_results
-from eval.trajectory import constant_velocity_baseline, evaluate, identity_baseline
 from pipelines.session import Session
 from streamvos.errors import InputError
 from streamvos.export.trajectory import Trajectory
@@ -20,17 +21,11 @@ from streamvos.video.rgbd import read_pose
 from streamvos.video.sources import open_source
 
 
-def add_parser(sets: argparse._SubParsersAction, parents: list[argparse.ArgumentParser], results: Path) -> None:
-    """Add `trajectory` to the data sets of `eval`."""
-    parser = sets.add_parser("trajectory", parents=parents, help="ATE and RPE on an RGB-D folder, 7-Scenes layout")
-    parser.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `streamvos eval trajectory`."""
     parser.add_argument("root", type=Path, help="folder with frame-000000.color.jpg, .depth.png, .pose.txt")
     parser.add_argument("--max-frames", type=int, metavar="N", help="only the first N frames")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--save", nargs="?", type=Path, const=results, metavar="DIR", help=f"write JSON and table (default: {results})"
-    )
-    parser.add_argument("--name", default="trajectory-7scenes", help="name of the files that --save writes")
+    add_options(parser, "trajectory-7scenes")
 
 
 def run(args: argparse.Namespace) -> int:

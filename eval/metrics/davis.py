@@ -14,19 +14,20 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from streamvos.errors import InputError
+from streamvos.masks import ids_in
 
 BOUNDARY_TOLERANCE = 0.008  # of the picture's diagonal
 RECALL_THRESHOLD = 0.5
-VOID_LABEL = 255  # DAVIS-2017 marks what belongs to no object so; it is no object and counts as background
+MEASURES = ("J mean", "J recall", "J decay", "F mean", "F recall", "F decay")
 
 
-@dataclass(frozen=True)
-class Statistics:
+class Statistics(NamedTuple):
     """Mean, recall (share of frames above 0.5) and decay (first quarter minus last quarter) of a measure."""
 
     mean: float
@@ -49,24 +50,14 @@ class SequenceScore:
     boundary: np.ndarray
 
     @property
-    def j(self) -> Statistics:
-        """J over the sequence, averaged over objects."""
-        return _average([statistics(values) for values in self.region])
-
-    @property
-    def f(self) -> Statistics:
-        """F over the sequence, averaged over objects."""
-        return _average([statistics(values) for values in self.boundary])
-
-    @property
     def jf_mean(self) -> float:
-        """J&F: the mean of J's mean and F's mean, in [0, 1]."""
-        return (self.j.mean + self.f.mean) / 2
+        """J&F: the mean over objects of J's and F's means, in [0, 1]."""
+        return float((self.region.mean(axis=1) + self.boundary.mean(axis=1)).mean() / 2)
 
-    @property
-    def jf_by_object(self) -> np.ndarray:
-        """(N,) J&F of each object, for means over the objects of a whole data set."""
-        return (self.region.mean(axis=1) + self.boundary.mean(axis=1)) / 2
+    def percents(self) -> dict[str, list[float]]:
+        """Mean, recall and decay of J and F of each object, in percent, by the names in `MEASURES`."""
+        statistics_of = [[*statistics(j), *statistics(f)] for j, f in zip(self.region, self.boundary, strict=True)]
+        return {name: [100 * row[column] for row in statistics_of] for column, name in enumerate(MEASURES)}
 
 
 def score_sequence(
@@ -91,7 +82,7 @@ def score_sequence(
             short = "predictions" if prediction is None else "truths"
             raise InputError(f"expected as many predictions as truths; {short} end after {index} frames")
         if index == 0 and object_ids is None:
-            ids = tuple(labels_of(truth))
+            ids = tuple(ids_in(truth))
         if index == 0 and not ids:
             raise InputError("the truth of the first frame holds no object to score; give object_ids")
         if waiting is not None:
@@ -115,11 +106,6 @@ def score_frame(
         )
     pairs = [(prediction == object_id, truth == object_id) for object_id in object_ids]
     return [region_similarity(*pair) for pair in pairs], [boundary_measure(*pair) for pair in pairs]
-
-
-def labels_of(label_map: np.ndarray) -> list[int]:
-    """The object ids in a label map, ascending, without background and void."""
-    return [int(label) for label in np.unique(label_map) if label not in (0, VOID_LABEL)]
 
 
 def region_similarity(prediction: np.ndarray, truth: np.ndarray) -> float:
@@ -165,11 +151,6 @@ def statistics(values: np.ndarray) -> Statistics:
         recall=float((values > RECALL_THRESHOLD).mean()),
         decay=float(first.mean() - last.mean()),
     )
-
-
-def _average(parts: Sequence[Statistics]) -> Statistics:
-    mean, recall, decay = np.mean([(part.mean, part.recall, part.decay) for part in parts], axis=0)
-    return Statistics(float(mean), float(recall), float(decay))
 
 
 def _window(mask: np.ndarray) -> tuple[slice, slice]:

@@ -1,0 +1,91 @@
+"""Semi-supervised trackers as evaluations run them: each object's first mask in, a label map out for each frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+
+from pipelines.graph import GraphConfig
+from pipelines.session import Session
+from streamvos.masks import VOID, ids_in, label_map
+from streamvos.records import Prompt
+
+_FRAME_S = Fraction(1, 24)  # pictures of such data sets carry no times
+
+
+class Tracker(Protocol):
+    """Follows the objects of one sequence.
+
+    Takes a frame, (H, W, 3) uint8 RGB, and the label map of the objects that are given in it, (H, W) uint8, or None.
+    Returns the label map of all objects seen, (H, W) uint8, 0 the background.
+    """
+
+    def __call__(self, image: np.ndarray, given: np.ndarray | None) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class SessionTracker:
+    """Makes trackers that are a session of the graph's segment stage.
+
+    Args:
+        config: of the graph; `stages` must hold "segment".
+    """
+
+    config: GraphConfig = field(default_factory=lambda: GraphConfig(stages=("segment",)))
+
+    def __call__(self) -> Tracker:
+        session = Session(self.config, discover=False)
+
+        def track(image: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+            index = session.next_index
+            for object_id in [] if given is None else ids_in(given):
+                session.add(Prompt(index, object_id, mask=given == object_id))
+            result = session.step(image, float(index * _FRAME_S))
+            return label_map(result.masks).astype(np.uint8)
+
+        return track
+
+
+@dataclass(frozen=True)
+class CopyFirstMask:
+    """Makes the baseline that every tracker must beat: each object's first mask, unmoved."""
+
+    def __call__(self) -> Tracker:
+        labels = np.zeros((0, 0), np.uint8)
+
+        def track(image: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+            nonlocal labels
+            if labels.shape != image.shape[:2]:
+                labels = np.zeros(image.shape[:2], np.uint8)
+            if given is not None:
+                labels = np.where((given > 0) & (given != VOID), given, labels)
+            return labels
+
+        return track
+
+
+class TimedRun:
+    """One pass of a tracker over a sequence, with the time that the tracker alone takes.
+
+    Args:
+        make_tracker: called once for the sequence; its time is not counted.
+    """
+
+    def __init__(self, make_tracker: Callable[[], Tracker]) -> None:
+        self._track = make_tracker()
+        self.num_frames = 0
+        self.seconds = 0.0
+
+    def __call__(self, frames: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> Iterator[np.ndarray]:
+        """Label maps of (image, given labels), one at a time; what is given for a frame is its result there."""
+        for image, given in frames:
+            start = time.perf_counter()
+            labels = self._track(image, given)
+            self.seconds += time.perf_counter() - start
+            self.num_frames += 1
+            yield labels if given is None else np.where((given > 0) & (given != VOID), given, labels)
