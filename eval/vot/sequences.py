@@ -1,0 +1,158 @@
+"""Sequences in the VOT toolkit's layout, written from folders in the DAVIS layout and read back.
+
+A sequence is a folder with `sequence` (its properties), `color/%08d.jpg` (numbered from 1) and one
+`groundtruth_<object>.txt` for each object, with a region a line: `0` before the object's first mask (the toolkit gives
+the object to the tracker at the first line that is not `0`), an empty mask where it is away. Pixels of the void label
+255 become the object `_ignore`, which the toolkit leaves out of every overlap.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eval.datasets.davis import DavisSequence
+from eval.vot.regions import (
+    EMPTY,
+    UNKNOWN,
+    Mask,
+    Region,
+    Special,
+    cropped,
+    format_region,
+    parse_region,
+    read_trajectory,
+    write_trajectory,
+)
+from streamvos.errors import InputError
+from streamvos.masks import VOID, ids_in
+from streamvos.video.images import image_size
+
+IGNORE = "_ignore"
+_FPS = 24  # whole numbers only; nothing here depends on it
+
+
+@dataclass(frozen=True)
+class VotSequence:
+    """A sequence as the toolkit sees it.
+
+    Args:
+        name: of its folder.
+        frames: one picture for each frame.
+        size: (H, W) of the frames.
+        objects: truth of each object, a region for each frame.
+        ignore: regions that are in no overlap, one for each frame, or None.
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    size: tuple[int, int]
+    objects: Mapping[str, Sequence[Region]]
+    ignore: Sequence[Region] | None = None
+
+    def starts(self) -> dict[str, int]:
+        """The frame at which each object is given to the tracker, objects in the toolkit's order."""
+        starts = {
+            name: next((index for index, region in enumerate(truth) if not isinstance(region, Special)), None)
+            for name, truth in self.objects.items()
+        }
+        unseen = [name for name, start in starts.items() if start is None]
+        if unseen:
+            raise InputError(f"sequence {self.name}: expected a mask of every object, got none of {unseen}")
+        return dict(sorted(starts.items(), key=lambda item: (item[1], item[0])))
+
+    def result_name(self, object_name: str) -> str:
+        """Name of the file, without ending, in which the toolkit keeps an object's result."""
+        return f"{self.name}_001" if len(self.objects) == 1 else f"{self.name}_{object_name}_001"
+
+
+def write_sequence(sequence: DavisSequence, folder: Path) -> None:
+    """Write a sequence in VOT's layout; frames are linked, or copied where links cannot be made.
+
+    Raises:
+        InputError: no object, or one without a frame in which it is at least two pixels wide and high.
+    """
+    (folder / "color").mkdir(parents=True, exist_ok=True)
+    suffix = sequence.frames[0].suffix
+    for index, frame in enumerate(sequence.frames, start=1):
+        _link(frame, folder / "color" / f"{index:08d}{suffix}")
+    for name, regions in _trajectories(sequence).items():
+        write_trajectory(folder / f"groundtruth_{name}.txt", regions)
+    height, width = image_size(sequence.frames[0])
+    properties = {
+        "channels.color": f"color/%08d{suffix}",
+        "fps": _FPS,
+        "height": height,
+        "length": len(sequence.frames),
+        "name": sequence.name,
+        "width": width,
+    }
+    (folder / "sequence").write_text("".join(f"{key}={value}\n" for key, value in properties.items()), encoding="utf-8")
+
+
+def read_sequence(folder: Path) -> VotSequence:
+    """Read a sequence in VOT's layout.
+
+    Raises:
+        InputError: files are missing or damaged.
+    """
+    if not (folder / "sequence").is_file():
+        raise InputError(f"{folder} is not a VOT sequence: expected the file {folder / 'sequence'}")
+    lines = (folder / "sequence").read_text(encoding="utf-8").splitlines()
+    properties = dict(line.split("=", 1) for line in lines if "=" in line)
+    pattern = folder / properties.get("channels.color", "color/%08d.jpg")
+    if "%" not in pattern.name:
+        pattern = pattern / "%08d.jpg"
+    length = (
+        int(properties["length"]) if "length" in properties else len(list(pattern.parent.glob(f"*{pattern.suffix}")))
+    )
+    frames = tuple(pattern.with_name(pattern.name % (index + 1)) for index in range(length))
+    if not frames or not frames[0].is_file():
+        raise InputError(f"{folder}: expected frames {pattern}")
+    files = sorted(folder.glob("groundtruth_*.txt")) or [folder / "groundtruth.txt"]
+    objects = {path.stem.partition("_")[2] or "object": _filled(read_trajectory(path), length) for path in files}
+    ignore = objects.pop(IGNORE, None)
+    return VotSequence(folder.name, frames, image_size(frames[0]), objects, ignore)
+
+
+def _trajectories(sequence: DavisSequence) -> dict[str, list[Region]]:
+    """Truth of each object, and of what is to be ignored."""
+    length = len(sequence.annotations)
+    objects: dict[int, list[Region]] = {}
+    void: list[Region] = [EMPTY] * length
+    for index, labels in enumerate(sequence.label_maps()):
+        for regions in objects.values():
+            regions[index] = EMPTY
+        for object_id in ids_in(labels):
+            region = _as_read(labels == object_id)
+            if object_id in objects or min(region.pixels.shape) > 1:
+                objects.setdefault(object_id, [Special(UNKNOWN)] * length)[index] = region
+        void[index] = _as_read(labels == VOID)
+    if not objects:
+        raise InputError(f"sequence {sequence.name}: expected an object at least two pixels wide and high, got none")
+    named = {str(object_id): regions for object_id, regions in sorted(objects.items())}
+    return named | ({IGNORE: void} if any(region.pixels.size for region in void) else {})
+
+
+def _as_read(mask: np.ndarray) -> Mask:
+    """What the toolkit makes of a mask that comes from a file."""
+    region = parse_region(format_region(cropped(Mask(mask))))
+    assert isinstance(region, Mask)
+    return region
+
+
+def _filled(regions: list[Region], length: int) -> list[Region]:
+    return [*regions, *[Special(UNKNOWN)] * (length - len(regions))]
+
+
+def _link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        os.symlink(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,176 @@
+"""A workspace of the VOT toolkit: what to run, on which sequences, with which trackers, and where results lie.
+
+config.yaml                       the experiment and its measures, written out here, so that nothing is fetched
+trackers.ini                      how the toolkit starts each tracker
+settings/<tracker>.json           what `eval.vot.tracker` reads
+sequences/list.txt, <sequence>/   see `eval.vot.sequences`
+results/<tracker>/baseline/<sequence>/<sequence>[_<object>]_001.bin, ..._time.value
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.datasets.davis import DavisSequence
+from eval.vot.regions import (
+    INITIALIZATION,
+    Region,
+    Special,
+    format_region,
+    parse_region,
+    read_trajectory,
+    write_trajectory,
+)
+from eval.vot.sequences import VotSequence, read_sequence, write_sequence
+from eval.vot.tracker import MakeTracker, settings_of
+from streamvos.errors import InputError, unknown_name
+
+EXPERIMENT = "baseline"
+_TRAX_TIMEOUT_S = 600  # also for the first reply, which waits for models to load
+_CONFIG = f"""\
+registry:
+  - ./trackers.ini
+sequences: sequences
+stack:
+  title: StreamVOS, as the VOTS validation stacks
+  experiments:
+    {EXPERIMENT}:
+      type: unsupervised
+      repetitions: 1
+      multiobject: True
+      analyses:
+        - type: average_accuracy
+          name: Quality
+          burnin: 0
+          ignore_unknown: False
+          weighted: False
+        - type: longterm_ar
+          name: AR
+        - type: average_quality_auxiliary
+          name: Auxiliary
+"""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace on disk.
+
+    Args:
+        root: its folder.
+    """
+
+    root: Path
+
+    @property
+    def log(self) -> Path:
+        """Where trackers write what happens to them."""
+        return self.root / "trackers.log"
+
+    def sequence_names(self, chosen: Sequence[str] | None = None) -> list[str]:
+        """All sequences, or those chosen.
+
+        Raises:
+            InputError: not a workspace, or an unknown name.
+        """
+        listing = self.root / "sequences" / "list.txt"
+        if not (self.root / "config.yaml").is_file() or not listing.is_file():
+            raise InputError(f"{self.root} is not a VOT workspace: expected config.yaml and sequences/list.txt")
+        names = [name for line in listing.read_text(encoding="utf-8").splitlines() if (name := line.strip())]
+        for name in chosen or ():
+            if name not in names:
+                raise unknown_name("VOT sequence", name, names)
+        return [name for name in names if not chosen or name in chosen]
+
+    def sequence(self, name: str) -> VotSequence:
+        """Read one sequence."""
+        return read_sequence(self.root / "sequences" / name)
+
+    def results(self, tracker: str, sequence: VotSequence) -> dict[str, list[Region]] | None:
+        """The kept regions of each object, or None where they are not complete."""
+        folder = self._results(tracker, sequence.name)
+        found = {}
+        for name in sequence.objects:
+            stem = folder / sequence.result_name(name)
+            paths = [path for suffix in (".txt", ".bin") if (path := stem.with_name(stem.name + suffix)).is_file()]
+            if not paths:
+                return None
+            found[name] = read_trajectory(paths[0])
+        return found
+
+    def seconds(self, tracker: str, sequence: VotSequence) -> float:
+        """Seconds that the tracker took for the sequence, its start included, as they were kept with the results."""
+        name = sequence.result_name(next(iter(sequence.objects)))
+        path = self._results(tracker, sequence.name) / f"{name}_time.value"
+        lines = path.read_text(encoding="utf-8").split() if path.is_file() else []
+        return sum(float(line) for line in lines)
+
+    def write_results(
+        self, tracker: str, sequence: VotSequence, answers: Mapping[str, Sequence[Region]], seconds: float
+    ) -> None:
+        """Keep answers as the toolkit keeps them: its mark on the first frame, the masks as it reads them from text."""
+        folder = self._results(tracker, sequence.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, regions in answers.items():
+            stem = sequence.result_name(name)
+            kept = [Special(INITIALIZATION), *(parse_region(format_region(region)) for region in regions[1:])]
+            times = f"{seconds / len(regions)}\n" * len(regions)
+            (folder / f"{stem}_time.value").write_text(times, encoding="utf-8")
+            write_trajectory(folder / f"{stem}.part.bin", kept)
+            (folder / f"{stem}.part.bin").replace(folder / f"{stem}.bin")
+
+    def _results(self, tracker: str, sequence: str) -> Path:
+        return self.root / "results" / tracker / EXPERIMENT / sequence
+
+
+def write_workspace(
+    root: Path, sequences: Sequence[DavisSequence], trackers: Mapping[str, MakeTracker], protocol: str = "folder"
+) -> Workspace:
+    """Write a workspace; results that are already in it stay.
+
+    Args:
+        root: its folder, made where absent.
+        sequences: what to run on.
+        trackers: by the name under which the toolkit knows them.
+        protocol: "folder" or "trax".
+
+    Raises:
+        InputError: a sequence that cannot be written.
+    """
+    for sequence in sequences:
+        folder = root / "sequences" / sequence.name
+        shutil.rmtree(folder, ignore_errors=True)
+        write_sequence(sequence, folder)
+    names = "".join(f"{sequence.name}\n" for sequence in sequences)
+    (root / "sequences" / "list.txt").write_text(names, encoding="utf-8")
+    (root / "results").mkdir(exist_ok=True)
+    (root / "settings").mkdir(exist_ok=True)
+    workspace = Workspace(root.resolve())
+    for name, make_tracker in trackers.items():
+        text = json.dumps(settings_of(make_tracker), indent=1)
+        (root / "settings" / f"{name}.json").write_text(text, encoding="utf-8")
+    sections = (_section(workspace, name, protocol) for name in trackers)
+    (root / "trackers.ini").write_text("\n".join(sections), encoding="utf-8")
+    (root / "config.yaml").write_text(_CONFIG, encoding="utf-8")
+    return workspace
+
+
+def _section(workspace: Workspace, name: str, protocol: str) -> str:
+    """A tracker for the toolkit; per cent signs are doubled, because its reader of .ini files takes them as marks."""
+    words = [sys.executable, "-m", "eval.vot.tracker", "--settings", str(workspace.root / "settings" / f"{name}.json")]
+    words += ["--protocol", protocol, "--log", str(workspace.log)]
+    values = {
+        "label": name,
+        "protocol": protocol,
+        "command": shlex.join(words),
+        "env_PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+    }
+    if protocol == "trax":
+        values["timeout"] = str(_TRAX_TIMEOUT_S)
+    lines = (f"{key} = {value.replace('%', '%%')}\n" for key, value in values.items())
+    return f"[{name}]\n" + "".join(lines)
