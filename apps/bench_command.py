@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -40,16 +39,22 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
 def run_pipeline(args: argparse.Namespace) -> int:
     """Print frames per second."""
     module = importlib.import_module("eval.bench_pipeline")  # by name: a layer beside this one
-    return _run(args, "bench-pipeline", module.PipelineBench, module.bench_pipeline)
+    return _run(args, "bench-pipeline", module.PipelineBench, module.bench_pipeline, module.headline)
 
 
 def run_memory(args: argparse.Namespace) -> int:
     """Print peak memory."""
     module = importlib.import_module("eval.bench_memory")
-    return _run(args, "bench-memory", module.MemoryBench, module.bench_memory)
+    return _run(args, "bench-memory", module.MemoryBench, module.bench_memory, module.headline)
 
 
-def _run(args: argparse.Namespace, name: str, kind: type, measure: Callable[[Any], list[dict[str, Any]]]) -> int:
+def _run(
+    args: argparse.Namespace,
+    name: str,
+    kind: type,
+    measure: Callable[[Any], list[dict[str, Any]]],
+    headline: Callable[[list[dict[str, Any]]], Any],
+) -> int:
     fields = [field.name for field in dataclasses.fields(kind)]
     bench = kind(**{field: getattr(args, field) for field in fields if getattr(args, field, None) is not None})
     results = importlib.import_module("eval.results")
@@ -57,12 +62,12 @@ def _run(args: argparse.Namespace, name: str, kind: type, measure: Callable[[Any
     sys.stdout.write(results.markdown_table(rows))
     if args.save is not None:
         meta = {
-            "command": "streamvos " + shlex.join(sys.argv[1:]),
+            "command": results.command_line(args.words),
             "data": f"{bench.source} at {bench.width}x{bench.height}",
             "seed": 0,
             "fps": None,
             "settings": dataclasses.asdict(bench),
         }
-        for path in results.write_results(name, rows, meta, args.save):
+        for path in results.write_results(name, rows, meta, args.save, headline(rows)):
             sys.stdout.write(f"written: {path}\n")
     return 0

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _quieten(debug)
     try:
         args = make_parser(arguments).parse_args(arguments)
+        args.words = tuple(arguments)  # results record the command that made them
         return args.run(args)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from eval.playback import LoopedSource, load_images
+from eval.results import Headline
 from pipelines.recorder import record
 from pipelines.session import Session
 from streamvos.config import to_dict
@@ -57,6 +58,14 @@ def bench_memory(bench: MemoryBench) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def headline(rows: list[dict[str, Any]]) -> Headline:
+    """The peak of the long run, beside that of the short one."""
+    long, short = rows[-1], rows[0]
+    return Headline(
+        f"peak MiB after {long['frames']:,} frames", long["peak MiB"], short["peak MiB"], f"after {short['frames']:,}"
+    )
 
 
 def measure(bench: MemoryBench, frames: int) -> tuple[int, float]:

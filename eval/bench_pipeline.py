@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from eval.playback import LoopedSource, load_images
+from eval.results import Headline
 from pipelines.session import Session
 from streamvos.errors import InputError
 from streamvos.records import Prompt
@@ -57,6 +58,11 @@ def bench_pipeline(bench: PipelineBench) -> list[dict[str, Any]]:
     stages = list(clocks["local"].stages_s)
     rows = [_row(stage, *(clocks[name].stages_s[stage] / bench.frames for name in _RUNNERS)) for stage in stages]
     return [*rows, _row("all", *(clocks[name].wall_s / bench.frames for name in _RUNNERS))]
+
+
+def headline(rows: list[dict[str, Any]]) -> Headline:
+    """All stages on Ray, beside one process."""
+    return Headline("frames/s, all stages, Ray", rows[-1]["ray frames/s"], rows[-1]["local frames/s"], "one process")
 
 
 class _Clock:

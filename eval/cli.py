@@ -12,6 +12,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "davis": "J&F on DAVIS (2016 and 2017 layout), the first masks given",
     "trajectory": "camera poses on RGB-D folders: ATE and RPE",
+    "report": "one table of all saved results, for the README",
 }
 
 
@@ -30,4 +31,4 @@ def add_parser(
         if name == chosen:
             module = importlib.import_module(f"eval.commands.{name.replace('-', '_')}")
             module.add_arguments(command)
-            command.set_defaults(run=module.run, words=tuple(arguments))
+            command.set_defaults(run=module.run)

@@ -11,7 +11,6 @@ import dataclasses
 import json
 import logging
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from eval.results import Headline, Plot, markdown_table, peak_rss_mib, write_results
+from eval.results import Headline, Plot, command_line, markdown_table, peak_rss_mib, write_results
 from pipelines.graph import GraphConfig
 from pipelines.ray_cluster import Cluster
 from streamvos import config as configuration
@@ -149,7 +148,7 @@ def publish(
     sys.stdout.write(markdown_table(rows))
     if args.save is not None:
         meta = {
-            "command": command_line(args, placeholders),
+            "command": command_line(args.words, placeholders),
             "data": data,
             "seed": args.seed,
             "fps": frames_per_second(results),
@@ -160,19 +159,6 @@ def publish(
         for path in write_results(args.name, rows, meta, args.save, headline, plot):
             sys.stdout.write(f"{path}\n")
     return 0
-
-
-def command_line(args: argparse.Namespace, placeholders: Mapping[Path, str]) -> str:
-    """The command as anyone would give it: the user's paths by their placeholders, without where results went."""
-    words: list[str] = []
-    given = iter(args.words)
-    for word in given:
-        if word in ("--out", "--config"):
-            words += [word, word[2:].upper()]
-            next(given, None)
-        elif word not in ("--resume", "--overwrite"):
-            words.append(next((name for path, name in placeholders.items() if Path(word) == path), word))
-    return "streamvos " + shlex.join(words)
 
 
 def _num_jobs(args: argparse.Namespace, num_sequences: int) -> int:

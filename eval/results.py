@@ -10,6 +10,7 @@ import io
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -138,6 +139,25 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [columns, ["---:" if right else ":---" for right in numeric]]
     lines += [[_cell(row[column]) for column in columns] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def command_line(words: Sequence[str], placeholders: Mapping[Path, str] | None = None) -> str:
+    """The command as anyone would give it, without where its results went.
+
+    Args:
+        words: of the command line, after the program's name.
+        placeholders: names that stand for the user's own paths, such as "DAVIS".
+    """
+    kept: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word in ("--out", "--save", "--jobs", "--name", "--config") and rest and not rest[0].startswith("-"):
+            value = rest.pop(0)
+            kept += ["--config", Path(value).name] if word == "--config" else []
+        elif word not in ("--resume", "--overwrite", "--save"):
+            kept.append(next((name for path, name in (placeholders or {}).items() if Path(word) == path), word))
+    return "streamvos " + shlex.join(kept)
 
 
 def machine() -> dict[str, Any]:

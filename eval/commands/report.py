@@ -1,0 +1,89 @@
+"""`streamvos eval report`: the headline of every saved result in one table, put into the README between two markers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from eval.harness import RESULTS
+from eval.results import markdown_table
+from streamvos.errors import InputError
+
+BEGIN = "<!-- results: written by `streamvos eval report` -->"
+END = "<!-- end of results -->"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `streamvos eval report`."""
+    add = parser.add_argument
+    add("--results", type=Path, default=RESULTS, metavar="DIR", help="saved results (default: %(default)s)")
+    add("--readme", type=Path, metavar="FILE", help="file whose table between the markers is replaced")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table; with --readme also put it there."""
+    table = markdown_table(report_rows(args.results, args.readme))
+    sys.stdout.write(table)
+    if args.readme is not None:
+        replace_table(args.readme, table)
+    return 0
+
+
+def report_rows(results: Path, readme: Path | None = None) -> list[dict[str, Any]]:
+    """One row for each result with a headline, in order of name; names link to the page beside the JSON.
+
+    Raises:
+        InputError: no such result, or one that cannot be read.
+    """
+    base = results if readme is None else Path(os.path.relpath(results.resolve(), readme.resolve().parent))
+    documents = {path: _read(path) for path in sorted(results.glob("*.json"))}
+    rows = [
+        _row(document, (base / path.name).with_suffix(".md"))
+        for path, document in documents.items()
+        if "headline" in document
+    ]
+    if not rows:
+        raise InputError(f"{results} holds no result with a headline; make some with `streamvos eval … --save`")
+    return rows
+
+
+def replace_table(readme: Path, table: str) -> None:
+    """Replace what stands between the markers.
+
+    Raises:
+        InputError: the file has not both markers.
+    """
+    text = readme.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise InputError(f"{readme}: expected the lines {BEGIN!r} and {END!r}, each once, in this order")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    part = readme.with_name(readme.name + ".part")
+    part.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{after}", encoding="utf-8")
+    part.replace(readme)
+
+
+def _row(document: dict[str, Any], page: Path) -> dict[str, Any]:
+    headline, meta = document["headline"], document["meta"]
+    floor = None
+    if headline["baseline"] is not None:
+        floor = f"{headline['baseline']} ({headline['baseline_name']})"
+    return {
+        "evaluation": f"[{document['name']}]({page.as_posix()})",
+        "measure": headline["measure"],
+        "StreamVOS": headline["value"],
+        "floor": floor,
+        "frames/s": meta["fps"],
+        "command": f"`{meta['command']}`",
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return {key: document[key] for key in ("name", "meta", "headline") if key in document or key != "headline"}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected a result that --save wrote ({error}); make it again or remove it") from None

@@ -1,0 +1,43 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from apps.cli import main
+from eval.commands.report import BEGIN, END, replace_table, report_rows
+from eval.results import Headline, write_results
+from streamvos.errors import InputError
+
+META = {"command": "streamvos eval davis DAVIS", "data": "made up", "seed": 0, "fps": 9.5}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    rows = [{"sequence": "mean", "J&F": 74.3}]
+    write_results("davis", rows, META, tmp_path / "results", Headline("J&F", 74.3, 31.5, "copy of the first mask"))
+    write_results("bench", rows, META, tmp_path / "results", Headline("frames/s", 7.0))
+    write_results("without", rows, META, tmp_path / "results")
+    return tmp_path / "results"
+
+
+def test_the_table_goes_between_the_markers(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = results.parent / "README.md"
+    readme.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nafter\n")
+    for _ in range(2):  # the second time changes nothing
+        assert main(["eval", "report", "--results", str(results), "--readme", str(readme)]) == 0
+    text = readme.read_text()
+    assert text.startswith("# Title\n\n") and text.endswith(f"{END}\n\nafter\n") and "old" not in text
+    assert "| [davis](results/davis.md) | J&F | 74.3 | 31.5 (copy of the first mask) | 9.5 |" in text
+    assert text.count("[bench]") == 1 and "without" not in text
+    assert "[davis]" in capsys.readouterr().out
+
+
+def test_bad_input(results: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no result with a headline"):
+        report_rows(tmp_path)
+    (tmp_path / "x.md").write_text(f"{END}{BEGIN}")
+    with pytest.raises(InputError, match="each once, in this order"):
+        replace_table(tmp_path / "x.md", "")
+    (results / "davis.json").write_text(json.dumps({"name": "davis"}))
+    with pytest.raises(InputError, match="davis.json: expected a result"):
+        report_rows(results)
