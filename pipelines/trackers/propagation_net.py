@@ -1,0 +1,222 @@
+"""The trained part of the embedded tracker: memory read-out and mask decoder on frozen EfficientNet-Lite0 features.
+
+Keys are mask-free and shared by all objects, compared by L2 distance (STCN, Cheng et al., 2021); a value encoder sees
+the mask and the other objects. Changed: the decoder is also told what needs no training of ours (the score of the
+ridge head, the mask carried over by local affinity) and starts out as their mix, so it learns only to correct them.
+Whatever does not depend on the object is computed once a frame (`look`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as functional
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from streamvos.errors import InputError
+from streamvos.models.efficientnet_lite import CHANNELS
+
+KEY, VALUE = 64, 96  # channels of keys and values at stride 16
+_WIDE, _MIDDLE, _NARROW = 96, 64, 32  # channels of the decoder at strides 16, 8, 4
+_CUES8, _CUES4 = 15, 5
+_LOCAL_SHARE = 0.4  # of the carried mask in the mix that the decoder starts from
+_GAIN = 6.0  # from that mix to a logit
+_LIMIT = 12.0  # of a logit: beyond it a probability is 0 or 1 in every way that matters
+
+
+class View(NamedTuple):
+    """What the network sees in a frame, whatever the object; each (B, C, h, w) at the stride in its name."""
+
+    key16: torch.Tensor
+    value16: torch.Tensor
+    wide16: torch.Tensor
+    middle8: torch.Tensor
+    narrow4: torch.Tensor
+
+    def rows(self, index: torch.Tensor) -> View:
+        """The frames of the given rows, one for each object."""
+        return View(*(part[index] for part in self))
+
+
+class Cues(NamedTuple):
+    """What is known of each object before the decoder runs, each (R, ., ., .) float32.
+
+    `ridge` (R, 1, h8, w8): score of the ridge head. `ridge_others`: the highest of the other objects, 0 where none.
+    `carried` (R, 4, h8, w8): the last mask, brought here by local affinity, in 2x2 parts of a cell; 0 where there is
+    none. `carried_others` (R, 1, h8, w8): their mean, summed over the other objects. `last` (R, 2, h4, w4): the last
+    masks, where they were, of the object and of the others.
+    """
+
+    ridge: torch.Tensor
+    ridge_others: torch.Tensor
+    carried: torch.Tensor
+    carried_others: torch.Tensor
+    last: torch.Tensor
+
+
+class Residual(nn.Module):
+    """x + conv(relu(conv(relu(x)))), the identity at the start."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.second(functional.relu(self.first(functional.relu(x))))
+
+
+class PropagationNet(nn.Module):
+    """About 0.9 M parameters; see the module's head.
+
+    The buffers `mean` and `spread` (strides 4, 8, 16 one after another) bring the frozen features to zero mean and
+    unit spread; `set_statistics` fills them before training.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        total = sum(CHANNELS.values())
+        self.register_buffer("mean", torch.zeros(total))
+        self.register_buffer("spread", torch.ones(total))
+        self.key = nn.Sequential(
+            nn.Conv2d(CHANNELS[16] + CHANNELS[8], _WIDE, 1), nn.ReLU(), nn.Conv2d(_WIDE, KEY, 3, padding=1)
+        )
+        self.value_view = nn.Conv2d(CHANNELS[16], VALUE, 3, padding=1)
+        self.value_mask = nn.Conv2d(2 * 16, VALUE, 3, padding=1)
+        self.value_block = Residual(VALUE)
+        self.wide_view = nn.Conv2d(CHANNELS[16], _WIDE, 3, padding=1)
+        self.wide_read = nn.Conv2d(VALUE, _WIDE, 1)
+        self.wide_block = Residual(_WIDE)
+        self.middle_view = nn.Conv2d(CHANNELS[8], _MIDDLE, 3, padding=1)
+        self.middle_cues = nn.Conv2d(_CUES8, _MIDDLE, 3, padding=1)
+        self.middle_up = nn.Conv2d(_WIDE, _MIDDLE, 1)
+        self.middle_block = Residual(_MIDDLE)
+        self.narrow_view = nn.Conv2d(CHANNELS[4], _NARROW, 3, padding=1)
+        self.narrow_cues = nn.Conv2d(_CUES4, _NARROW, 3, padding=1)
+        self.narrow_up = nn.Conv2d(_MIDDLE, _NARROW, 1)
+        self.narrow_block = Residual(_NARROW)
+        self.out = nn.Conv2d(_NARROW, 1, 3, padding=1)
+        self.mix_gain = nn.Parameter(torch.tensor(_GAIN))
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    @classmethod
+    def from_file(cls, path: Path, device: torch.device) -> PropagationNet:
+        """Read trained weights (safetensors), ready for use; raises `InputError` where they are of another network."""
+        net = cls()
+        try:
+            net.load_state_dict(load_file(path))
+        except (RuntimeError, SafetensorError, OSError) as error:
+            raise InputError(f"{path}: expected safetensors weights of the propagation network: {error}") from None
+        return net.to(device, memory_format=torch.channels_last).eval()
+
+    def set_statistics(self, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor) -> None:
+        """Take mean and spread of each channel from (B, C, h, w) feature maps of typical frames."""
+        maps = [stride4, stride8, stride16]
+        self.mean.copy_(torch.cat([one.mean(dim=(0, 2, 3)) for one in maps]))
+        self.spread.copy_(torch.cat([one.std(dim=(0, 2, 3)) for one in maps]).clamp_min(1e-3))
+
+    def look(self, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor) -> View:
+        """(B, C, h, w) frozen features to all that the network needs of the frames themselves."""
+        sizes = [CHANNELS[4], CHANNELS[8], CHANNELS[16]]
+        means, spreads = self.mean.split(sizes), self.spread.split(sizes)
+        four, eight, sixteen = (
+            (maps - mean[:, None, None]) / spread[:, None, None]
+            for maps, mean, spread in zip((stride4, stride8, stride16), means, spreads, strict=True)
+        )
+        return View(
+            self.key(torch.cat([sixteen, functional.avg_pool2d(eight, 2)], dim=1)),
+            self.value_view(sixteen),
+            self.wide_view(sixteen),
+            self.middle_view(eight),
+            self.narrow_view(four),
+        )
+
+    def value(self, view: View, masks: torch.Tensor) -> torch.Tensor:
+        """(R, VALUE, h16, w16) of R objects; `masks` (R, 2, h4, w4): the object's and the others' probability."""
+        parts = functional.pixel_unshuffle(masks, 4)
+        return self.value_block(view.value16 + self.value_mask(parts))
+
+    def decode(self, view: View, read: torch.Tensor, cues: Cues) -> torch.Tensor:
+        """(R, h4, w4) logits of R objects, from what they read of their memory (R, VALUE, h16, w16) and their cues."""
+        size8, size4 = view.middle8.shape[-2:], view.narrow4.shape[-2:]
+        ridge = cues.ridge.clamp(-0.5, 1.5)
+        ridge_others = cues.ridge_others.clamp(-0.5, 1.5)
+        last8 = functional.pixel_unshuffle(cues.last, 2)
+        cues8 = torch.cat([ridge, ridge_others, cues.carried, cues.carried_others, last8], dim=1)
+        ridge4 = functional.interpolate(ridge, size4, mode="bilinear", align_corners=False)
+        carried4 = functional.pixel_shuffle(cues.carried, 2)
+        mix = torch.lerp(ridge4, carried4, _LOCAL_SHARE)
+        cues4 = torch.cat([ridge4, carried4, mix, cues.last], dim=1)
+        wide = self.wide_block(view.wide16 + self.wide_read(read))
+        middle = functional.interpolate(self.middle_up(wide), size8, mode="bilinear", align_corners=False)
+        middle = self.middle_block(middle + view.middle8 + self.middle_cues(cues8))
+        narrow = functional.interpolate(self.narrow_up(middle), size4, mode="bilinear", align_corners=False)
+        narrow = self.narrow_block(narrow + view.narrow4 + self.narrow_cues(cues4))
+        logits = self.out(functional.relu(narrow)) + self.mix_gain * (mix - 0.5)
+        return logits[:, 0].clamp(-_LIMIT, _LIMIT)
+
+
+def read_memory(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Read (R, V, n, h, w) remembered values at the places whose keys are near the query's.
+
+    The weight of a remembered cell is softmax(-|query - key|^2 / sqrt(C)) over all cells (STCN, eq. 4).
+
+    Args:
+        query: (R, C, h, w).
+        keys: (R, C, n, h, w) of n remembered frames.
+        values: (R, V, n, h, w).
+
+    Returns:
+        (R, V, h, w).
+    """
+    channels = query.shape[1]
+    query, keys, values = query.float(), keys.float(), values.float()
+    flat_query = query.flatten(2).transpose(1, 2)  # (R, h * w, C)
+    flat_keys = keys.flatten(2).transpose(1, 2)  # (R, n * h * w, C)
+    length = flat_keys.square().sum(dim=2, keepdim=True)  # |query|^2 is the same for all cells: left out
+    flat_query = functional.pad(2.0 * flat_query, (0, 1), value=1.0)
+    flat_keys = torch.cat([flat_keys, -length], dim=2)
+    flat_values = values.flatten(2).transpose(1, 2)
+    read = functional.scaled_dot_product_attention(flat_query, flat_keys, flat_values, scale=channels**-0.5)
+    return read.transpose(1, 2).unflatten(2, query.shape[-2:])
+
+
+def share_logits(logits: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+    """Log-odds of objects that share their pixels: softmax over an empty background and the objects of a group.
+
+    Args:
+        logits: (R, h, w) of objects on their own.
+        group: (R,) int64, the frame that each belongs to.
+
+    Returns:
+        (R, h, w); equal to `logits` for an object that is alone.
+    """
+    return logits - (1.0 + _sum_of_others(logits.exp(), group)).log()
+
+
+def others_of(maps: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+    """(R, ...) maps to the sum over the other rows of the same group, at most 1."""
+    return _sum_of_others(maps, group).clamp(0.0, 1.0)
+
+
+def highest_of_others(maps: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+    """(R, ...) maps to the maximum over the other rows of the same group, 0 for a row that is alone."""
+    others = _others(group)
+    highest = [maps[row].amax(dim=0) if row.any() else torch.zeros_like(maps[0]) for row in others]
+    return torch.stack(highest)
+
+
+def _others(group: torch.Tensor) -> torch.Tensor:
+    """(R, R) bool: which rows are other objects of the same group."""
+    return (group[:, None] == group[None]) & ~torch.eye(len(group), dtype=torch.bool, device=group.device)
+
+
+def _sum_of_others(maps: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+    return (_others(group).to(maps) @ maps.flatten(1)).view(maps.shape)

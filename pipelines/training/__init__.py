@@ -1,0 +1,1 @@
+"""Training of the networks that StreamVOS ships; nothing else imports it."""

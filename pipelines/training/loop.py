@@ -1,0 +1,166 @@
+"""The loop that trains a network: AdamW, warm-up and cosine, averaged weights, checkpoints that go on exactly.
+
+What is learned lives in a `Task`: it makes the batch of a step from (seed, step) alone, so that a run that was
+interrupted goes on with the very batches it would have seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from streamvos.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how fast a network learns."""
+
+    steps: int = 4000  # of the whole run; the learning rate falls to nearly 0 at its end
+    learning_rate: float = 1e-3  # at its highest; larger learns faster until it diverges
+    warm_up_steps: int = 100  # over which it rises; larger is safer at the start
+    weight_decay: float = 1e-2  # larger keeps weights smaller
+    max_gradient: float = 1.0  # norm; larger lets single hard batches push further
+    average: float = 0.998  # of the averaged weights that are shipped; larger averages over more steps
+    seed: int = 0  # of first weights and batches
+    minutes: float = math.inf  # of this run; a checkpoint is left for the next
+    checkpoint_minutes: float = 3.0  # between checkpoints; smaller loses less
+    validate_every: int = 500  # steps between validations; smaller costs time
+
+
+class Task(Protocol):
+    """What is learned."""
+
+    def batch(self, step: int) -> Any:
+        """Examples of one step: the same for the same step, whatever went before. Runs beside the training."""
+
+    def loss(self, net: nn.Module, batch: Any, step: int) -> tuple[torch.Tensor, Mapping[str, float]]:
+        """A scalar to minimise and figures for the log."""
+
+    def validate(self, net: nn.Module) -> Mapping[str, float]:
+        """Figures on pictures set apart."""
+
+
+def train(net: nn.Module, task: Task, config: LoopConfig, out: Path, resume: bool) -> nn.Module:
+    """Train `net` in place; `out` gets `checkpoint.pt` and `weights.safetensors` (the averaged ones).
+
+    Returns:
+        the network with the averaged weights.
+
+    Raises:
+        InputError: `resume` without a checkpoint, or a checkpoint there without `resume`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "checkpoint.pt"
+    optimiser = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    average = {name: value.detach().clone() for name, value in net.state_dict().items()}
+    step, trained_minutes = 0, 0.0
+    if path.exists() != resume:
+        advice = "give --resume to go on" if path.exists() else "start without --resume"
+        raise InputError(f"{path}: {'is there already' if path.exists() else 'not found'}; {advice}")
+    if resume:
+        state = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
+        net.load_state_dict(state["net"])
+        optimiser.load_state_dict(state["optimiser"])
+        average, step, trained_minutes = state["average"], state["step"], state["minutes"]
+        logger.info("goes on at step %d after %.1f minutes", step, trained_minutes)
+    started = saved = time.monotonic()
+    recent: deque[dict[str, float]] = deque(maxlen=20)
+
+    def save() -> None:
+        minutes = trained_minutes + (time.monotonic() - started) / 60
+        state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
+        _write(path, {**state, "step": step, "minutes": minutes, "config": asdict(config)})
+        export(average, out / "weights.safetensors", {"step": str(step), "minutes": f"{minutes:.1f}"})
+
+    with ThreadPoolExecutor(1) as beside:
+        upcoming = beside.submit(task.batch, step)
+        while step < config.steps and time.monotonic() - started < 60 * config.minutes:
+            batch = upcoming.result()
+            upcoming = beside.submit(task.batch, step + 1)
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(step, config)
+            net.train()
+            loss, figures = task.loss(net, batch, step)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(net.parameters(), config.max_gradient)
+            if torch.isfinite(norm):
+                optimiser.step()
+            else:
+                logger.warning("step %d: gradient is not finite, left out", step)
+            step += 1
+            _follow(average, net, min(config.average, (1 + step) / (10 + step)))
+            recent.append({"loss": float(loss.detach()), **figures})
+            if step % recent.maxlen == 0:
+                minutes = trained_minutes + (time.monotonic() - started) / 60
+                logger.info("step %d, %.1f min: %s", step, minutes, _format(_means(recent)))
+            if step % config.validate_every == 0:
+                logger.info("validation at step %d: %s", step, _format(_validate(net, average, task)))
+            if time.monotonic() - saved > 60 * config.checkpoint_minutes:
+                save()
+                saved = time.monotonic()
+        save()
+    net.load_state_dict(average)
+    return net.eval()
+
+
+def learning_rate(step: int, config: LoopConfig) -> float:
+    """Linear warm-up, then half a cosine down to a hundredth."""
+    if step < config.warm_up_steps:
+        return config.learning_rate * (step + 1) / config.warm_up_steps
+    progress = min(1.0, (step - config.warm_up_steps) / max(1, config.steps - config.warm_up_steps))
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+
+def export(weights: Mapping[str, torch.Tensor], path: Path, about: Mapping[str, str]) -> None:
+    """Write weights as safetensors, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, partial, dict(about))
+    os.replace(partial, path)
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+@torch.no_grad()
+def _follow(average: dict[str, torch.Tensor], net: nn.Module, keep: float) -> None:
+    for name, value in net.state_dict().items():
+        average[name].lerp_(value, 1.0 - keep)
+
+
+def _validate(net: nn.Module, average: Mapping[str, torch.Tensor], task: Task) -> Mapping[str, float]:
+    """Validate the averaged weights and put the others back."""
+    trained = {name: value.detach().clone() for name, value in net.state_dict().items()}
+    net.load_state_dict(average)
+    net.eval()
+    try:
+        return task.validate(net)
+    finally:
+        net.load_state_dict(trained)
+
+
+def _means(figures: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    rows = list(figures)
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+def _format(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
