@@ -1,7 +1,8 @@
 """How far an estimated camera trajectory is from the true one: absolute error (ATE) and relative error (RPE).
 
 Definitions after Sturm et al., "A Benchmark for the Evaluation of RGB-D SLAM Systems" (IROS 2012), alignment after
-Umeyama (TPAMI 1991). The figures agree with the `evo` package (`evo_ape tum -a [-s]`, `evo_rpe tum`).
+Umeyama (TPAMI 1991). The figures agree with the `evo` package (`evo_ape tum -a [-s]`, `evo_rpe tum -a [-s]
+--all_pairs`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class TrajectoryErrors:
         num_poses: poses compared.
         coverage: compared poses over true poses, in [0, 1].
         ate_rmse_m: root mean square of the position error after alignment, in the unit of the truth.
-        rpe_translation_rmse_m: root mean square of the translation error over `delta` poses.
+        rpe_translation_rmse_m: root mean square of the translation error over `delta` poses; NaN for too few poses.
         rpe_rotation_rmse_deg: root mean square of the rotation error over `delta` poses, degrees.
         scale: factor applied to the estimate (1 for SE(3)).
     """
@@ -33,6 +34,47 @@ class TrajectoryErrors:
     rpe_translation_rmse_m: float
     rpe_rotation_rmse_deg: float
     scale: float
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """An estimate laid over the truth; rows are the poses that both have.
+
+    Args:
+        times_s: (P,) of the truth.
+        have, want: (P, 4, 4) world from camera, as estimated (positions scaled) and true.
+        have_xyz, want_xyz: (P, 3) positions, of the estimate after alignment and of the truth.
+        scale, rotation, translation: truth = scale * rotation @ estimate + translation.
+    """
+
+    times_s: np.ndarray
+    have: np.ndarray
+    want: np.ndarray
+    have_xyz: np.ndarray
+    want_xyz: np.ndarray
+    scale: float
+    rotation: np.ndarray
+    translation: np.ndarray
+
+    @property
+    def errors_m(self) -> np.ndarray:
+        """Distance (P,) of each position from the true one."""
+        return np.linalg.norm(self.have_xyz - self.want_xyz, axis=1)
+
+
+def align(
+    estimate: Trajectory, truth: Trajectory, with_scale: bool = False, max_time_difference_s: float = 0.01
+) -> Aligned:
+    """Associate by time and lay the estimate over the truth; arguments and errors as `evaluate`."""
+    rows = associate(estimate.times_s, truth.times_s, max_time_difference_s)
+    if len(rows) < 3:
+        raise InputError(f"expected at least 3 poses within {max_time_difference_s} s of each other, got {len(rows)}")
+    have, want = estimate.world_from_camera[rows[:, 0]].copy(), truth.world_from_camera[rows[:, 1]]
+    scale, rotation, translation = umeyama(have[:, :3, 3], want[:, :3, 3], with_scale)
+    aligned = scale * have[:, :3, 3] @ rotation.T + translation
+    have[:, :3, 3] *= scale
+    times_s = truth.times_s[rows[:, 1]]
+    return Aligned(times_s, have, want, aligned, want[:, :3, 3], scale, rotation, translation)
 
 
 def evaluate(
@@ -47,29 +89,31 @@ def evaluate(
     Args:
         estimate, truth: poses of one map each; both ascending in time.
         with_scale: align by Sim(3) (monocular) instead of SE(3).
-        delta: distance of the pose pairs of the RPE, in poses.
+        delta: distance of the pose pairs of the RPE, in poses; every pose begins a pair (evo: `--all_pairs`).
         max_time_difference_s: pairs further apart are not compared.
 
     Raises:
         InputError: fewer than three poses in common.
     """
-    rows = associate(estimate.times_s, truth.times_s, max_time_difference_s)
-    if len(rows) < 3:
-        raise InputError(f"expected at least 3 poses within {max_time_difference_s} s of each other, got {len(rows)}")
-    have, want = estimate.world_from_camera[rows[:, 0]], truth.world_from_camera[rows[:, 1]]
-    scale, rotation, translation = umeyama(have[:, :3, 3], want[:, :3, 3], with_scale)
-    aligned = scale * have[:, :3, 3] @ rotation.T + translation
-    scaled = have.copy()
-    scaled[:, :3, 3] *= scale
-    moved_m, turned_deg = relative_errors(scaled, want, delta)
+    if delta < 1:
+        raise InputError(f"delta: expected at least 1 pose, got {delta}")
+    aligned = align(estimate, truth, with_scale, max_time_difference_s)
+    moved_m, turned_deg = relative_errors(aligned.have, aligned.want, delta)
     return TrajectoryErrors(
-        num_poses=len(rows),
-        coverage=len(rows) / len(truth),
-        ate_rmse_m=_rms(np.linalg.norm(aligned - want[:, :3, 3], axis=1)),
+        num_poses=len(aligned.times_s),
+        coverage=len(aligned.times_s) / len(truth),
+        ate_rmse_m=_rms(aligned.errors_m),
         rpe_translation_rmse_m=_rms(moved_m),
         rpe_rotation_rmse_deg=_rms(turned_deg),
-        scale=scale,
+        scale=aligned.scale,
     )
+
+
+def largest_map(trajectory: Trajectory) -> Trajectory:
+    """The poses of the map that has most of them; maps share no frame of reference, so only one can be compared."""
+    ids, counts = np.unique(trajectory.map_ids, return_counts=True)
+    keep = trajectory.map_ids == ids[np.argmax(counts)] if len(ids) else np.zeros(0, bool)
+    return Trajectory(trajectory.times_s[keep], trajectory.world_from_camera[keep], trajectory.map_ids[keep])
 
 
 def associate(times_a: np.ndarray, times_b: np.ndarray, max_difference_s: float) -> np.ndarray:
@@ -138,4 +182,4 @@ def constant_velocity_baseline(truth: Trajectory) -> Trajectory:
 
 
 def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values)))) if len(values) else 0.0
+    return float(np.sqrt(np.mean(np.square(values)))) if len(values) else float("nan")
