@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "davis": "J&F on DAVIS (2016 and 2017 layout), the first masks given",
+    "vots": "VOTS measures beside the VOT toolkit's, run as a separate program, on DAVIS-like folders",
     "trajectory": "camera poses on RGB-D folders: ATE and RPE",
     "report": "one table of all saved results, for the README",
 }

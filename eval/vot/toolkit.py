@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,18 @@ class Toolkit:
 
     executable: Path
 
+    def version(self) -> str:
+        """Name and version of the toolkit; raises `InputError` where the program is not the toolkit's."""
+        interpreter = self.executable.parent / ("python.exe" if os.name == "nt" else "python")
+        code = "import importlib.metadata as m; print(m.version('vot-toolkit'))"
+        try:
+            done = subprocess.run(
+                [interpreter, "-c", code], capture_output=True, text=True, env=_environment(), check=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            raise InputError(f"{self.executable}: expected the VOT toolkit's program in its own environment") from None
+        return f"vot-toolkit {done.stdout.strip()}"
+
     def evaluate(self, workspace: Workspace, trackers: Sequence[str]) -> None:
         """Run trackers on all sequences of a workspace; what is complete is not run again.
 
@@ -46,45 +59,46 @@ class Toolkit:
             InputError: the toolkit or a tracker failed; the message ends with the tracker's own words.
         """
         before = workspace.log.stat().st_size if workspace.log.is_file() else 0
-        output = self._run(workspace, "evaluate", trackers, before)
+        status = self._run(workspace, "evaluate", trackers)
         for tracker in trackers:
             for name in workspace.sequence_names():
-                if workspace.results(tracker, workspace.sequence(name)) is None:
-                    raise _failure(f"no results of {tracker} on {name}", output, workspace, before)
+                if status or workspace.results(tracker, workspace.sequence(name)) is None:
+                    what = f"the VOT toolkit got no results of {tracker} on {name} (status {status}, its words above)"
+                    raise InputError(what + _last_words(workspace.log, before))
 
     def analyse(self, workspace: Workspace, trackers: Sequence[str], sequences: Sequence[str]) -> dict[str, VotsScores]:
-        """The toolkit's measures of each tracker over the sequences."""
+        """The toolkit's measures of each tracker over the sequences, in a workspace that we wrote.
+
+        Raises:
+            InputError: the toolkit failed.
+        """
         name = f"streamvos-{os.getpid()}"
         report = workspace.root / "analysis" / f"{name}.json"
-        words = ["--name", name, "--sequences", ",".join(sequences), *trackers]
-        output = self._run(workspace, "analysis", words)
-        if not report.is_file():
-            raise _failure("no analysis", output, workspace)
+        status = self._run(workspace, "analysis", ["--name", name, "--sequences", ",".join(sequences), *trackers])
+        if status or not report.is_file():
+            raise InputError(f"the VOT toolkit gave no analysis (status {status}, its words above)")
         parts = json.loads(report.read_text(encoding="utf-8"))["results"][EXPERIMENT]["results"]
         report.unlink()
         return {tracker: _scores([part[row] for part in parts]) for row, tracker in enumerate(trackers)}
 
     def pack(self, workspace: Workspace, tracker: str) -> Path:
-        """Pack the results of a tracker as a challenge takes them; returns the archive."""
+        """Pack the results of a tracker as a challenge takes them; returns the archive.
+
+        Raises:
+            InputError: the toolkit failed, or results are not complete.
+        """
         before = set(workspace.root.glob(f"{tracker}_*.zip"))
-        output = self._run(workspace, "pack", [tracker])
+        status = self._run(workspace, "pack", [tracker])
         made = sorted(set(workspace.root.glob(f"{tracker}_*.zip")) - before)
-        if len(made) != 1:
-            raise _failure("no archive", output, workspace)
+        if status or len(made) != 1:
+            raise InputError(f"the VOT toolkit gave no archive (status {status}, its words above)")
         return made[0]
 
-    def _run(self, workspace: Workspace, action: str, words: Sequence[str], log_from: int = 0) -> str:
+    def _run(self, workspace: Workspace, action: str, words: Sequence[str]) -> int:
+        """Its exit status; its words go where ours do."""
         command = [str(self.executable), action, "--workspace", str(workspace.root), *words]
-        environment = {**os.environ, "VOT_PERSISTENT_CACHE": "false"}
-        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-            environment[name] = _NOWHERE
-        environment.pop("PYTHONPATH", None)  # of our environment, not of the toolkit's
         logger.info("running %s", " ".join(command))
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
-        output = done.stdout + done.stderr
-        if done.returncode:
-            raise _failure(f"vot {action} ended with status {done.returncode}", output, workspace, log_from)
-        return output
+        return subprocess.run(command, env=_environment(), stdout=subprocess.DEVNULL).returncode
 
 
 def find_toolkit(executable: Path | None = None) -> Toolkit:
@@ -111,12 +125,29 @@ def _scores(rows: Sequence[Sequence[float | None]]) -> VotsScores:
     return VotsScores(quality, accuracy, robustness, nre, dre, adq)
 
 
-def _failure(what: str, output: str, workspace: Workspace, log_from: int = 0) -> InputError:
-    lines = output.strip().splitlines()[-_LAST_LINES:]
-    said = ""
-    if workspace.log.is_file():
-        with workspace.log.open(encoding="utf-8", errors="replace") as log:
-            log.seek(log_from)
-            said = "".join(log.readlines()[-_LAST_LINES:])
-    parts = [f"the VOT toolkit gave {what}" if what.startswith("no ") else what, *lines]
-    return InputError("\n".join([*parts, f"the tracker's log, {workspace.log}:", said] if said else parts))
+def peak_rss_of_children_mib() -> dict[str, float]:
+    """The most memory that a process which ended under us has had, as a note of a result; none on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return {}
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
+    return {"peak_rss_mib": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 2**20, 1)}
+
+
+def _environment() -> dict[str, str]:
+    environment = {**os.environ, "VOT_PERSISTENT_CACHE": "false"}  # it would answer from results that are gone
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        environment[name] = _NOWHERE
+    environment.pop("PYTHONPATH", None)  # of our environment, not of the toolkit's
+    return environment
+
+
+def _last_words(log: Path, start: int) -> str:
+    """The end of what trackers wrote since `start`."""
+    if not log.is_file():
+        return ""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode("utf-8", "replace").splitlines()[-_LAST_LINES:]
+    return "\n".join([f"\nthe tracker's log, {log}:", *lines])

@@ -9,6 +9,7 @@ results/<tracker>/baseline/<sequence>/<sequence>[_<object>]_001.bin, ..._time.va
 
 from __future__ import annotations
 
+import configparser
 import json
 import shlex
 import shutil
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from eval.datasets.davis import DavisSequence
 from eval.vot.regions import (
@@ -72,6 +74,10 @@ class Workspace:
         """Where trackers write what happens to them."""
         return self.root / "trackers.log"
 
+    def exists(self) -> bool:
+        """Whether there is one."""
+        return (self.root / "config.yaml").is_file()
+
     def sequence_names(self, chosen: Sequence[str] | None = None) -> list[str]:
         """All sequences, or those chosen.
 
@@ -79,7 +85,7 @@ class Workspace:
             InputError: not a workspace, or an unknown name.
         """
         listing = self.root / "sequences" / "list.txt"
-        if not (self.root / "config.yaml").is_file() or not listing.is_file():
+        if not self.exists() or not listing.is_file():
             raise InputError(f"{self.root} is not a VOT workspace: expected config.yaml and sequences/list.txt")
         names = [name for line in listing.read_text(encoding="utf-8").splitlines() if (name := line.strip())]
         for name in chosen or ():
@@ -128,41 +134,52 @@ class Workspace:
         return self.root / "results" / tracker / EXPERIMENT / sequence
 
 
-def write_workspace(
-    root: Path, sequences: Sequence[DavisSequence], trackers: Mapping[str, MakeTracker], protocol: str = "folder"
-) -> Workspace:
-    """Write a workspace; results that are already in it stay.
-
-    Args:
-        root: its folder, made where absent.
-        sequences: what to run on.
-        trackers: by the name under which the toolkit knows them.
-        protocol: "folder" or "trax".
+def write_sequences(workspace: Workspace, sequences: Sequence[DavisSequence]) -> None:
+    """Write sequences and what to run on them; results that are already there stay.
 
     Raises:
         InputError: a sequence that cannot be written.
     """
+    folder = workspace.root / "sequences"
     for sequence in sequences:
-        folder = root / "sequences" / sequence.name
-        shutil.rmtree(folder, ignore_errors=True)
-        write_sequence(sequence, folder)
-    names = "".join(f"{sequence.name}\n" for sequence in sequences)
-    (root / "sequences" / "list.txt").write_text(names, encoding="utf-8")
-    (root / "results").mkdir(exist_ok=True)
-    (root / "settings").mkdir(exist_ok=True)
-    workspace = Workspace(root.resolve())
+        shutil.rmtree(folder / sequence.name, ignore_errors=True)
+        write_sequence(sequence, folder / sequence.name)
+    (folder / "list.txt").write_text("".join(f"{sequence.name}\n" for sequence in sequences), encoding="utf-8")
+    (workspace.root / "results").mkdir(exist_ok=True)
+    (workspace.root / "config.yaml").write_text(_CONFIG, encoding="utf-8")
+
+
+def write_trackers(workspace: Workspace, trackers: Mapping[str, MakeTracker], protocol: str = "folder") -> None:
+    """Make trackers known to the toolkit; others in `trackers.ini` stay.
+
+    Args:
+        workspace: with sequences.
+        trackers: by the name under which the toolkit is to know them.
+        protocol: "folder" or "trax".
+    """
+    (workspace.root / "settings").mkdir(exist_ok=True)
+    known = configparser.ConfigParser(interpolation=None)
+    known.read(workspace.root / "trackers.ini", encoding="utf-8")
     for name, make_tracker in trackers.items():
-        text = json.dumps(settings_of(make_tracker), indent=1)
-        (root / "settings" / f"{name}.json").write_text(text, encoding="utf-8")
-    sections = (_section(workspace, name, protocol) for name in trackers)
-    (root / "trackers.ini").write_text("\n".join(sections), encoding="utf-8")
-    (root / "config.yaml").write_text(_CONFIG, encoding="utf-8")
-    return workspace
+        _settings_file(workspace, name).write_text(json.dumps(settings_of(make_tracker), indent=1), encoding="utf-8")
+        known[name] = _section(workspace, name, protocol)
+    with (workspace.root / "trackers.ini").open("w", encoding="utf-8") as file:
+        known.write(file)
 
 
-def _section(workspace: Workspace, name: str, protocol: str) -> str:
+def read_settings(workspace: Workspace, tracker: str) -> dict[str, Any] | None:
+    """What `write_trackers` kept of a tracker, or None."""
+    path = _settings_file(workspace, tracker)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _settings_file(workspace: Workspace, tracker: str) -> Path:
+    return workspace.root / "settings" / f"{tracker}.json"
+
+
+def _section(workspace: Workspace, name: str, protocol: str) -> dict[str, str]:
     """A tracker for the toolkit; per cent signs are doubled, because its reader of .ini files takes them as marks."""
-    words = [sys.executable, "-m", "eval.vot.tracker", "--settings", str(workspace.root / "settings" / f"{name}.json")]
+    words = [sys.executable, "-m", "eval.vot.tracker", "--settings", str(_settings_file(workspace, name))]
     words += ["--protocol", protocol, "--log", str(workspace.log)]
     values = {
         "label": name,
@@ -172,5 +189,4 @@ def _section(workspace: Workspace, name: str, protocol: str) -> str:
     }
     if protocol == "trax":
         values["timeout"] = str(_TRAX_TIMEOUT_S)
-    lines = (f"{key} = {value.replace('%', '%%')}\n" for key, value in values.items())
-    return f"[{name}]\n" + "".join(lines)
+    return {key: value.replace("%", "%%") for key, value in values.items()}
