@@ -1,0 +1,98 @@
+"""How questions of the composed benchmark name things and times: as people would, and so that only one thing is meant.
+
+"The dog" is said of the only dog, "the red car" of the only car of that colour, "a dog" where any of several will do.
+Things that stand about in rooms and streets (chairs, cups, traffic lights) are not asked about: the background may
+hold some of which the truth knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.compose.truth import SequenceTruth
+from memory_bank.episodes.chunks import plural
+from memory_bank.episodes.colours import NAMES as COLOURS
+from streamvos.models.coco import GROUP_OF
+
+_ASKED_GROUPS = frozenset({"person", "vehicle", "animal", "sports", "food"})
+_UNCOUNTABLE = frozenset({"skis", "broccoli"})
+# known to every COCO detector, and never by chance in a room or a street of the backgrounds
+NEVER_THERE = (
+    *("elephant", "giraffe", "zebra", "bear", "airplane", "boat", "train", "sheep", "cow", "horse"),
+    *("snowboard", "surfboard", "kite", "pizza"),
+)
+# no COCO class, and no other word for one
+UNDETECTABLE = (
+    *("submarine", "guitar", "helicopter", "penguin", "lighthouse", "tractor", "drum", "robot"),
+    *("wheelbarrow", "kangaroo", "spaceship", "violin", "squirrel", "snowman", "trumpet", "octopus"),
+)
+
+
+@dataclass(frozen=True)
+class Who:
+    """What a question calls some objects.
+
+    Args:
+        name: "dog", "red car".
+        class_name: of the objects.
+        ids: whom it means.
+        of_class: True where it means all objects of the class.
+    """
+
+    name: str
+    class_name: str
+    ids: tuple[int, ...]
+    of_class: bool = True
+
+    @property
+    def is_one(self) -> bool:
+        return len(self.ids) == 1
+
+    @property
+    def words(self) -> dict[str, str]:
+        """For phrasings: {the} the one, or any of several; {a}; {plural}."""
+        a = with_article(self.name)
+        return {"the": f"the {self.name}" if self.is_one else a, "a": a, "plural": plural_of(self.name)}
+
+
+def cast_of(truth: SequenceTruth) -> tuple[list[Who], list[Who]]:
+    """Whom questions can be about: by class, and by class and colour where that means exactly one object."""
+    asked = [info for info in truth.objects if _is_asked(info.class_name)]
+    kinds = sorted({info.class_name for info in asked})
+    by_class = [Who(kind, kind, tuple(sorted(i.id for i in asked if i.class_name == kind))) for kind in kinds]
+    times = Counter((info.class_name, info.colour) for info in asked)
+    # beside an object whose colour nobody can name, no colour is certain to be the only one
+    vague = {info.class_name for info in asked if info.colour not in COLOURS}
+    by_colour = [
+        Who(f"{info.colour} {info.class_name}", info.class_name, (info.id,), of_class=False)
+        for info in sorted(asked, key=lambda info: info.id)
+        if info.class_name not in vague and times[info.class_name, info.colour] == 1
+    ]
+    return by_class, by_colour
+
+
+def with_article(name: str) -> str:
+    """A name with "a" or "an"."""
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def plural_of(name: str) -> str:
+    """Several of a kind, without a number: "dogs", "red cars"."""
+    return plural(name, 2).removeprefix("2 ")
+
+
+def spoken(time_s: float, rng: np.random.Generator) -> str:
+    """A time as people write it: 0:07, 7 seconds, 1.5 seconds."""
+    if time_s != int(time_s):
+        return f"{time_s:.1f} seconds"
+    minutes, seconds = divmod(int(time_s), 60)
+    if minutes or rng.random() < 0.5:
+        return f"{minutes}:{seconds:02d}"
+    return f"{seconds} second{'s' if seconds != 1 else ''}"
+
+
+def _is_asked(name: str) -> bool:
+    return GROUP_OF.get(name) in _ASKED_GROUPS and name not in _UNCOUNTABLE
