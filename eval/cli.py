@@ -12,7 +12,11 @@ from collections.abc import Sequence
 COMMANDS = {
     "davis": "J&F on DAVIS (2016 and 2017 layout), the first masks given",
     "vots": "VOTS measures beside the VOT toolkit's, run as a separate program, on DAVIS-like folders",
+    "imagenet-vid": "boxes in video on ImageNet VID or any CocoVID: AP, by motion and degradation",
+    "mot": "tracks on MOTChallenge layouts: MOTA, IDF1 and HOTA by TrackEval",
     "trajectory": "camera poses on RGB-D folders: ATE and RPE",
+    "depth": "depth from colour alone, and of the map where the input's depth was withheld, on RGB-D folders",
+    "cdnet": "which pixels move, on videos in the layout of CDnet 2014",
     "report": "one table of all saved results, for the README",
 }
 

@@ -1,0 +1,94 @@
+"""MOTChallenge as it lies on disk (MOT15, MOT16, MOT17, MOT20), and data sets of the same layout.
+
+Layout: `<sequence>/seqinfo.ini`, `<sequence>/gt/gt.txt`, and the frames in the folder that seqinfo.ini names as
+`imDir` (relative to the sequence; `img1` where it names none). Sequences lie in the root or in its folder `train` or
+`mot`. Frames may be missing where only results are scored.
+"""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from streamvos.errors import InputError, unknown_name
+from streamvos.video.images import find_images
+from streamvos.video.info import parse_rate
+
+# Sets whose truth says what each box shows, by how their sequences are named; in others (MOT15) all boxes count.
+_WITH_CLASSES = ("MOT16", "MOT17", "MOT20")
+_PLACES = ("", "train", "mot")
+
+
+@dataclass(frozen=True)
+class MotSequence:
+    """One sequence on disk.
+
+    Args:
+        name: of the sequence.
+        truth: its gt.txt.
+        num_frames: its length, also where the frames are not there.
+        rate: frames per second.
+        frames_folder: where the frames are, or should be.
+    """
+
+    name: str
+    truth: Path
+    num_frames: int
+    rate: Fraction
+    frames_folder: Path
+
+    @property
+    def benchmark(self) -> str:
+        """The set whose rules apply: "MOT15" where only boxes count, a later one where boxes have classes."""
+        return next((name for name in _WITH_CLASSES if self.name.startswith(f"{name}-")), "MOT15")
+
+    def frames(self) -> list[Path]:
+        """The pictures, in order.
+
+        Raises:
+            InputError: there are none, or not as many as the sequence is long.
+        """
+        if not self.frames_folder.is_dir():
+            raise InputError(
+                f"sequence {self.name}: expected frames in {str(self.frames_folder)!r} (imDir of seqinfo.ini); "
+                "without frames, give the results to be scored as --results DIR"
+            )
+        frames, _ = find_images(str(self.frames_folder))
+        if len(frames) != self.num_frames:
+            raise InputError(f"sequence {self.name}: expected {self.num_frames} frames, got {len(frames)}")
+        return frames
+
+
+def find_sequences(root: Path, names: Sequence[str] | None = None) -> list[MotSequence]:
+    """The sequences under a root, all of them or those named, in order of name.
+
+    Raises:
+        InputError: no such layout, an unknown name, or an incomplete seqinfo.ini.
+    """
+    for place in (root / folder for folder in _PLACES):
+        there = sorted(path.parent.name for path in place.glob("*/seqinfo.ini"))
+        if there:
+            for name in names or ():
+                if name not in there:
+                    raise unknown_name("MOT sequence", name, there)
+            return [_sequence(place / name) for name in there if not names or name in names]
+    raise InputError(f"{str(root)!r} is not a MOTChallenge folder: expected <sequence>/seqinfo.ini and gt/gt.txt")
+
+
+def _sequence(folder: Path) -> MotSequence:
+    info, truth = configparser.ConfigParser(), folder / "gt" / "gt.txt"
+    try:
+        info.read(folder / "seqinfo.ini", encoding="utf-8")
+        part = info["Sequence"]
+        num_frames = int(part["seqLength"])
+    except (configparser.Error, KeyError, ValueError) as error:
+        raise InputError(
+            f"{str(folder / 'seqinfo.ini')!r}: expected [Sequence] with seqLength, a number of frames ({error})"
+        ) from None
+    if not truth.is_file():
+        raise InputError(f"sequence {folder.name}: expected its truth as {str(truth)!r}")
+    rate = parse_rate(part.get("frameRate", "25"), f"frameRate of {folder.name}")
+    return MotSequence(folder.name, truth, num_frames, rate, folder / part.get("imDir", "img1"))
