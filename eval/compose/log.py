@@ -87,7 +87,7 @@ def _meetings(facts: Facts) -> Iterator[Event]:
     for one, other in combinations(sorted(facts.visible), 2):
         near = facts.visible[one] & facts.visible[other]
         with np.errstate(invalid="ignore"):
-            near &= _distance(facts.boxes[one], facts.boxes[other]) <= _NEAR * facts.truth.size[1]
+            near &= _distance(facts.boxes[one], facts.boxes[other]) <= _NEAR * facts.truth.size[0]
         for first, last in steady_runs(near, facts.times_s, _APART_S):
             times = {"from_s": _seconds(facts, first), "to_s": _seconds(facts, last)}
             yield {**_event(facts, first, "meet", one), "other": other, "other_class": facts.classes[other], **times}

@@ -1,74 +1,16 @@
 """Kinds of questions about what happened in a composed sequence, each with its true answer as a function of the facts.
 
-A draft is a question whose answer is not known yet. Its `solve` is called with the facts under several readings of
-"visible"; it returns None where a reasonable person might answer either way.
+Phrasings are what people would ask, whether or not the answering part understands them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
-from itertools import permutations
-
-import numpy as np
 
 from eval.compose import solve
-from eval.compose.solve import Solution
-from eval.compose.visibility import Facts
-from eval.compose.wording import Who, spoken
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A question before it is known whether it has one answer.
-
-    Args:
-        kind: of the question.
-        phrasings: with the names of `words` in braces; one is chosen.
-        words: what stands for the names.
-        solve: gives the answer under some facts, or None where it is not certain.
-        as_of_s: when the question is asked, None for the end of the video.
-    """
-
-    kind: str
-    phrasings: tuple[str, ...]
-    words: Mapping[str, str]
-    solve: Callable[[Facts], Solution | None]
-    as_of_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What drafts are made from.
-
-    Args:
-        by_class, by_colour: whom questions can be about.
-        length_s: time of the last frame.
-        tolerance_s: how exactly times must be told; what is closer together than this is not compared.
-        rng: chooses times.
-        instants_s: times that questions may name.
-    """
-
-    by_class: list[Who]
-    by_colour: list[Who]
-    length_s: float
-    tolerance_s: float
-    rng: np.random.Generator
-    instants_s: tuple[float, ...]
-
-    @property
-    def ones(self) -> list[Who]:
-        """Names that mean one object."""
-        return [who for who in self.by_class if who.is_one] + self.by_colour
-
-    @property
-    def pairs(self) -> list[tuple[Who, Who]]:
-        """Two names for different objects, each of one object."""
-        return [(one, other) for one, other in permutations(self.ones, 2) if one.ids != other.ids]
-
-    def told(self, time_s: float) -> str:
-        return spoken(time_s, self.rng)
+from eval.compose.drafts import Draft, Setting
+from eval.compose.wording import Who
 
 
 def first_seen(setting: Setting) -> Iterator[Draft]:

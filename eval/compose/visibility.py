@@ -21,6 +21,7 @@ from eval.compose.truth import SequenceTruth
 
 Interval = tuple[float, float]
 Side = Literal["left", "middle", "right"]
+_BORDER = 0.01  # of the width: a box as near as this to the border touches it
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,12 @@ class Facts:
         self.classes = {info.id: info.class_name for info in truth.objects}
         self._reading = reading
         raw = {info.id: np.zeros(len(frames), bool) for info in truth.objects}
-        self._there = {info.id: np.zeros(len(frames), bool) for info in truth.objects}
+        self._share = {info.id: np.full(len(frames), np.nan) for info in truth.objects}  # NaN: not in the picture
         self.boxes = {info.id: np.full((len(frames), 4), np.nan) for info in truth.objects}
         for row, frame in enumerate(frames):
             for one in frame.objects:
                 raw[one.id][row] = one.visible_px >= max(reading.min_px, reading.min_share * one.full_px)
-                self._there[one.id][row] = one.full_px > 0
+                self._share[one.id][row] = one.visible_px / one.full_px if one.full_px else np.nan
                 if one.box_xyxy is not None:
                     self.boxes[one.id][row] = one.box_xyxy
         self.visible = {object_id: self._steady(flags) for object_id, flags in raw.items()}
@@ -118,7 +119,7 @@ class Facts:
 
     def centres(self, object_id: int) -> np.ndarray:
         """(F,) float64 middle of the object's box, as a fraction of the picture's width; NaN where it has none."""
-        width = self.truth.size[1]
+        width = self.truth.size[0]
         return self.boxes[object_id][:, [0, 2]].mean(1) / width
 
     def _steady(self, flags: np.ndarray) -> np.ndarray:
@@ -145,11 +146,12 @@ class Facts:
     def _ending(self, object_id: int, last: int) -> Literal["left", "hidden", "end"]:
         if self.end_s - self.times_s[last] < self._reading.bridge_s:
             return "end"  # what happens then, nobody sees
-        height, width = self.truth.size
+        share = self._share[object_id][last + 1]
+        if np.isnan(share) or share < self._reading.min_share:
+            return "left" if np.isnan(share) else "hidden"
+        width, height = self.truth.size  # too little of it is left to be seen: beyond the border, or far away
         x1, y1, x2, y2 = self.boxes[object_id][last]
-        margin = 0.01 * width
-        at_border = min(x1, y1, width - x2, height - y2) <= margin
-        return "left" if at_border or not self._there[object_id][last + 1] else "hidden"
+        return "left" if min(x1, y1, width - x2, height - y2) <= _BORDER * width else "hidden"
 
 
 def runs(flags: np.ndarray) -> list[tuple[int, int]]:
