@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from pipelines.graph import GraphConfig
 from pipelines.session import Session
-from streamvos.masks import VOID, ids_in, label_map
+from streamvos.masks import VOID, ids_in, label_map, tight_box
 from streamvos.records import Prompt
 
 _FRAME_S = Fraction(1, 24)  # pictures of such data sets carry no times
@@ -34,9 +34,11 @@ class SessionTracker:
 
     Args:
         config: of the graph; `stages` must hold "segment".
+        first: what the session is told of an object that is given, its mask or only the tight box around it.
     """
 
     config: GraphConfig = field(default_factory=lambda: GraphConfig(stages=("segment",)))
+    first: Literal["mask", "box"] = "mask"
 
     def __call__(self) -> Tracker:
         session = Session(self.config, discover=False)
@@ -44,7 +46,9 @@ class SessionTracker:
         def track(image: np.ndarray, given: np.ndarray | None) -> np.ndarray:
             index = session.next_index
             for object_id in [] if given is None else ids_in(given):
-                session.add(Prompt(index, object_id, mask=given == object_id))
+                mask = given == object_id
+                shape = {"mask": mask} if self.first == "mask" else {"box": tight_box(mask)}
+                session.add(Prompt(index, object_id, **shape))
             result = session.step(image, float(index * _FRAME_S))
             return label_map(result.masks).astype(np.uint8)
 
@@ -53,7 +57,9 @@ class SessionTracker:
 
 @dataclass(frozen=True)
 class CopyFirstMask:
-    """Makes the baseline that every tracker must beat: each object's first mask, unmoved."""
+    """Makes the baseline that every tracker must beat: each object's first mask, or its first box, unmoved."""
+
+    first: Literal["mask", "box"] = "mask"
 
     def __call__(self) -> Tracker:
         labels = np.zeros((0, 0), np.uint8)
@@ -63,7 +69,8 @@ class CopyFirstMask:
             if labels.shape != image.shape[:2]:
                 labels = np.zeros(image.shape[:2], np.uint8)
             if given is not None:
-                labels = np.where((given > 0) & (given != VOID), given, labels)
+                shown = given if self.first == "mask" else _boxes(given)
+                labels = np.where((shown > 0) & (shown != VOID), shown, labels)
             return labels
 
         return track
@@ -74,18 +81,31 @@ class TimedRun:
 
     Args:
         make_tracker: called once for the sequence; its time is not counted.
+        keep_given: whether what is given for a frame is its result there; not where only boxes of it are shown.
     """
 
-    def __init__(self, make_tracker: Callable[[], Tracker]) -> None:
+    def __init__(self, make_tracker: Callable[[], Tracker], keep_given: bool = True) -> None:
         self._track = make_tracker()
+        self._keep_given = keep_given
         self.num_frames = 0
         self.seconds = 0.0
 
     def __call__(self, frames: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> Iterator[np.ndarray]:
-        """Label maps of (image, given labels), one at a time; what is given for a frame is its result there."""
+        """Label maps of (image, given labels), one at a time."""
         for image, given in frames:
             start = time.perf_counter()
             labels = self._track(image, given)
             self.seconds += time.perf_counter() - start
             self.num_frames += 1
-            yield labels if given is None else np.where((given > 0) & (given != VOID), given, labels)
+            if given is not None and self._keep_given:
+                labels = np.where((given > 0) & (given != VOID), given, labels)
+            yield labels
+
+
+def _boxes(labels: np.ndarray) -> np.ndarray:
+    """The objects' tight boxes, filled; small ones over large ones."""
+    picture = np.zeros_like(labels)
+    for object_id in sorted(ids_in(labels), key=lambda key: -np.count_nonzero(labels == key)):
+        left, top, right, bottom = tight_box(labels == object_id).astype(int)
+        picture[top:bottom, left:right] = object_id
+    return picture

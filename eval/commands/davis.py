@@ -3,91 +3,159 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eval.datasets.davis import DavisSequence, find_sequences, write_label_map
-from eval.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
-from eval.metrics.davis import MEASURES, score_sequence
-from eval.results import Headline, bars
-from eval.trackers import CopyFirstMask, SessionTracker, TimedRun
+from eval.datasets.davis import find_sequences, list_sequences
+from eval.datasets.mask_sequences import MaskSequence
+from eval.harness import SequenceScores, frames_per_second, publish
+from eval.metrics.davis import MEASURES, SequenceScore, score_sequence
+from eval.metrics.returns import IdentityCounter, ReturnRule
+from eval.results import Headline
+from eval.semi_supervised import (
+    BASELINES,
+    add_tracking_options,
+    curve_of,
+    quality_plot,
+    score_benchmark,
+)
+from streamvos.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `streamvos eval davis`."""
-    parser.add_argument("root", type=Path, help="folder with JPEGImages/480p and Annotations/480p")
-    add_options(parser, "davis")
+    add = parser.add_argument
+    add("root", type=Path, help="folder with JPEGImages and Annotations")
+    add("--resolution", default="480p", metavar="FOLDER", help="(default: %(default)s)")
+    add("--year", type=int, choices=(2016, 2017), default=2017, help="2016: all objects count as one (default: 2017)")
+    add("--set", metavar="NAME", help="a list in ImageSets (default: val where it is there, otherwise all folders)")
+    add(
+        "--late-objects",
+        action="store_true",
+        help="follow objects that appear after the first frame, too, given where they appear and scored from the next "
+        "frame on (not the DAVIS protocol, which knows those of the first frame alone); also count identity switches "
+        "and returns",
+    )
+    add("--visible-px", type=int, metavar="N", help="with --late-objects: fewer pixels are no object (default: 1)")
+    add("--absence", type=int, metavar="N", help="with --late-objects: frames away before a return (default: 200)")
+    add_tracking_options(parser, "davis")
 
 
 def run(args: argparse.Namespace) -> int:
     """Score the tracker, print and save."""
-    names = [sequence.name for sequence in find_sequences(args.root, args.sequences)]
-    tracker = SessionTracker(graph_config(args, stages=["segment"]))
-    results = score_sequences(DavisTask(args.root, tracker, args.out), names, args, "embedded tracker")
-    rows = _rows(results)
-    floor = None
-    if args.baseline:
-        floors = score_sequences(DavisTask(args.root, CopyFirstMask(), None), names, args, "copy of the first mask")
-        rows.append({**_row("mean, copy of the first mask", floors), "frames/s": None})
-        floor = rows[-1]["J&F"]
+    benchmark = Davis(args.root, args.resolution, args.year == 2016, _returns(args))
+    names = list_sequences(args.root, args.sequences, resolution=args.resolution, year=args.year, image_set=args.set)
+    results, floors = score_benchmark(benchmark, names, args)
+    rows = _rows(results, args.late_objects)
+    mean = rows[-1]
+    if floors is not None:
+        rows.append({**_row(f"mean, {BASELINES[args.first]}", floors, args.late_objects), "frames/s": None})
     return publish(
         args,
         rows,
         results,
-        data=f"DAVIS layout, {len(names)} sequences: {', '.join(names)}",
+        data=f"DAVIS-{args.year} layout, {len(names)} sequences: {', '.join(names)}",
         placeholders={args.root: "DAVIS"},
-        headline=Headline("J&F", _row("mean", results)["J&F"], floor, "copy of the first mask"),
-        plot=bars(rows, "sequence", ("J mean", "F mean"), "percent"),
+        headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if floors else None, BASELINES[args.first]),
+        plot=quality_plot(
+            [*(_row(one.name, [one], False) for one in results), mean],
+            ("J mean", "F mean"),
+            [one.scores["curve"] for one in results],
+        ),
+        notes={"given": f"the {args.first} of each object" + (", late ones too" if args.late_objects else "")},
     )
 
 
 @dataclass(frozen=True)
-class DavisTask:
-    """Runs a tracker over one sequence with the first masks given.
+class Davis:
+    """A `Benchmark`: DAVIS and its protocol.
 
     Args:
         root: folder that holds `JPEGImages` and `Annotations`.
-        make_tracker: see `eval.trackers`.
-        out: where to write the label maps as `<sequence>/00000.png`, or None.
+        resolution: folder of that name.
+        merge: whether all objects count as one, as in DAVIS-2016.
+        late: follow also objects that appear later, and count identities by this rule; None: those of the first frame.
     """
 
     root: Path
-    make_tracker: SessionTracker | CopyFirstMask
-    out: Path | None
+    resolution: str = "480p"
+    merge: bool = False
+    late: ReturnRule | None = None
 
-    def __call__(self, name: str) -> SequenceScores:
-        (sequence,) = find_sequences(self.root, [name])
-        run = TimedRun(self.make_tracker)
-        predictions = run(_given(sequence))
-        if self.out is not None:
-            predictions = _kept(predictions, sequence, self.out / name)
-        score = score_sequence(predictions, sequence.label_maps())
-        scores = {"object_ids": list(score.object_ids), "by_object": score.percents()}
-        return SequenceScores(name, run.num_frames, run.seconds, scores)
+    def load(self, name: str) -> MaskSequence:
+        (sequence,) = find_sequences(self.root, [name], self.resolution, self.merge)
+        return sequence
 
+    def starts(self, sequence: MaskSequence) -> Mapping[int, int]:
+        if self.late is None:
+            return sequence.objects_at_first()
+        return sequence.first_appearances(self.late.visible_px)
 
-def _given(sequence: DavisSequence) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    first = next(sequence.label_maps())
-    for index, image in enumerate(sequence.images()):
-        yield image, first if index == 0 else None
-
-
-def _kept(predictions: Iterator[np.ndarray], sequence: DavisSequence, folder: Path) -> Iterator[np.ndarray]:
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, labels in zip(sequence.frames, predictions, strict=True):
-        write_label_map(folder / f"{path.stem}.png", labels)
-        yield labels
-
-
-def _rows(results: Sequence[SequenceScores]) -> list[dict[str, Any]]:
-    return [*(_row(one.name, [one]) for one in results), _row("mean", results)]
+    def score(
+        self, sequence: MaskSequence, starts: Mapping[int, int], predictions: Iterator[np.ndarray]
+    ) -> dict[str, Any]:
+        if self.late is None:
+            return _scores(score_sequence(predictions, sequence.label_maps(), starts))
+        counter = IdentityCounter(starts, self.late)
+        ours, truths = itertools.tee(counter.watch(predictions, sequence.label_maps()))
+        scores = _scores(score_sequence((one for one, _ in ours), (truth for _, truth in truths), starts))
+        return scores | {
+            "identities": {str(object_id): asdict(counted) for object_id, counted in counter.objects.items()}
+        }
 
 
-def _row(name: str, results: Sequence[SequenceScores]) -> dict[str, Any]:
+def _scores(score: SequenceScore) -> dict[str, Any]:
+    return {
+        "object_ids": list(score.object_ids),
+        "by_object": score.percents(),
+        "curve": curve_of(score.region, score.boundary),
+        "by_frame": {"J": _rounded(score.region), "F": _rounded(score.boundary)},
+    }
+
+
+def _rounded(values: np.ndarray) -> list[list[float | None]]:
+    """Frames of each object; None where it is not scored."""
+    return [[None if np.isnan(value) else round(float(value), 4) for value in row] for row in values]
+
+
+def _returns(args: argparse.Namespace) -> ReturnRule | None:
+    chosen = {name: getattr(args, name) for name in ("visible_px", "absence") if getattr(args, name) is not None}
+    if not args.late_objects:
+        if chosen:
+            raise InputError(f"--{min(chosen).replace('_', '-')} needs --late-objects")
+        return None
+    return ReturnRule(**chosen)
+
+
+def _rows(results: Sequence[SequenceScores], late: bool) -> list[dict[str, Any]]:
+    """Each sequence, each object where a sequence has several, and the mean."""
+    rows = []
+    for one in results:
+        rows.append(_row(one.name, [one], late))
+        ids = one.scores["object_ids"]
+        if len(ids) > 1:
+            rows += [{**_row(f"{one.name}, object {key}", [_only(one, key)], late), "frames/s": None} for key in ids]
+    return [*rows, _row("mean", results, late)]
+
+
+def _only(result: SequenceScores, object_id: int) -> SequenceScores:
+    """The scores of one object."""
+    place = result.scores["object_ids"].index(object_id)
+    scores: dict[str, Any] = {
+        "object_ids": [object_id],
+        "by_object": {measure: [values[place]] for measure, values in result.scores["by_object"].items()},
+    }
+    if "identities" in result.scores:
+        scores["identities"] = {str(object_id): result.scores["identities"][str(object_id)]}
+    return SequenceScores(result.name, result.num_frames, result.seconds, scores)
+
+
+def _row(name: str, results: Sequence[SequenceScores], late: bool) -> dict[str, Any]:
     """Means over objects, as the toolkit reports them, in percent."""
     by_object = [one.scores["by_object"] for one in results]
     means = {measure: float(np.concatenate([part[measure] for part in by_object]).mean()) for measure in MEASURES}
@@ -97,5 +165,28 @@ def _row(name: str, results: Sequence[SequenceScores]) -> dict[str, Any]:
         "objects": sum(len(one.scores["object_ids"]) for one in results),
         "J&F": round((means["J mean"] + means["F mean"]) / 2, 2),
         **{measure: round(value, 2) for measure, value in means.items()},
+        **(_identity_columns(results) if late else {}),
         "frames/s": frames_per_second(results),
+    }
+
+
+def _identity_columns(results: Sequence[SequenceScores]) -> dict[str, Any]:
+    """Counts over all objects: shares in percent, None where there is nothing to share."""
+    objects = [counted for one in results for counted in one.scores["identities"].values()]
+    returns = [back for counted in objects for back in counted["returns"]]
+    outcomes = [back["outcome"] for back in returns]
+
+    def percent(part: int, whole: int) -> float | None:
+        return round(100 * part / whole, 2) if whole else None
+
+    def total(name: str) -> int:
+        return sum(counted[name] for counted in objects)
+
+    return {
+        "id switches": total("switches"),
+        "wrong id": percent(total("wrong_id_frames"), total("visible_frames")),
+        "imagined": percent(total("imagined_frames"), total("absent_frames")),
+        "returns": len(returns),
+        "found": percent(outcomes.count("found"), len(outcomes)),
+        "wrong": percent(outcomes.count("wrong"), len(outcomes)),
     }

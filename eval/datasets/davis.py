@@ -1,89 +1,105 @@
-"""DAVIS as it lies on disk, and data sets of the same layout.
+"""DAVIS as it lies on disk, 2016 and 2017, and data sets of the same layout.
 
-Layout: `JPEGImages/480p/<sequence>/00000.jpg`, `Annotations/480p/<sequence>/00000.png`. Masks of DAVIS-2016
-hold 0 and 255 and become object 1; masks of DAVIS-2017 hold the object ids.
+Layout: `JPEGImages/480p/<sequence>/00000.jpg`, `Annotations/480p/<sequence>/00000.png`, an annotation for each frame;
+masks of 2016 hold 0 and 255, those of 2017 the object ids. Where there are lists of sequences they lie in
+`ImageSets/2017/val.txt` (a name a line) or, in the first release, `ImageSets/480p/val.txt` (a frame and its annotation
+a line).
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
+from eval.datasets.mask_sequences import (
+    MaskSequence,
+    choose,
+    expect_folders,
+    pair_up,
+    read_label_map,
+    subfolders,
+    write_label_map,
+)
 from streamvos.errors import InputError, unknown_name
-from streamvos.masks import davis_palette
 
-logger = logging.getLogger(__name__)
+__all__ = ["DavisSequence", "find_sequences", "list_sequences", "read_label_map", "write_label_map"]
 
-
-@dataclass(frozen=True)
-class DavisSequence:
-    """One sequence on disk: a frame and an annotation for each name, in order."""
-
-    name: str
-    frames: tuple[Path, ...]
-    annotations: tuple[Path, ...]
-
-    def images(self) -> Iterator[np.ndarray]:
-        """The frames, (H, W, 3) uint8 RGB, one at a time."""
-        return map(_read_image, self.frames)
-
-    def label_maps(self) -> Iterator[np.ndarray]:
-        """The truth, (H, W) uint8 ids, one at a time."""
-        return map(read_label_map, self.annotations)
+DavisSequence = MaskSequence
 
 
-def find_sequences(root: Path, names: Sequence[str] | None = None, resolution: str = "480p") -> list[DavisSequence]:
-    """The sequences under a DAVIS root, all of them or those named, in order of name.
+def list_sequences(
+    root: Path,
+    names: Sequence[str] | None = None,
+    *,
+    resolution: str = "480p",
+    year: int = 2017,
+    image_set: str | None = None,
+) -> list[str]:
+    """Names of the sequences under a DAVIS root, in order.
+
+    Args:
+        root: folder that holds `JPEGImages` and `Annotations`.
+        names: those wanted; all of the set where None.
+        resolution: folder of that name.
+        year: of the lists in `ImageSets`.
+        image_set: such as "val"; None takes "val" where it is listed, otherwise all folders; no matter where `names`
+            are given.
 
     Raises:
-        InputError: not a DAVIS layout, an unknown name, or frames without annotations.
+        InputError: not a DAVIS layout, or an unknown name, set or resolution, or a set whose sequences are not there.
     """
-    images, annotations = root / "JPEGImages" / resolution, root / "Annotations" / resolution
-    for folder in (images, annotations):
-        if not folder.is_dir():
-            raise InputError(f"{root} is not a DAVIS folder: expected {folder}")
-    there = sorted(path.name for path in annotations.iterdir() if path.is_dir())
-    for name in names or ():
-        if name not in there:
-            raise unknown_name("DAVIS sequence", name, there)
+    images, annotations = root / "JPEGImages", root / "Annotations"
+    expect_folders(root, "a DAVIS", images, annotations)
+    known = subfolders(annotations)
+    if resolution not in known:
+        raise unknown_name(f"resolution, a folder in {annotations},", resolution, known)
+    expect_folders(root, "a DAVIS", images / resolution)
+    there = subfolders(annotations / resolution)
     if not there:
-        raise InputError(f"{annotations} holds no sequence folders")
-    return [_sequence(name, images / name, annotations / name) for name in there if not names or name in names]
-
-
-def read_label_map(path: Path) -> np.ndarray:
-    """Read an annotation as (H, W) uint8 ids; 0 and 255 alone are DAVIS-2016's single object, id 1."""
-    with Image.open(path) as picture:
-        labels = np.array(picture if picture.mode in ("P", "L") else picture.convert("L"))
-    if labels.max(initial=0) == 255 and not ((labels > 0) & (labels < 255)).any():
-        return (labels > 0).astype(np.uint8)
-    return labels
-
-
-def write_label_map(path: Path, labels: np.ndarray) -> None:
-    """Write (H, W) ids up to 255 as an 8-bit PNG with the DAVIS palette."""
-    picture = Image.fromarray(labels.astype(np.uint8))
-    picture.putpalette(davis_palette().reshape(-1).tolist())
-    picture.save(path)
-
-
-def _sequence(name: str, images: Path, annotations: Path) -> DavisSequence:
-    masks = sorted(annotations.glob("*.png"))
-    frames = sorted(images.glob("*.jpg"))
-    if not frames or [path.stem for path in frames] != [path.stem for path in masks]:
-        odd = sorted({path.stem for path in frames} ^ {path.stem for path in masks})
+        raise InputError(f"{annotations / resolution} holds no sequence folders")
+    if names:
+        return choose("DAVIS", names, there)
+    listed = _image_set(root, resolution, year, image_set)
+    missing = [name for name in listed or () if name not in there]
+    if missing:
         raise InputError(
-            f"sequence {name}: expected one annotation for each frame, got {len(frames)} frames and "
-            f"{len(masks)} annotations (first without its pair: {odd[0] if odd else 'none'})"
+            f"the set {image_set or 'val'} lists {len(listed or ())} sequences, of which {len(missing)} are not in "
+            f"{annotations / resolution} (first: {missing[0]}); complete the data, or name sequences (--sequences)"
         )
-    return DavisSequence(name, tuple(frames), tuple(masks))
+    return there if listed is None else listed
 
 
-def _read_image(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.array(picture.convert("RGB"))
+def find_sequences(
+    root: Path, names: Sequence[str] | None = None, resolution: str = "480p", merge: bool = False
+) -> list[MaskSequence]:
+    """The sequences under a DAVIS root, those of `list_sequences`.
+
+    Args:
+        root, names, resolution: see there.
+        merge: whether all objects count as one, as in DAVIS-2016.
+
+    Raises:
+        InputError: as there, or a frame without annotation.
+    """
+    return [
+        pair_up(name, *(root / kind / resolution / name for kind in ("JPEGImages", "Annotations")), True, merge)
+        for name in list_sequences(root, names, resolution=resolution)
+    ]
+
+
+def _image_set(root: Path, resolution: str, year: int, image_set: str | None) -> list[str] | None:
+    """Names in a list of sequences; None where none was asked for and there is none."""
+    folders = [root / "ImageSets" / str(year), root / "ImageSets" / resolution]
+    paths = {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.txt"))}
+    if (image_set or "val") not in paths:
+        if image_set is None:
+            return None
+        if not paths:
+            raise InputError(f"--set {image_set}: expected {folders[0] / image_set}.txt, which is not there")
+        raise unknown_name(f"set in {root / 'ImageSets'}", image_set, paths)
+    path = paths[image_set or "val"]
+    lines = [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = sorted({Path(line).parent.name if "/" in line else line for line in lines})
+    if not names:
+        raise InputError(f"{path} lists no sequence")
+    return names

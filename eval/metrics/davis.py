@@ -3,16 +3,18 @@
 The same numbers as the official toolkit (davis-2017): its boundary map, a disk of ceil(0.008 * diagonal),
 two empty masks score 1, the first and the last frame are not scored, statistics are averaged over objects.
 What we changed: the work is cut to the rows and columns that hold a boundary, frames are scored one by one
-so that no sequence is held in memory, and the decay's quarters are counted with Python integers (the
-toolkit's bytes wrap after 255 frames).
+so that no sequence is held in memory, the decay's quarters are counted with Python integers (the toolkit's
+bytes wrap after 255 frames), and ids that the first frame skips are no objects (the toolkit scores all up to
+the largest, and two empty masks score 1). Objects that are given later are scored from the frame after on.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +23,8 @@ import numpy as np
 
 from streamvos.errors import InputError
 from streamvos.masks import ids_in
+
+logger = logging.getLogger(__name__)
 
 BOUNDARY_TOLERANCE = 0.008  # of the picture's diagonal
 RECALL_THRESHOLD = 0.5
@@ -40,9 +44,9 @@ class SequenceScore:
     """Scores of one sequence.
 
     Args:
-        object_ids: (N,) ids of the first frame's truth, ascending.
-        region: (N, T - 2) float64, J of each object and scored frame.
-        boundary: (N, T - 2) float64, F of each object and scored frame.
+        object_ids: (N,) ascending.
+        region: (N, T - 2) float64, J of each object and scored frame; NaN up to the frame that gives the object.
+        boundary: (N, T - 2) float64, F, likewise.
     """
 
     object_ids: tuple[int, ...]
@@ -52,7 +56,7 @@ class SequenceScore:
     @property
     def jf_mean(self) -> float:
         """J&F: the mean over objects of J's and F's means, in [0, 1]."""
-        return float((self.region.mean(axis=1) + self.boundary.mean(axis=1)).mean() / 2)
+        return float((np.nanmean(self.region, axis=1) + np.nanmean(self.boundary, axis=1)).mean() / 2)
 
     def percents(self) -> dict[str, list[float]]:
         """Mean, recall and decay of J and F of each object, in percent, by the names in `MEASURES`."""
@@ -61,14 +65,15 @@ class SequenceScore:
 
 
 def score_sequence(
-    predictions: Iterable[np.ndarray], truths: Iterable[np.ndarray], object_ids: Sequence[int] | None = None
+    predictions: Iterable[np.ndarray], truths: Iterable[np.ndarray], starts: Mapping[int, int] | None = None
 ) -> SequenceScore:
     """Score a sequence of label maps; only one frame of each is held at a time.
 
     Args:
         predictions: T label maps (H, W), any integer type, 0 the background, first frame included.
         truths: T label maps of the same size.
-        object_ids: which objects to score; those of the first truth where None.
+        starts: the objects to score, each with the frame in which it is given, from 0; where None, those of the first
+            truth. An object without a frame to be scored on is left out.
 
     Raises:
         InputError: fewer than 3 frames, unequal lengths or sizes, no object.
@@ -76,23 +81,22 @@ def score_sequence(
     waiting: tuple[int, np.ndarray, np.ndarray] | None = None  # scored once the next frame shows it is not last
     rows: list[tuple[list[float], list[float]]] = []
     count = 0
-    ids: tuple[int, ...] = () if object_ids is None else tuple(object_ids)
     for index, (prediction, truth) in enumerate(itertools.zip_longest(predictions, truths)):
         if prediction is None or truth is None:
             short = "predictions" if prediction is None else "truths"
             raise InputError(f"expected as many predictions as truths; {short} end after {index} frames")
-        if index == 0 and object_ids is None:
-            ids = tuple(ids_in(truth))
-        if index == 0 and not ids:
-            raise InputError("the truth of the first frame holds no object to score; give object_ids")
+        if starts is None:
+            starts = dict.fromkeys(ids_in(truth), 0)
+        if not starts:
+            raise InputError("the truth of the first frame holds no object to score; give starts")
         if waiting is not None:
-            rows.append(score_frame(*waiting, ids))
+            rows.append(_score_started(*waiting, starts))
         waiting = (index, prediction, truth) if index else None
         count = index + 1
     if not rows:
         raise InputError(f"expected at least 3 frames (first and last are not scored), got {count}")
     region, boundary = (np.array(values, np.float64).T for values in zip(*rows, strict=True))
-    return SequenceScore(ids, region, boundary)
+    return _without_unscored(sorted(starts or {}), region, boundary)
 
 
 def score_frame(
@@ -143,7 +147,8 @@ def boundary_map(mask: np.ndarray) -> np.ndarray:
 
 
 def statistics(values: np.ndarray) -> Statistics:
-    """Mean, recall and decay of one object's (T,) scores; the toolkit's quarters overlap by one frame."""
+    """Mean, recall and decay of one object's (T,) scores, NaN left out; the toolkit's quarters overlap by one frame."""
+    values = values[~np.isnan(values)]
     edges = [math.floor(edge + 0.5 + 1e-10) - 1 for edge in np.linspace(1, len(values), 5)]
     first, last = values[: edges[1] + 1], values[edges[3] : edges[4] + 1]
     return Statistics(
@@ -151,6 +156,26 @@ def statistics(values: np.ndarray) -> Statistics:
         recall=float((values > RECALL_THRESHOLD).mean()),
         decay=float(first.mean() - last.mean()),
     )
+
+
+def _score_started(
+    index: int, prediction: np.ndarray, truth: np.ndarray, starts: Mapping[int, int]
+) -> tuple[list[float], list[float]]:
+    """J and F of all objects in ascending order, NaN for those that are not given before this frame."""
+    started = [object_id for object_id in sorted(starts) if starts[object_id] < index]
+    scores = (dict(zip(started, values, strict=True)) for values in score_frame(index, prediction, truth, started))
+    region, boundary = ([score.get(object_id, math.nan) for object_id in sorted(starts)] for score in scores)
+    return region, boundary
+
+
+def _without_unscored(ids: Sequence[int], region: np.ndarray, boundary: np.ndarray) -> SequenceScore:
+    scored = ~np.isnan(region).all(axis=1)
+    if not scored.any():
+        raise InputError(f"no frame to score objects {list(ids)} on: they are given too late")
+    kept = tuple(object_id for object_id, keep in zip(ids, scored, strict=True) if keep)
+    if len(kept) < len(ids):
+        logger.warning("not scored, given too late: objects %s", sorted(set(ids) - set(kept)))
+    return SequenceScore(kept, region[scored], boundary[scored])
 
 
 def _window(mask: np.ndarray) -> tuple[slice, slice]:

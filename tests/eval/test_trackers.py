@@ -49,3 +49,14 @@ def test_what_is_given_is_the_result_and_void_is_no_object() -> None:
     given[:10] = 255
     (labels,) = TimedRun(CopyFirstMask())(iter([(picture(square(1, 10)), given)]))
     assert np.array_equal(labels, square(1, 10))
+
+
+def test_only_the_box_of_what_is_given_is_shown() -> None:
+    rows, cols = np.mgrid[: SIZE[0], : SIZE[1]] - np.array([48, 50])[:, None, None]
+    disc = (rows**2 + cols**2 < 20**2).astype(np.uint8)
+    seen = (abs(rows) + abs(cols) < 20).astype(np.uint8)  # the picture shows a diamond in the disc's box
+    make = SessionTracker(GraphConfig(stages=("segment",), size=96), first="box")
+    (labels,) = TimedRun(make, keep_given=False)(iter([(picture(seen), disc)]))
+    assert (labels != seen).mean() < 0.01 < (labels != disc).mean()
+    (filled,) = TimedRun(CopyFirstMask(first="box"), keep_given=False)(iter([(picture(seen), disc)]))
+    assert filled[28, 30] == 0 and filled[29, 31] == filled[67, 69] == 1 and filled.sum() == 39 * 39
