@@ -1,0 +1,206 @@
+"""The trained tracker: the embedded tracker's ridge head and local affinity, with a trained network to join them.
+
+Everything that the embedded tracker knows (heads, key frames, the last mask) it keeps; only the fixed mix of its cues
+is replaced by `PropagationNet`, which reads trained values of the key frames and of the frame before and decides at
+stride 4. The DESIGN's "embedded tracker in two makes": this is the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from memory_bank.keyframe_policies import View as ViewFacts
+from pipelines.trackers.affinity import local_affinity
+from pipelines.trackers.embedded import EmbeddedTracker, EmbeddedTrackerConfig
+from pipelines.trackers.propagation_net import (
+    Cues,
+    PropagationNet,
+    highest_of_others,
+    others_of,
+    read_memory,
+    share_logits,
+)
+from pipelines.trackers.protocol import Propagation
+from pipelines.trackers.ridge import pack
+from streamvos.models.catalogue import locate
+
+WEIGHTS = "propagation-net"  # name in the catalogue
+
+
+@dataclass(frozen=True)
+class TrainedTrackerConfig(EmbeddedTrackerConfig):
+    """The embedded tracker's settings that are about cues and appearance; weights and gains of its mix are unused."""
+
+    views_read: int = 5  # key frames that the network reads, the first and the latest; more costs time
+    reads_last: bool = True  # whether it reads the frame before, too; off: only key frames
+
+
+class TrainedTracker(EmbeddedTracker):
+    """A `BaseTracker`; see the module's head.
+
+    Args:
+        config: see `TrainedTrackerConfig`.
+        size: working short side in pixels.
+        device: where tensors live.
+        weights: a file of `python -m pipelines.training.tracker`; None: those that come with StreamVOS.
+    """
+
+    def __init__(
+        self, config: TrainedTrackerConfig, size: int, device: torch.device, weights: Path | None = None
+    ) -> None:
+        self._net = PropagationNet.from_file(weights or locate(WEIGHTS), device)
+        super().__init__(config, size, device)
+
+    def reset(self) -> None:
+        super().reset()
+        self._last_seen: torch.Tensor | None = None  # (1, KEY, h, w) trained key of the frame before
+        self._last_values: dict[int, torch.Tensor] = {}  # (1, VALUE, h, w) of each object that was visible there
+        self._masks: dict[int, torch.Tensor] = {}  # (h4, w4) of the current frame, as far as they are decided
+        self._values: dict[int, torch.Tensor] = {}  # (1, VALUE, h, w) likewise
+
+    def start_shot(self) -> None:
+        super().start_shot()
+        self._last_seen = None
+        self._last_values.clear()
+
+    @torch.inference_mode()
+    def observe(self, image: np.ndarray) -> None:
+        super().observe(image)
+        features = self._features
+        self._view = self._net.look(features.stride4, features.stride8, features.stride16)
+        self._masks.clear()
+        self._values.clear()
+
+    @torch.inference_mode()
+    def propagate(self) -> Propagation:
+        object_ids = np.array(sorted(self._objects), np.int64)
+        if not len(object_ids):
+            return Propagation(object_ids, np.zeros((0, *self._features.valid), np.float32))
+        group = torch.zeros(len(object_ids), dtype=torch.int64, device=self._device)
+        read = torch.cat([self._read(int(object_id)) for object_id in object_ids])
+        logits = self._net.decode(self._view.rows(group), read, self._cues(object_ids, group))
+        return Propagation(object_ids, self._to_probabilities(logits, group))
+
+    @torch.inference_mode()
+    def memorize(self, frame_index: int, propagation: Propagation, confident: Mapping[int, bool]) -> None:
+        visible = {
+            int(object_id): self._quarter(probability)
+            for object_id, probability in zip(propagation.object_ids, propagation.probabilities, strict=True)
+            if (probability > 0.5).any()
+        }
+        self._masks.update(visible)
+        self._values.update({object_id: self._value(object_id) for object_id in visible})
+        super().memorize(frame_index, propagation, confident)
+        self._last_seen, self._last_values = self._view.key16, dict(self._values)
+
+    @torch.inference_mode()
+    def add(self, frame_index: int, object_id: int, mask: np.ndarray, afresh: bool = False) -> None:
+        super().add(frame_index, object_id, mask, afresh)
+        self._last_seen, self._last_values[object_id] = self._view.key16, self._values[object_id]
+
+    def remove(self, object_id: int) -> None:
+        super().remove(object_id)
+        for known in (self._last_values, self._masks, self._values):
+            known.pop(object_id, None)
+
+    def state_bytes(self) -> int:
+        kept = [*self._last_values.values(), *([] if self._last_seen is None else [self._last_seen])]
+        return super().state_bytes() + sum(tensor.numel() * tensor.element_size() for tensor in kept)
+
+    def state_dict(self) -> dict[str, Any]:
+        values = {object_id: value.cpu().numpy() for object_id, value in self._last_values.items()}
+        last_seen = None if self._last_seen is None else self._last_seen.cpu().numpy()
+        return {"embedded": super().state_dict(), "last_seen": last_seen, "last_values": values}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state["embedded"])
+        if state["last_seen"] is not None:
+            self._last_seen = torch.tensor(state["last_seen"], device=self._device)
+        self._last_values = {
+            object_id: torch.tensor(value, device=self._device) for object_id, value in state["last_values"].items()
+        }
+
+    def _read(self, object_id: int) -> torch.Tensor:
+        """(1, VALUE, h, w) from the object's key frames and the frame before."""
+        views = self.memory.read(object_id)
+        count = len(views["key"])
+        chosen = [0, *range(max(1, count - self._config.views_read + 1), count)]
+        keys, values = ([view[None] for view in views[name][chosen].float()] for name in ("key", "value"))
+        if self._config.reads_last and self._last_seen is not None and object_id in self._last_values:
+            keys.append(self._last_seen)
+            values.append(self._last_values[object_id])
+        return read_memory(self._view.key16, torch.stack(keys, dim=2), torch.stack(values, dim=2))
+
+    def _cues(self, object_ids: np.ndarray, group: torch.Tensor) -> Cues:
+        heads = torch.stack([self._objects[object_id].head for object_id in object_ids])
+        height, width = self._key8.shape[-2:]
+        ridge = (heads @ self._pixels).view(len(object_ids), 1, height, width)
+        last = ridge.new_zeros(len(object_ids), 2 * height, 2 * width)
+        carried = ridge.new_zeros(len(object_ids), 4, height, width)
+        if self._last_key is not None:
+            for row, object_id in enumerate(object_ids):
+                probability = self._objects[object_id].last_probability
+                if probability is not None:
+                    last[row] = self._quarter(probability)
+            parts = functional.pixel_unshuffle(last[:, None], 2)
+            found = local_affinity(
+                self._key8, self._last_key, parts.flatten(0, 1), self._config.radius_cells, self._config.temperature
+            )
+            carried = found.view(carried.shape)
+        carried_others = others_of(carried.mean(dim=1, keepdim=True), group)
+        both = torch.stack([last, others_of(last, group)], dim=1)
+        return Cues(ridge, highest_of_others(ridge, group), carried, carried_others, both)
+
+    def _store(
+        self,
+        frame_index: int,
+        object_id: int,
+        gram: torch.Tensor,
+        moment: torch.Tensor,
+        probability: np.ndarray,
+        target: torch.Tensor,
+        view: ViewFacts,
+        vouched: bool = False,
+    ) -> None:
+        if vouched:
+            self._masks[object_id] = self._quarter(probability)
+            self._values[object_id] = self._value(object_id)
+        payload = {
+            "gram": pack(gram),
+            "moment": moment,
+            "key": self._view.key16[0].half(),
+            "value": self._values[object_id][0].half(),
+        }
+        self.memory.write(frame_index, object_id, payload, self._descriptor(probability), view, vouched)
+
+    def _value(self, object_id: int) -> torch.Tensor:
+        """(1, VALUE, h, w) of an object in the current frame, among the others whose masks are decided."""
+        own = self._masks[object_id]
+        others = torch.zeros_like(own)
+        for other_id, mask in self._masks.items():
+            if other_id != object_id:
+                others = others + mask
+        return self._net.value(self._view, torch.stack([own, others.clamp(max=1.0)])[None])
+
+    def _quarter(self, probability: np.ndarray) -> torch.Tensor:
+        """(h, w) at the working size to hardened (h / 4, w / 4), with the frame's padding."""
+        height, width = probability.shape
+        padded_height, padded_width = self._features.image.shape[:2]
+        below, right = padded_height - height, padded_width - width
+        padded = cv2.copyMakeBorder(probability, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        small = cv2.resize(padded, (padded_width // 4, padded_height // 4), interpolation=cv2.INTER_AREA)
+        return torch.sigmoid(self._config.sharpness * (torch.from_numpy(small).to(self._device).float() - 0.5))
+
+    def _to_probabilities(self, logits: torch.Tensor, group: torch.Tensor) -> np.ndarray:
+        """(N, h4, w4) logits of objects on their own to (N, h, w) shares at the working size."""
+        padded, (height, width) = self._features.image.shape[:2], self._features.valid
+        large = functional.interpolate(logits[:, None], padded, mode="bilinear", align_corners=False)
+        return share_logits(large[:, 0, :height, :width], group).sigmoid().cpu().numpy()
