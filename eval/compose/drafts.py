@@ -53,13 +53,16 @@ class Setting:
 
     @property
     def ones(self) -> list[Who]:
-        """Names that mean one object."""
-        return [who for who in self.by_class if who.is_one] + self.by_colour
+        """Names that mean one object: its class where it is the only one, otherwise with its colour."""
+        alone = [who for who in self.by_class if who.is_one]
+        return alone + [who for who in self.by_colour if who.class_name not in {one.class_name for one in alone}]
 
     @property
     def pairs(self) -> list[tuple[Who, Who]]:
         """Two names for different objects, each of one object."""
         return [(one, other) for one, other in permutations(self.ones, 2) if one.ids != other.ids]
 
-    def told(self, time_s: float) -> str:
-        return spoken(time_s, self.rng)
+    def told(self, time_s: float, until_s: float | None = None) -> dict[str, str]:
+        """For phrasings: {time}, and {until} where two times are named."""
+        times = (time_s,) if until_s is None else (time_s, until_s)
+        return dict(zip(("time", "until"), spoken(times, self.rng), strict=False))

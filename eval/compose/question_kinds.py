@@ -126,7 +126,7 @@ def where(setting: Setting) -> Iterator[Draft]:
         "Was {the} on the left, in the middle or on the right at {time}?",
     )
     for who, time_s in _at_times(setting):
-        words = {**who.words, "time": setting.told(time_s)}
+        words = {**who.words, **setting.told(time_s)}
         yield Draft("where", phrasings, words, partial(solve.side_at, who=who, time_s=time_s))
 
 
@@ -135,7 +135,7 @@ def left_right(setting: Setting) -> Iterator[Draft]:
     right = ("Was {the} to the right of {other} at {time}?", "At {time}, was {the} further right than {other}?")
     for one, other in setting.pairs:
         for time_s in setting.rng.permutation(setting.instants_s)[:2].tolist():
-            words = {**one.words, "other": other.words["the"], "time": setting.told(time_s)}
+            words = {**one.words, "other": other.words["the"], **setting.told(time_s)}
             for phrasings, sign in ((left, -1), (right, 1)):
                 yield Draft(
                     "left_right",
@@ -154,7 +154,7 @@ def visible_at(setting: Setting) -> Iterator[Draft]:
     )
     for who in setting.by_class:
         for time_s in setting.rng.permutation(setting.instants_s)[:4].tolist():
-            words = {**who.words, "time": setting.told(time_s)}
+            words = {**who.words, **setting.told(time_s)}
             yield Draft("visible_at", phrasings, words, partial(solve.visible_at, who=who, time_s=time_s))
 
 
@@ -168,7 +168,7 @@ def between(setting: Setting) -> Iterator[Draft]:
     for time_s in setting.instants_s:
         for until_s in setting.instants_s:
             if 0 < until_s - time_s <= max(8.0, setting.length_s / 3):
-                words = {"time": setting.told(time_s), "until": setting.told(until_s)}
+                words = setting.told(time_s, until_s)
                 yield Draft(
                     "between",
                     phrasings,
@@ -212,7 +212,7 @@ def colour(setting: Setting) -> Iterator[Draft]:
         yield Draft("colour", ("When was {the} last seen?",), words, partial(solve.last_seen, who=who))
         yield Draft("colour", ("How long was {the} visible?",), words, partial(solve.how_long, who=who))
         for time_s in setting.rng.permutation(setting.instants_s)[:2].tolist():
-            told = {**words, "time": setting.told(time_s)}
+            told = {**words, **setting.told(time_s)}
             yield Draft("colour", ("Where was {the} at {time}?",), told, partial(solve.side_at, who=who, time_s=time_s))
 
 

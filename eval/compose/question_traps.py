@@ -67,7 +67,7 @@ def outside(setting: Setting) -> Iterator[Draft]:
     )
     for who in setting.by_class:
         beyond = float(int(setting.length_s) + int(setting.rng.integers(30, 600)))
-        words = {**who.words, "time": setting.told(beyond), "until": setting.told(beyond + 20)}
+        words = {**who.words, **setting.told(beyond, beyond + 20)}
         yield Draft("outside", phrasings, words, _always("not_covered"))
 
 

@@ -4,9 +4,9 @@ A question is kept only where its answer is the same under three readings of "vi
 the tolerance, everything else exactly. Questions are balanced over kinds, yes and no, and are the same for the same
 seed. Times are of the sequence, in seconds.
 
-Answers have a type: time {time_s}, duration {seconds}, count {count}, yes_no {value}, side {side}, thing {class, not},
-events {events}, and three for what never happened: not_observed (could have been seen), cannot_detect (no detector
-knows it), not_covered (a time that the video does not have).
+Answers have a type: time {time_s}, duration {seconds}, count {count}, yes_no {value}, side {side}, thing {class,
+other}, events {events}, and three for what never happened: not_observed (could have been seen), cannot_detect (no
+detector knows it), not_covered (a time that the video does not have).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,7 @@ from streamvos.errors import InputError
 
 MAX_QUESTIONS = 60
 NEVER = ("not_observed", "cannot_detect", "not_covered")  # types of answers about what never happened
-_TRIED = 40  # drafts of a kind that are solved, at most
-_KEPT = 10  # questions of a kind that balancing chooses from
+_TRIED = 200  # drafts of a kind that are solved, at most
 
 
 @dataclass(frozen=True)
@@ -108,10 +107,12 @@ def make_questions(truth: SequenceTruth, seed: int) -> list[Question]:
     for make in (*KINDS, *TRAPS):
         drafts = list(make(setting))
         rng.shuffle(drafts)  # type: ignore[arg-type]
-        for question in _solved(drafts[:_TRIED], readings, setting.tolerance_s, rng):
-            by_kind.setdefault(question.kind, []).append(question)
-    chosen = _balanced({kind: _mixed(found)[:_KEPT] for kind, found in by_kind.items()})
-    return [_with_id(question, place) for place, question in enumerate(chosen)]
+        for kind, found in _solved(drafts[:_TRIED], readings, setting.tolerance_s, rng).items():
+            by_kind[kind] = found
+    chosen = _in_turn(list(by_kind.values()), MAX_QUESTIONS)
+    kinds = list(by_kind)
+    chosen.sort(key=lambda question: kinds.index(question.kind))
+    return [replace(question, id=f"{place:02d}-{question.kind}") for place, question in enumerate(chosen)]
 
 
 def _setting(truth: SequenceTruth, rng: np.random.Generator) -> Setting:
@@ -142,17 +143,27 @@ class _Readings:
 
 def _solved(
     drafts: Sequence[Draft], readings: _Readings, tolerance_s: float, rng: np.random.Generator
-) -> Iterator[Question]:
+) -> dict[str, list[Question]]:
+    """Questions with one answer, by kind; of each kind, those asked and answered differently take turns."""
+    groups: dict[str, dict[Any, list[Question]]] = defaultdict(lambda: defaultdict(list))
+    texts: set[str] = set()
     for draft in drafts:
         solutions = [draft.solve(facts) for facts in readings(draft.as_of_s)]
         if any(solution is None for solution in solutions):
             continue
         answer, evidence = solutions[0]  # type: ignore[misc]
         tolerance = _tolerance(answer, tolerance_s)
-        if all(agree(answer, other[0], tolerance) for other in solutions[1:]):  # type: ignore[index]
-            text = draft.phrasings[int(rng.integers(len(draft.phrasings)))].format(**draft.words)
+        if not all(agree(answer, other[0], tolerance) for other in solutions[1:]):  # type: ignore[index]
+            continue
+        text = draft.phrasings[int(rng.integers(len(draft.phrasings)))].format(**draft.words)
+        text = text[0].upper() + text[1:]
+        if text not in texts:
+            texts.add(text)
             proof = tuple((round(a, 3), round(b, 3)) for a, b in evidence)
-            yield Question("", draft.kind, text[0].upper() + text[1:], answer, tolerance, proof, draft.as_of_s)
+            said = next((answer[name] for name in ("value", "side", "count") if name in answer), answer["type"])
+            question = Question("", draft.kind, text, answer, tolerance, proof, draft.as_of_s)
+            groups[draft.kind][draft.phrasings, said].append(question)
+    return {kind: _in_turn(list(found.values()), len(texts)) for kind, found in groups.items()}
 
 
 def agree(answer: Answer, other: Answer, tolerance: float) -> bool:
@@ -177,27 +188,6 @@ def _tolerance(answer: Answer, tolerance_s: float) -> float:
     return tolerance_s if answer["type"] in ("time", "events") else 0.0
 
 
-def _mixed(questions: Sequence[Question]) -> list[Question]:
-    """In turn by answer (yes, no, left, right, ...), no text twice."""
-    groups: dict[Any, list[Question]] = defaultdict(list)
-    for question in {question.text: question for question in questions}.values():
-        answer = question.answer
-        key = next((answer[name] for name in ("value", "side", "count") if name in answer), answer["type"])
-        groups[key].append(question)
-    return _in_turn(list(groups.values()), len(questions))
-
-
-def _balanced(by_kind: dict[str, list[Question]]) -> list[Question]:
-    """Kinds in turn until there are enough; then in order of kind."""
-    chosen = _in_turn(list(by_kind.values()), MAX_QUESTIONS)
-    kinds = list(by_kind)
-    return sorted(chosen, key=lambda question: kinds.index(question.kind))
-
-
 def _in_turn(groups: Sequence[Sequence[Question]], limit: int) -> list[Question]:
     most = max(map(len, groups), default=0)
     return [group[place] for place in range(most) for group in groups if place < len(group)][:limit]
-
-
-def _with_id(question: Question, place: int) -> Question:
-    return Question(**{**vars(question), "id": f"{place:02d}-{question.kind}"})

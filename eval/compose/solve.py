@@ -111,7 +111,8 @@ def visible_at(facts: Facts, who: Who, time_s: float) -> Solution | None:
     if not near.any() or there[near].any() != there[near].all() or not there.any():
         return None
     here = bool(there[near].all())
-    return _yes_no(here), facts.intervals(near if here else there)
+    when = [(a, b) for a, b in facts.intervals(there) if not here or a <= time_s + 1e-9 <= b + 2e-9]
+    return _yes_no(here), when
 
 
 def happened(facts: Facts, asked: dict[int, str], from_s: float, to_s: float, tolerance_s: float) -> Solution | None:
@@ -122,7 +123,7 @@ def happened(facts: Facts, asked: dict[int, str], from_s: float, to_s: float, to
             moments = [("return" if place else "appear", span.from_s)]
             moments += [("disappear", span.to_s)] if span.ended != "end" else []
             for what, time_s in moments:
-                if min(abs(time_s - from_s), abs(time_s - to_s)) <= 1 + tolerance_s:
+                if min(abs(time_s - from_s), abs(time_s - to_s)) <= _SLACK_S + tolerance_s:
                     return None
                 if from_s < time_s < to_s:
                     events.append({"event": what, "class": asked.get(object_id), "time_s": round(time_s, 2)})
@@ -160,7 +161,7 @@ def winner(facts: Facts, who: Who, other: Who, apart_s: float, which: str) -> So
     if abs(a - b) <= 2 * apart_s:
         return None
     first = who if (a < b) == (which == "first") else other
-    return {"type": "thing", "class": first.class_name, "not": _others(first, who, other)}, [_moment(a), _moment(b)]
+    return {"type": "thing", "class": first.class_name, "other": _loser(first, who, other)}, [_moment(a), _moment(b)]
 
 
 def seen(facts: Facts, who: Who) -> Solution | None:
@@ -220,7 +221,7 @@ def _lately(facts: Facts) -> np.ndarray:
     return facts.within(facts.end_s - 2 * _SLACK_S, facts.end_s)
 
 
-def _others(first: Who, who: Who, other: Who) -> str:
+def _loser(first: Who, who: Who, other: Who) -> str:
     return (other if first is who else who).class_name
 
 

@@ -8,17 +8,18 @@ hold some of which the truth knows nothing.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from eval.compose.truth import SequenceTruth
+from eval.compose.truth import ObjectInfo, SequenceTruth
 from memory_bank.episodes.chunks import plural
 from memory_bank.episodes.colours import NAMES as COLOURS
 from streamvos.models.coco import GROUP_OF
 
-_ASKED_GROUPS = frozenset({"person", "vehicle", "animal", "sports", "food"})
-_UNCOUNTABLE = frozenset({"skis", "broccoli"})
+_ASKED_GROUPS = frozenset({"person", "vehicle", "animal", "accessory", "sports"})
+_UNCOUNTABLE = frozenset({"skis"})
 # known to every COCO detector, and never by chance in a room or a street of the backgrounds
 NEVER_THERE = (
     *("elephant", "giraffe", "zebra", "bear", "airplane", "boat", "train", "sheep", "cow", "horse"),
@@ -36,7 +37,7 @@ class Who:
     """What a question calls some objects.
 
     Args:
-        name: "dog", "red car".
+        name: "dog", "red car", "person in red".
         class_name: of the objects.
         ids: whom it means.
         of_class: True where it means all objects of the class.
@@ -67,7 +68,7 @@ def cast_of(truth: SequenceTruth) -> tuple[list[Who], list[Who]]:
     # beside an object whose colour nobody can name, no colour is certain to be the only one
     vague = {info.class_name for info in asked if info.colour not in COLOURS}
     by_colour = [
-        Who(f"{info.colour} {info.class_name}", info.class_name, (info.id,), of_class=False)
+        Who(_coloured(info), info.class_name, (info.id,), of_class=False)
         for info in sorted(asked, key=lambda info: info.id)
         if info.class_name not in vague and times[info.class_name, info.colour] == 1
     ]
@@ -84,15 +85,19 @@ def plural_of(name: str) -> str:
     return plural(name, 2).removeprefix("2 ")
 
 
-def spoken(time_s: float, rng: np.random.Generator) -> str:
-    """A time as people write it: 0:07, 7 seconds, 1.5 seconds."""
-    if time_s != int(time_s):
-        return f"{time_s:.1f} seconds"
-    minutes, seconds = divmod(int(time_s), 60)
-    if minutes or rng.random() < 0.5:
-        return f"{minutes}:{seconds:02d}"
-    return f"{seconds} second{'s' if seconds != 1 else ''}"
+def spoken(times_s: Sequence[float], rng: np.random.Generator) -> list[str]:
+    """Times as people write them, all in one way: 0:07, 7 seconds, 1.5 seconds."""
+    by_clock = rng.random() < 0.5 or max(times_s) >= 60
+    if any(time_s != int(time_s) for time_s in times_s):
+        return [f"{time_s:.1f} seconds" for time_s in times_s]
+    if by_clock:
+        return [f"{int(time_s) // 60}:{int(time_s) % 60:02d}" for time_s in times_s]
+    return [f"{int(time_s)} second{'s' if time_s != 1 else ''}" for time_s in times_s]
 
 
 def _is_asked(name: str) -> bool:
     return GROUP_OF.get(name) in _ASKED_GROUPS and name not in _UNCOUNTABLE
+
+
+def _coloured(info: ObjectInfo) -> str:
+    return f"person in {info.colour}" if info.class_name == "person" else f"{info.colour} {info.class_name}"
