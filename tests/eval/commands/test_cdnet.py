@@ -12,17 +12,17 @@ from eval.datasets.cdnet import find_videos
 from streamvos.errors import InputError
 
 SIZE = (96, 128)
-FRAMES = range(11, 23)
+FRAMES = range(11, 31)
 
 
-def make_video(folder: Path, roi: str | None = "15 22", label: int = 255) -> None:
+def make_video(folder: Path, roi: str | None = "23 30", label: int = 255) -> None:
     ground = np.random.default_rng(0).integers(60, 120, (*SIZE, 3)).astype(np.uint8)
     (folder / "input").mkdir(parents=True)
     (folder / "groundtruth").mkdir()
     for number in FRAMES:
-        left = 10 + 5 * (number - FRAMES.start)
+        left = 10 + 9 * (number - 23)
         picture, labels = ground.copy(), np.zeros(SIZE, np.uint8)
-        if number >= 15:
+        if number >= 23:
             picture[30:60, left : left + 30], labels[30:60, left : left + 30] = (230, 40, 40), label
         Image.fromarray(picture).save(folder / "input" / f"in{number:06d}.jpg", quality=95)
         Image.fromarray(labels).save(folder / "groundtruth" / f"gt{number:06d}.png")
@@ -49,7 +49,7 @@ def test_scores_saves_and_keeps_masks(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_nothing_that_moves_in_the_scored_frames(tmp_path: Path) -> None:
     make_video(tmp_path / "video", label=50)
-    command = ["eval", "cdnet", str(tmp_path / "video"), "--size", "96", "--max-frames", "7"]
+    command = ["eval", "cdnet", str(tmp_path / "video"), "--size", "96", "--max-frames", "14"]
     assert main([*command, "--save", str(tmp_path)]) == 0
     rows = json.loads((tmp_path / "cdnet.json").read_text())["rows"]
     assert [row["recall"] for row in rows] == [None, None] and all(row["PWC"] is not None for row in rows)
@@ -57,7 +57,7 @@ def test_nothing_that_moves_in_the_scored_frames(tmp_path: Path) -> None:
 
 def test_layouts(tmp_path: Path) -> None:
     for folder in ("CDnet/baseline/highway", "CDnet/baseline/office", "CDnet/shadow/office", "composed/cdnet/one"):
-        make_video(tmp_path / folder, roi=None if "one" in folder else "15 9999")
+        make_video(tmp_path / folder, roi=None if "one" in folder else "25 9999")
     assert [one.path for one in find_videos(tmp_path / "CDnet")] == [
         "baseline/highway",
         "baseline/office",
@@ -65,11 +65,11 @@ def test_layouts(tmp_path: Path) -> None:
     ]
     assert [one.path for one in find_videos(tmp_path / "CDnet", ["office"])] == ["baseline/office", "shadow/office"]
     (one,) = find_videos(tmp_path / "CDnet", ["shadow/office"])
-    assert one.numbers == tuple(FRAMES) and (one.first, one.last) == (15, 9999)
-    assert one.labels(14) is None and one.labels(15).max() == 255
+    assert one.numbers == tuple(FRAMES) and (one.first, one.last) == (25, 9999)
+    assert one.labels(24) is None and one.labels(25).max() == 255
     assert [one.path for one in find_videos(tmp_path / "CDnet" / "shadow")] == ["office"]
     (whole,) = find_videos(tmp_path / "composed")
-    assert (whole.path, whole.first, whole.last) == ("one", 11, 22)
+    assert (whole.path, whole.first, whole.last) == ("one", 11, 30)
     (single,) = find_videos(tmp_path / "CDnet/baseline/highway")
     assert single.path == "highway"
 
