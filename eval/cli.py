@@ -11,11 +11,14 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "davis": "J&F on DAVIS (2016 and 2017 layout), the first masks given",
+    "lvos": "J&F and V on LVOS (v1 and v2), seen and unseen classes apart",
+    "longvideos": "J&F on Long Videos, on the frames with an annotation",
     "vots": "VOTS measures beside the VOT toolkit's, run as a separate program, on DAVIS-like folders",
     "imagenet-vid": "boxes in video on ImageNet VID or any CocoVID: AP, by motion and degradation",
     "mot": "tracks on MOTChallenge layouts: MOTA, IDF1 and HOTA by TrackEval",
     "trajectory": "camera poses on RGB-D folders: ATE and RPE",
     "depth": "depth from colour alone, and of the map where the input's depth was withheld, on RGB-D folders",
+    "questions": "answers about composed sequences, judged against exact truth",
     "cdnet": "which pixels move, on videos in the layout of CDnet 2014",
     "report": "one table of all saved results, for the README",
 }
