@@ -138,9 +138,11 @@ def write_sequences(workspace: Workspace, sequences: Sequence[DavisSequence]) ->
     """Write sequences and what to run on them; results that are already there stay.
 
     Raises:
-        InputError: a sequence that cannot be written.
+        InputError: a sequence that cannot be written, or a place that the toolkit cannot read.
     """
     folder = workspace.root / "sequences"
+    if "%" in str(folder):
+        raise InputError(f"{workspace.root}: the VOT toolkit cannot read a workspace with % in its path")
     for sequence in sequences:
         shutil.rmtree(folder / sequence.name, ignore_errors=True)
         write_sequence(sequence, folder / sequence.name)
