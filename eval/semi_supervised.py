@@ -20,6 +20,7 @@ from eval.datasets.mask_sequences import MaskSequence, write_label_map
 from eval.harness import SequenceScores, add_options, graph_config, score_sequences
 from eval.results import Plot
 from eval.trackers import CopyFirstMask, SessionTracker, TimedRun
+from streamvos.errors import InputError
 
 BASELINES = {"mask": "copy of the first mask", "box": "copy of the first box"}
 
@@ -56,14 +57,20 @@ class SemiSupervisedTask:
 
     def __call__(self, name: str) -> SequenceScores:
         sequence = self.benchmark.load(name)
+        try:
+            return self._score(sequence)
+        except InputError as error:
+            raise InputError(f"sequence {name}: {error}") from None
+
+    def _score(self, sequence: MaskSequence) -> SequenceScores:
         sequence.check_sizes()
         starts = self.benchmark.starts(sequence)
         run = TimedRun(self.make_tracker, keep_given=self.make_tracker.first == "mask")
         predictions = run(_with_given(sequence, starts))
         if self.out is not None:
-            predictions = _kept(predictions, sequence, self.out / name)
+            predictions = _kept(predictions, sequence, self.out / sequence.name)
         scores = self.benchmark.score(sequence, starts, predictions)
-        return SequenceScores(name, run.num_frames, run.seconds, scores)
+        return SequenceScores(sequence.name, run.num_frames, run.seconds, scores)
 
 
 def add_tracking_options(parser: argparse.ArgumentParser, name: str) -> None:

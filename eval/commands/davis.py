@@ -13,14 +13,14 @@ import numpy as np
 
 from eval.datasets.davis import find_sequences, list_sequences
 from eval.datasets.mask_sequences import MaskSequence
-from eval.harness import SequenceScores, frames_per_second, publish
-from eval.metrics.davis import MEASURES, SequenceScore, score_sequence
+from eval.harness import SequenceScores, publish
+from eval.jf_table import jf_row, jf_rows, jf_scores
+from eval.metrics.davis import score_sequence
 from eval.metrics.returns import IdentityCounter, ReturnRule
 from eval.results import Headline
 from eval.semi_supervised import (
     BASELINES,
     add_tracking_options,
-    curve_of,
     quality_plot,
     score_benchmark,
 )
@@ -51,23 +51,27 @@ def run(args: argparse.Namespace) -> int:
     benchmark = Davis(args.root, args.resolution, args.year == 2016, _returns(args))
     names = list_sequences(args.root, args.sequences, resolution=args.resolution, year=args.year, image_set=args.set)
     results, floors = score_benchmark(benchmark, names, args)
-    rows = _rows(results, args.late_objects)
+    more = _identity_columns if args.late_objects else None
+    rows = jf_rows(results, more)
     mean = rows[-1]
     if floors is not None:
-        rows.append({**_row(f"mean, {BASELINES[args.first]}", floors, args.late_objects), "frames/s": None})
+        rows.append({**jf_row(f"mean, {BASELINES[args.first]}", floors, more), "frames/s": None})
     return publish(
         args,
         rows,
         results,
-        data=f"DAVIS-{args.year} layout, {len(names)} sequences: {', '.join(names)}",
+        data=f"DAVIS layout, {len(names)} sequences: {', '.join(names)}",
         placeholders={args.root: "DAVIS"},
         headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if floors else None, BASELINES[args.first]),
         plot=quality_plot(
-            [*(_row(one.name, [one], False) for one in results), mean],
+            [*(jf_row(one.name, [one]) for one in results), mean],
             ("J mean", "F mean"),
             [one.scores["curve"] for one in results],
         ),
-        notes={"given": f"the {args.first} of each object" + (", late ones too" if args.late_objects else "")},
+        notes={
+            "given": f"the {args.first} of each object" + (", late ones too" if args.late_objects else ""),
+            "objects": "all as one" if benchmark.merge else "apart",
+        },
     )
 
 
@@ -100,27 +104,13 @@ class Davis:
         self, sequence: MaskSequence, starts: Mapping[int, int], predictions: Iterator[np.ndarray]
     ) -> dict[str, Any]:
         if self.late is None:
-            return _scores(score_sequence(predictions, sequence.label_maps(), starts))
+            return jf_scores(score_sequence(predictions, sequence.label_maps(), starts))
         counter = IdentityCounter(starts, self.late)
         ours, truths = itertools.tee(counter.watch(predictions, sequence.label_maps()))
-        scores = _scores(score_sequence((one for one, _ in ours), (truth for _, truth in truths), starts))
+        scores = jf_scores(score_sequence((one for one, _ in ours), (truth for _, truth in truths), starts))
         return scores | {
             "identities": {str(object_id): asdict(counted) for object_id, counted in counter.objects.items()}
         }
-
-
-def _scores(score: SequenceScore) -> dict[str, Any]:
-    return {
-        "object_ids": list(score.object_ids),
-        "by_object": score.percents(),
-        "curve": curve_of(score.region, score.boundary),
-        "by_frame": {"J": _rounded(score.region), "F": _rounded(score.boundary)},
-    }
-
-
-def _rounded(values: np.ndarray) -> list[list[float | None]]:
-    """Frames of each object; None where it is not scored."""
-    return [[None if np.isnan(value) else round(float(value), 4) for value in row] for row in values]
 
 
 def _returns(args: argparse.Namespace) -> ReturnRule | None:
@@ -130,44 +120,6 @@ def _returns(args: argparse.Namespace) -> ReturnRule | None:
             raise InputError(f"--{min(chosen).replace('_', '-')} needs --late-objects")
         return None
     return ReturnRule(**chosen)
-
-
-def _rows(results: Sequence[SequenceScores], late: bool) -> list[dict[str, Any]]:
-    """Each sequence, each object where a sequence has several, and the mean."""
-    rows = []
-    for one in results:
-        rows.append(_row(one.name, [one], late))
-        ids = one.scores["object_ids"]
-        if len(ids) > 1:
-            rows += [{**_row(f"{one.name}, object {key}", [_only(one, key)], late), "frames/s": None} for key in ids]
-    return [*rows, _row("mean", results, late)]
-
-
-def _only(result: SequenceScores, object_id: int) -> SequenceScores:
-    """The scores of one object."""
-    place = result.scores["object_ids"].index(object_id)
-    scores: dict[str, Any] = {
-        "object_ids": [object_id],
-        "by_object": {measure: [values[place]] for measure, values in result.scores["by_object"].items()},
-    }
-    if "identities" in result.scores:
-        scores["identities"] = {str(object_id): result.scores["identities"][str(object_id)]}
-    return SequenceScores(result.name, result.num_frames, result.seconds, scores)
-
-
-def _row(name: str, results: Sequence[SequenceScores], late: bool) -> dict[str, Any]:
-    """Means over objects, as the toolkit reports them, in percent."""
-    by_object = [one.scores["by_object"] for one in results]
-    means = {measure: float(np.concatenate([part[measure] for part in by_object]).mean()) for measure in MEASURES}
-    return {
-        "sequence": name,
-        "frames": sum(one.num_frames for one in results),
-        "objects": sum(len(one.scores["object_ids"]) for one in results),
-        "J&F": round((means["J mean"] + means["F mean"]) / 2, 2),
-        **{measure: round(value, 2) for measure, value in means.items()},
-        **(_identity_columns(results) if late else {}),
-        "frames/s": frames_per_second(results),
-    }
 
 
 def _identity_columns(results: Sequence[SequenceScores]) -> dict[str, Any]:

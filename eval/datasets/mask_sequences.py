@@ -59,9 +59,7 @@ class MaskSequence:
         index, labels = next((index, labels) for index, labels in enumerate(self.label_maps()) if labels is not None)
         ids = ids_in(labels)
         if not ids:
-            raise InputError(
-                f"sequence {self.name}: expected objects in its first annotation, got none in frame {index}"
-            )
+            raise InputError(f"expected objects in its first annotation, got none in frame {index}")
         return dict.fromkeys(ids, index)
 
     def first_appearances(self, visible_px: int = 1) -> dict[int, int]:
@@ -79,7 +77,7 @@ class MaskSequence:
             for object_id in np.flatnonzero(areas >= visible_px).tolist():
                 starts.setdefault(object_id, index)
         if not starts:
-            raise InputError(f"sequence {self.name}: expected an object of {visible_px} pixels or more, got none")
+            raise InputError(f"expected an object of {visible_px} pixels or more, got none")
         return dict(sorted(starts.items()))
 
     def check_sizes(self) -> None:
@@ -89,7 +87,7 @@ class MaskSequence:
             have = image_size(path)
             if have != size:
                 raise InputError(
-                    f"sequence {self.name}: expected {size[1]}x{size[0]} pixels as its first frame, got "
+                    f"expected {size[1]}x{size[0]} pixels as its first frame, got "
                     f"{have[1]}x{have[0]} in {path}; mend that file (masks: nearest neighbour), or leave the sequence "
                     "out (--sequences)"
                 )

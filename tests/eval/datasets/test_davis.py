@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.datasets.davis import find_sequences, read_label_map
+from eval.datasets.davis import find_sequences, list_sequences, read_label_map
 from streamvos.errors import InputError
 
 
@@ -45,3 +45,39 @@ def test_bad_input(root: Path, tmp_path: Path):
     (root / "Annotations/480p/two/00003.png").unlink()
     with pytest.raises(InputError, match="5 frames and 4 annotations.*00003"):
         find_sequences(root)
+
+
+@pytest.mark.parametrize(
+    "path, lines, year",
+    [
+        pytest.param("2017/val.txt", "two\n", 2017, id="names"),
+        pytest.param(
+            "480p/val.txt", "/JPEGImages/480p/two/00000.jpg /Annotations/480p/two/00000.png\n", 2016, id="frames"
+        ),
+    ],
+)
+def test_image_sets(root: Path, path: str, lines: str, year: int):
+    assert list_sequences(root) == ["merged", "two"]  # without lists, all
+    (root / "ImageSets" / path).parent.mkdir(parents=True)
+    (root / "ImageSets" / path).write_text(lines)
+    assert list_sequences(root, year=year) == ["two"]
+    assert list_sequences(root, ["merged"], year=year) == ["merged"]  # what is named need not be listed
+    with pytest.raises(InputError, match="unknown set .* 'vall'; did you mean 'val'"):
+        list_sequences(root, year=year, image_set="vall")
+    (root / "ImageSets" / path).write_text("lost\n")
+    with pytest.raises(InputError, match="1 are not in .*first: lost"):
+        list_sequences(root, year=year)
+
+
+def test_no_sets_and_no_resolution(root: Path):
+    with pytest.raises(InputError, match="--set val: expected .*2017/val.txt"):
+        list_sequences(root, image_set="val")
+    with pytest.raises(InputError, match="resolution.*'1080p'.*480p"):
+        list_sequences(root, resolution="1080p")
+
+
+def test_empty_set(tmp_path: Path):
+    for kind in ("JPEGImages", "Annotations"):
+        (tmp_path / kind / "480p").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds no sequence folders"):
+        list_sequences(tmp_path)

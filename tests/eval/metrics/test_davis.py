@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -122,3 +124,39 @@ def test_objects_are_averaged_and_void_is_no_object():
 def test_bad_input(predictions, truths, message):
     with pytest.raises(InputError, match=message):
         score_sequence(predictions, truths)
+
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+OFFICIAL = json.loads((FIXTURES / "davis_official.json").read_text())["davis"]
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_agrees_with_the_official_toolkit(name):
+    with np.load(FIXTURES / "davis_masks.npz") as maps:
+        truth, ours = maps[f"davis_{name}_truth"], maps[f"davis_{name}_ours"]
+    got = score_sequence(ours, truth).percents()
+    for measure in "JF":
+        for part, statistic in (("M", "mean"), ("R", "recall"), ("D", "decay")):
+            expected = np.multiply(100, OFFICIAL[name][measure][part])
+            np.testing.assert_allclose(got[f"{measure} {statistic}"], expected, rtol=0, atol=1e-6)
+
+
+def test_late_objects_are_scored_from_the_frame_after():
+    first, second = square(10, 10).astype(np.uint8), 2 * square(30, 50).astype(np.uint8)
+    truths = [first, first, first + second, first + second, first + second, first]
+    predictions = [first, first, first, first + second, first, first]  # given in frame 2, right in 3, missed in 4
+    score = score_sequence(predictions, truths, {1: 0, 2: 2})
+    assert score.object_ids == (1, 2)
+    assert score.region[0].tolist() == [1.0] * 4
+    np.testing.assert_array_equal(score.region[1], [np.nan, np.nan, 1.0, 0.0])
+    np.testing.assert_array_equal(score.boundary[1], [np.nan, np.nan, 1.0, 0.0])
+    assert score.percents()["J mean"] == [100.0, 50.0] and score.percents()["J recall"] == [100.0, 50.0]
+    assert score.jf_mean == 0.75
+
+
+def test_objects_given_too_late_are_left_out(caplog):
+    truth = square(10, 10).astype(np.uint8)
+    score = score_sequence([truth] * 4, [truth] * 4, {1: 0, 2: 2})
+    assert score.object_ids == (1,) and "objects [2]" in caplog.text
+    with pytest.raises(InputError, match="no frame to score objects"):
+        score_sequence([truth] * 4, [truth] * 4, {2: 3})

@@ -1,0 +1,105 @@
+"""LVOS (v1 and v2) as it lies on disk: long videos, objects that come and go, a meta file with their ranges.
+
+Layout, for one split: `JPEGImages/<video>/00000001.jpg`, `Annotations/<video>/00000001.png` and `valid_meta.json`
+({"videos": {video: {"objects": {id: {"frame_range": {"start", "end", "frame_nums"}}}}}}). Which videos show classes
+that are unseen in training is told by `unseen_videos.txt`, a name a line, which comes with the evaluation package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.datasets.mask_sequences import MaskSequence, choose, expect_folders, pair_up, subfolders
+from eval.metrics.lvos import Life
+from streamvos.errors import InputError
+
+
+@dataclass(frozen=True)
+class LvosSplit:
+    """One split of LVOS.
+
+    Args:
+        root: folder that holds `JPEGImages`, `Annotations` and the meta file.
+        lives: of the objects of each video, by the meta file.
+        unseen: names of videos of unseen classes.
+    """
+
+    root: Path
+    lives: Mapping[str, Mapping[int, Life]]
+    unseen: frozenset[str]
+
+    def names(self, chosen: Sequence[str] | None = None) -> list[str]:
+        """The videos of the meta file, or those chosen; raises `InputError` for unknown ones."""
+        return choose("LVOS", chosen, sorted(self.lives))
+
+    def sequence(self, name: str) -> MaskSequence:
+        """One video; raises `InputError` where its frames, or annotations of frames, are not there."""
+        return pair_up(name, self.root / "JPEGImages" / name, self.root / "Annotations" / name, dense=False)
+
+
+def read_split(root: Path, subset: str = "valid", unseen: Path | None = None) -> LvosSplit:
+    """Read what a split says of itself.
+
+    Args:
+        root: folder of the split.
+        subset: the meta file is `<subset>_meta.json`.
+        unseen: list of videos; `unseen_videos.txt` in the root where None.
+
+    Raises:
+        InputError: not an LVOS layout, a malformed meta file, no list, or a video that is not there.
+    """
+    inside = [name for name in ("valid", "val") if (root / name / "JPEGImages").is_dir()]
+    hint = f"; give the folder of the split, {root / inside[0]}" if inside else ""
+    expect_folders(root, "an LVOS", root / "JPEGImages", root / "Annotations", hint=hint)
+    lives = _read_meta(root, subset)
+    there = subfolders(root / "Annotations")
+    missing = sorted(set(lives) - set(there))
+    if missing:
+        raise InputError(
+            f"{subset}_meta.json names {len(lives)} videos, of which {len(missing)} are not in {root / 'Annotations'} "
+            f"(first: {missing[0]}); complete the data"
+        )
+    path = root / "unseen_videos.txt" if unseen is None else unseen
+    if not path.is_file():
+        raise InputError(
+            f"{path} is not there; the evaluation package of LVOS (lvos-evaluation) has it: put it there, or give "
+            "--unseen FILE with the names of the videos of unseen classes (an empty file: all are seen)"
+        )
+    return LvosSplit(root, lives, frozenset(path.read_text(encoding="utf-8").split()))
+
+
+def frame_numbers(sequence: MaskSequence) -> list[int]:
+    """The numbers in the names of a video's frames; raises `InputError` for names that are none."""
+    for path in sequence.frames:
+        if not path.stem.isdecimal():
+            raise InputError(f"expected frames named by their numbers, such as 00000001.jpg, got {path.name}")
+    return [int(path.stem) for path in sequence.frames]
+
+
+def _read_meta(root: Path, subset: str) -> dict[str, dict[int, Life]]:
+    path = root / f"{subset}_meta.json"
+    if not path.is_file():
+        there = ", ".join(sorted(other.name for other in root.glob("*_meta.json"))) or "none"
+        raise InputError(f"expected {path} (--set {subset}); meta files there: {there}")
+    try:
+        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        lives = {
+            name: {int(key): _life(entry) for key, entry in video["objects"].items()} for name, video in videos.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f'{path}: expected {{"videos": {{name: {{"objects": {{id: {{"frame_range": {{"start", "end", "frame_nums"}}'
+            f"}}}}}}}}}}, got something else ({type(error).__name__}: {error})"
+        ) from None
+    if not any(lives.values()):
+        raise InputError(f"{path} names no object")
+    return lives
+
+
+def _life(entry: Mapping[str, Any]) -> Life:
+    span = entry["frame_range"]
+    return Life(int(span["start"]), int(span["end"]), int(span["frame_nums"]))

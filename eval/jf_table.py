@@ -1,0 +1,68 @@
+"""J&F of DAVIS as scores that are kept and as rows of a table, for all evaluations that report it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from eval.harness import SequenceScores, frames_per_second
+from eval.metrics.davis import MEASURES, SequenceScore
+from eval.semi_supervised import curve_of
+
+# More columns of a row, from the results that it sums up.
+Columns = Callable[[Sequence[SequenceScores]], Mapping[str, Any]]
+
+
+def jf_scores(score: SequenceScore) -> dict[str, Any]:
+    """What is kept of a sequence: statistics of each object, and J and F of each frame."""
+    return {
+        "object_ids": list(score.object_ids),
+        "by_object": score.percents(),
+        "curve": curve_of(score.region, score.boundary),
+        "by_frame": {"J": _rounded(score.region), "F": _rounded(score.boundary)},
+    }
+
+
+def jf_rows(results: Sequence[SequenceScores], more: Columns | None = None) -> list[dict[str, Any]]:
+    """Each sequence, each object where a sequence has several, and the mean."""
+    rows = []
+    for one in results:
+        rows.append(jf_row(one.name, [one], more))
+        ids = one.scores["object_ids"]
+        if len(ids) > 1:
+            rows += [{**jf_row(f"{one.name}, object {key}", [_only(one, key)], more), "frames/s": None} for key in ids]
+    return [*rows, jf_row("mean", results, more)]
+
+
+def jf_row(name: str, results: Sequence[SequenceScores], more: Columns | None = None) -> dict[str, Any]:
+    """Means over objects, as the toolkit reports them, in percent."""
+    by_object = [one.scores["by_object"] for one in results]
+    means = {measure: float(np.concatenate([part[measure] for part in by_object]).mean()) for measure in MEASURES}
+    return {
+        "sequence": name,
+        "frames": sum(one.num_frames for one in results),
+        "objects": sum(len(one.scores["object_ids"]) for one in results),
+        "J&F": round((means["J mean"] + means["F mean"]) / 2, 2),
+        **{measure: round(value, 2) for measure, value in means.items()},
+        **({} if more is None else more(results)),
+        "frames/s": frames_per_second(results),
+    }
+
+
+def _only(result: SequenceScores, object_id: int) -> SequenceScores:
+    """The scores of one object."""
+    place, key = result.scores["object_ids"].index(object_id), str(object_id)
+    scores: dict[str, Any] = {
+        "object_ids": [object_id],
+        "by_object": {measure: [values[place]] for measure, values in result.scores["by_object"].items()},
+    }
+    if "identities" in result.scores:
+        scores["identities"] = {key: result.scores["identities"][key]}
+    return SequenceScores(result.name, result.num_frames, result.seconds, scores)
+
+
+def _rounded(values: np.ndarray) -> list[list[float | None]]:
+    """Frames of each object; None where it is not scored."""
+    return [[None if np.isnan(value) else round(float(value), 4) for value in row] for row in values]
