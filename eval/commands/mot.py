@@ -90,14 +90,14 @@ class MotTask:
         (sequence,) = find_sequences(self.root, [name])
         if self.results is not None:
             scores = score_tracks(sequence, self.results / f"{name}.txt")
-            return SequenceScores(name, sequence.num_frames, 0.0, {"trackeval": scores})
+            return SequenceScores(name, 0, 0.0, {"frames": sequence.num_frames, "trackeval": scores})
         with tempfile.TemporaryDirectory() if self.out is None else nullcontext(self.out) as folder:
             path = Path(folder) / f"{name}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
             follow = _baseline if self.method == BASELINE else _session
             seconds = _write_tracks(path, sequence, follow(self.config))
             scores = score_tracks(sequence, path)
-        return SequenceScores(name, sequence.num_frames, seconds, {"trackeval": scores})
+        return SequenceScores(name, sequence.num_frames, seconds, {"frames": sequence.num_frames, "trackeval": scores})
 
 
 # An (H, W, 3) uint8 RGB frame and its time in seconds in, its lines of a MOT file out.
@@ -155,7 +155,8 @@ class IouLinker:
 
 def _line(frame_index: int, object_id: int, box: np.ndarray, score: float) -> str:
     left, top, right, bottom = box.tolist()
-    return f"{frame_index + 1},{object_id},{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{score:.4f},-1,-1,-1\n"
+    place = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
+    return f"{frame_index + 1},{object_id},{place},{score:.4f},-1,-1,-1\n"
 
 
 def _write_tracks(path: Path, sequence: MotSequence, follow: Follower) -> float:
@@ -173,10 +174,9 @@ def _write_tracks(path: Path, sequence: MotSequence, follow: Follower) -> float:
 
 def _row(name: str, results: Sequence[SequenceScores]) -> dict[str, Any]:
     scores = measures(combine({one.name: one.scores["trackeval"] for one in results}))
-    ran = any(one.seconds for one in results)
     return {
         "sequence": name,
-        "frames": sum(one.num_frames for one in results),
+        "frames": sum(one.scores["frames"] for one in results),
         **{measure: round(scores[measure], 2) for measure in MEASURES},
-        "frames/s": frames_per_second(results) if ran else None,
+        "frames/s": frames_per_second(results) or None,
     }

@@ -1,0 +1,97 @@
+"""`streamvos eval mot` on real frames; the truth is what the baseline itself makes of them."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.cli import main
+from eval.commands.mot import IouLinker, MotTask
+from eval.metrics.mot import INSTALL
+from pipelines.graph import GraphConfig
+from streamvos.records import Detections
+from streamvos.video.sources import open_source
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+needs_trackeval = pytest.mark.skipif(
+    importlib.util.find_spec("trackeval") is None, reason=f"TrackEval is not installed: {INSTALL}"
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "mot" / "street"
+    (folder / "img1").mkdir(parents=True)
+    (folder / "gt").mkdir()
+    with open_source("sample:bikes", start_index=30, max_frames=42) as source:
+        for index, frame in enumerate(source, start=1):
+            Image.fromarray(frame.image).save(folder / "img1" / f"{index:06d}.png", compress_level=1)
+    (folder / "seqinfo.ini").write_text("[Sequence]\nframeRate=25\nseqLength=12\n")
+    return tmp_path
+
+
+@needs_trackeval
+def test_method_and_baseline(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    truth = root / "mot/street/gt/gt.txt"
+    truth.write_text("")
+    out, detect = tmp_path / "linked", GraphConfig(stages=("detect", "segment"))
+    MotTask(root, "detections linked by IoU", detect, None, out)("street")
+    found = [line.split(",") for line in (out / "street.txt").read_text().splitlines()]
+    assert len(found) > 12 and {int(line[0]) for line in found} <= set(range(1, 13))
+    truth.write_text("".join(",".join([*line[:6], "1", *line[7:]]) + "\n" for line in found))
+    kept = tmp_path / "tracks"
+    command = ["eval", "mot", str(root), "--classes", "all", "--baseline", "--jobs", "1", "--out", str(kept)]
+    assert main([*command, "--save", str(tmp_path / "results")]) == 0
+    assert "| street " in capsys.readouterr().out
+    rows = {row["sequence"]: row for row in json.loads((tmp_path / "results" / "mot.json").read_text())["rows"]}
+    floor = rows["all, detections linked by IoU"]
+    assert (floor["MOTA"], floor["IDF1"], floor["HOTA"]) == (100, 100, 100)
+    assert 20 < rows["street"]["HOTA"] < 100 and rows["street"]["frames"] == 12
+    assert main(["eval", "mot", str(root), "--results", str(kept), "--save", str(tmp_path / "again")]) == 0
+    again = json.loads((tmp_path / "again" / "mot.json").read_text())["rows"][0]
+    assert again == {**rows["street"], "frames/s": None}
+
+
+@needs_trackeval
+def test_given_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    command = ["eval", "mot", str(FIXTURES / "mot"), "--results", str(FIXTURES / "mot/results")]
+    assert main([*command, "--save", str(tmp_path)]) == 0
+    recorded = json.loads((FIXTURES / "mot_trackeval.json").read_text())
+    row = json.loads((tmp_path / "mot.json").read_text())["rows"][-1]
+    assert row["MOTA"] == round(100 * recorded["CLEAR"]["MOTA"], 2)
+    assert row["IDF1"] == round(100 * recorded["Identity"]["IDF1"], 2)
+    assert row["HOTA"] == round(100 * np.mean(recorded["HOTA"]["HOTA"]), 2)
+    assert main([*command, "--baseline"]) == 2
+    assert "--results scores what is there" in capsys.readouterr().err
+
+
+def test_bad_input(root: Path, capsys: pytest.CaptureFixture[str]):
+    (root / "mot/street/gt/gt.txt").write_text("")
+    assert main(["eval", "mot", str(root), "--classes", "persn"]) == 2
+    assert "did you mean 'person'" in capsys.readouterr().err
+    assert main(["eval", "mot", str(root), "--results", str(root)]) == 2
+    assert "expected its results" in capsys.readouterr().err
+
+
+def detections(*things: tuple[float, int]) -> Detections:
+    boxes = np.array([[left, 0, left + 10, 10] for left, _ in things], np.float32).reshape(-1, 4)
+    kinds, count = np.array([kind for _, kind in things], np.int64), len(things)
+    return Detections(boxes, np.full(count, 0.5, np.float32), kinds, ("x",) * count, np.full(count, -1, np.int64))
+
+
+def test_linker_gives_identities_by_overlap_and_class():
+    linker = IouLinker(min_iou=0.3)
+
+    def ids(*things: tuple[float, int]) -> list[int]:
+        return [object_id for object_id, _, _ in linker.link(detections(*things))]
+
+    assert ids() == []
+    assert ids((0, 1), (50, 1)) == [1, 2]
+    assert ids((51, 1), (1, 1)) == [2, 1]  # in any order
+    assert ids((51, 3), (5, 1)) == [3, 1]  # another class is another thing
+    assert ids((7, 1), (5, 1)) == [4, 1]  # the better fit keeps the identity
+    assert ids((30, 1)) == [5]
+    assert ids() == [] and ids((30, 1)) == [6]  # no memory of what was gone for a frame

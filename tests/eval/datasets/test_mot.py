@@ -1,0 +1,58 @@
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eval.datasets.mot import find_sequences
+from streamvos.errors import InputError
+
+
+def write_mot(root: Path, name: str, info: str = "seqLength=2\n", frames: str | None = "img1", count: int = 2) -> Path:
+    folder = root / name
+    (folder / "gt").mkdir(parents=True)
+    (folder / "gt" / "gt.txt").write_text("1,1,0,0,10,10,1,-1,-1,-1\n")
+    (folder / "seqinfo.ini").write_text(f"[Sequence]\nname={name}\n{info}")
+    if frames is not None:
+        (folder / frames).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            picture = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
+            picture.save(folder / frames / f"{index + 1:06d}.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("place", ["", "train", "mot"])
+def test_finds_sequences_where_they_lie(tmp_path: Path, place: str):
+    write_mot(tmp_path / place, "MOT17-02-DPM", "frameRate=30\nimDir=pictures\nseqLength=2\n", "pictures")
+    write_mot(tmp_path / place, "TUD-Campus")
+    first, second = find_sequences(tmp_path)
+    assert (first.name, first.benchmark, first.rate, first.num_frames) == ("MOT17-02-DPM", "MOT17", Fraction(30), 2)
+    assert (second.benchmark, second.rate) == ("MOT15", Fraction(25))
+    assert [path.name for path in first.frames()] == ["000001.jpg", "000002.jpg"]
+    assert [one.name for one in find_sequences(tmp_path, ["TUD-Campus"])] == ["TUD-Campus"]
+
+
+def test_frames_elsewhere(tmp_path: Path):
+    write_mot(tmp_path / "mot", "a", "imDir=../../JPEGImages/480p/a\nseqLength=2\n", "../../JPEGImages/480p/a")
+    assert len(find_sequences(tmp_path)[0].frames()) == 2
+
+
+def test_bad_input(tmp_path: Path):
+    with pytest.raises(InputError, match="not a MOTChallenge folder"):
+        find_sequences(tmp_path)
+    folder = write_mot(tmp_path, "a", frames=None)
+    write_mot(tmp_path, "b", count=3)
+    first, second = find_sequences(tmp_path)
+    with pytest.raises(InputError, match="--results"):
+        first.frames()
+    with pytest.raises(InputError, match="expected 2 frames, got 3"):
+        second.frames()
+    with pytest.raises(InputError, match="unknown MOT sequence 'c'"):
+        find_sequences(tmp_path, ["c"])
+    (folder / "gt" / "gt.txt").unlink()
+    with pytest.raises(InputError, match="expected its truth"):
+        find_sequences(tmp_path)
+    (folder / "seqinfo.ini").write_text("[Sequence]\nseqLength=many\n")
+    with pytest.raises(InputError, match="seqLength"):
+        find_sequences(tmp_path)
