@@ -1,0 +1,136 @@
+"""Cutie's network (Cheng et al., CVPR 2024) from `rf-cutie`, without the downloads of its constructor.
+
+The package's encoders ask for ResNet weights of the internet when they are built, only to overwrite them with the
+checkpoint; `get_default_model` needs hydra and a GPU; `load_weights` passes over keys that do not fit. Here the
+settings are read from the package's own files, the encoders start at random, the checkpoint is loaded with
+`weights_only`, and every key must fit. `cutie` is an optional extra.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import pickle
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+
+from streamvos.errors import InputError, IntegrityError, unknown_name
+from streamvos.models.catalogue import locate
+
+CutieSize = Literal["small", "base"]
+CATALOGUE_NAMES: dict[str, str] = {"small": "cutie-small", "base": "cutie-base"}
+INSTALL = "pip install 'streamvos[cutie]'"
+
+_TRAINING_ONLY = "aux_computer."  # the heads of its auxiliary losses: a checkpoint may lack them
+_building = threading.Lock()  # while the package's encoders are kept from downloading
+
+
+def load_cutie(size: CutieSize, weights: Path | None, device: torch.device) -> torch.nn.Module:
+    """The network with trained weights, ready for inference.
+
+    Args:
+        size: "small" (ResNet-18) or "base" (ResNet-50).
+        weights: the checkpoint, or None for the one of the catalogue.
+        device: where it runs.
+
+    Raises:
+        InputError: the extra `cutie` is not installed; says the line that installs it.
+        MissingWeightsError: weights is None and the catalogue's file is not here; says how to get it.
+        IntegrityError: the file is damaged, or belongs to another model.
+    """
+    require_cutie()
+    _check_size(size)
+    path = locate(CATALOGUE_NAMES[size]) if weights is None else weights
+    network = _build(size)
+    _load(network, size, path)
+    return network.to(device).eval()
+
+
+def random_cutie(size: CutieSize, seed: int, device: torch.device) -> torch.nn.Module:
+    """The same architecture with random weights: it costs as much and its masks mean nothing (tests, speed)."""
+    require_cutie()
+    _check_size(size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = _build(size)
+    return network.to(device).eval()
+
+
+def require_cutie() -> None:
+    """Raise `InputError` with the install line where `rf-cutie` is absent."""
+    try:
+        importlib.metadata.distribution("rf-cutie")
+    except importlib.metadata.PackageNotFoundError:
+        raise InputError(f"the base tracker cutie needs the package rf-cutie; install it with: {INSTALL}") from None
+
+
+def cutie_settings(size: CutieSize, max_long_term_tokens: int = 10_000) -> Any:
+    """The package's settings (an omegaconf `DictConfig`) for one video of any length, read without hydra."""
+    from omegaconf import OmegaConf
+
+    folder = Path(str(importlib.metadata.distribution("rf-cutie").locate_file("cutie/config")))
+    settings = OmegaConf.load(folder / "eval_config.yaml")
+    model = OmegaConf.load(folder / "model" / "base.yaml")
+    if size == "small":
+        model = OmegaConf.merge(model, OmegaConf.load(folder / "model" / "small.yaml"))
+    generic = settings.datasets.generic
+    settings = OmegaConf.merge(settings, {"use_long_term": generic.use_long_term, "mem_every": generic.mem_every})
+    long_term = {"max_num_tokens": max_long_term_tokens, "buffer_tokens": max_long_term_tokens // 5}
+    return OmegaConf.merge(settings, {"model": model, "long_term": long_term})
+
+
+def _check_size(size: str) -> None:
+    if size not in get_args(CutieSize):
+        raise unknown_name("Cutie size", size, CATALOGUE_NAMES)
+
+
+def _build(size: CutieSize) -> torch.nn.Module:
+    from cutie.model.cutie import CUTIE
+
+    # it warns once a line of its own use of an old autocast, when it runs and not only when it is imported
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"cutie\.")
+    with _building, _encoders_without_download():
+        return CUTIE(cutie_settings(size))
+
+
+@contextmanager
+def _encoders_without_download() -> Iterator[None]:
+    """The package has no switch for it: both of its ResNet makers are called with `pretrained=True`."""
+    from cutie.model.utils import resnet
+
+    names = ("resnet18", "resnet50")
+    makers = {name: getattr(resnet, name) for name in names}
+    for name, maker in makers.items():
+        setattr(resnet, name, lambda pretrained=True, extra_dim=0, model_dir=None, make=maker: make(False, extra_dim))
+    try:
+        yield
+    finally:
+        for name, maker in makers.items():
+            setattr(resnet, name, maker)
+
+
+def _load(network: torch.nn.Module, size: str, path: Path) -> None:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise IntegrityError(f"Cutie weights {path} cannot be read: {reason}") from None
+    if not isinstance(state, dict):
+        raise IntegrityError(f"Cutie weights {path}: expected a dict of tensors, got {type(state).__name__}")
+    expected = network.state_dict()
+    training_only = [key for key in expected if key.startswith(_TRAINING_ONLY) and key not in state]
+    state.update({key: expected[key] for key in training_only})
+    problems = {
+        "missing": [key for key in expected if key not in state],
+        "unexpected": [key for key in state if key not in expected],
+        "of another shape": [key for key in expected if key in state and expected[key].shape != state[key].shape],
+    }
+    found = [f"{len(keys)} {kind} (first: {keys[0]})" for kind, keys in problems.items() if keys]
+    if found:
+        raise IntegrityError(f"Cutie weights {path} do not fit {size}: keys {', '.join(found)}")
+    network.load_state_dict(state)
