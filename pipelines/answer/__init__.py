@@ -39,6 +39,7 @@ _OPERATIONS: dict[Intent, Callable[[Scope], Answer]] = {
     "what_is": views.answer_what_is,
     "yes_no": checks.answer_yes_no,
     "together": checks.answer_together,
+    "beside": places.answer_beside,
 }
 _NEEDS_SUBJECT: dict[Intent, str] = {
     "when": "when did the dog appear?",
@@ -85,7 +86,8 @@ def _answer(query: Query, reader: EpisodeReader) -> Answer:
     text = answer.text[:1].upper() + answer.text[1:]
     if scope.notes:
         text = f"{text} {' '.join(dict.fromkeys(scope.notes))}"
-    return replace(answer, text=text, confidence=round(answer.confidence, 3))
+    evidence = answer.evidence + tuple(proof for proof in scope.proofs if proof not in answer.evidence)
+    return replace(answer, text=text, confidence=round(answer.confidence, 3), evidence=evidence)
 
 
 def _with_forgotten(answer: Answer, reader: EpisodeReader) -> Answer:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipelines.answer import slots, vocabulary
-from pipelines.answer.query import Anchor, Intent, Query, Span, Verb
+from pipelines.answer.query import Anchor, Intent, Query, Span, Subject, Verb
+from pipelines.answer.rewrite import rewritten, unfronted
 from streamvos.errors import InputError
 
 MAX_CHARACTERS = 500
@@ -29,20 +30,21 @@ _VERBS: tuple[tuple[Verb, str], ...] = (
     ),
     (
         "leave",
-        r"leaves?|leaving|left|disappears?|disappeared|vanish(?:es|ed)?|exits?|exited|(?:goes|go|went|gone) away|gone|"
-        r"departs?|departed|(?:goes|go|went) out of view",
+        r"leaves?|leaving|left|disappear(?:s|ed|ing)?|vanish(?:es|ed|ing)?|exits?|exited|(?:goes|go|went|gone) away|"
+        r"gone|departs?|departed",
     ),
     (
         "visible",
         r"visible|seen|see|saw|there|present|in view|in sight|shown|around|here|stays?|stayed|remains?|remained|"
-        r"be found|present|on screen|look like|exists?",
+        r"be found|present|on screen|look like|exists?|shows?|showed|spends?|spent",
     ),
 )
 _PICTURE = r"(?:video|clip|film|movie|recording|footage|stream|picture|frame|image|view|scene|camera|shot|screen)"
 _FILLER = (
-    rf"\b(?:in|on|from|into|out of|of|inside|within|to) (?:the |this |that |your )?(?:whole |entire )?{_PICTURE}\b",
+    r"\b(?:in|on|from|into|out of|of|inside|within|to|over|during|throughout|across) (?:the |this |that |your )?"
+    rf"(?:whole |entire )?{_PICTURE}\b",
     rf"\b(?:the|this) (?:whole |entire )?{_PICTURE}\b",
-    r"\b(?:please|ever|so far|overall|in total|altogether|in all|at all|actually|exactly|also|then|"
+    r"\b(?:please|ever|yet|already|so far|overall|in total|altogether|in all|at all|actually|exactly|also|then|"
     r"can you tell me|could you tell me|do you know|tell me)\b",
 )
 _AUXILIARY = re.compile(
@@ -53,6 +55,9 @@ _AT_ONCE = (
     r"\b(?:at once|(?:all )?at the same time|simultaneously|together|at (?:the )?most|at any (?:one |given )?time|"
 )
 _AT_ONCE += r"maximum|largest|highest|most|max)\b"
+_BESIDE = re.compile(  # "to the left of", "further right than"
+    r"\b(?:(?:to|on|at) the |(?:further|farther|more) (?:to the )?)?(left|right)(?:[ -]?hand)?(?: side)? (?:of|than)\b"
+)
 _HEADS: tuple[tuple[Intent, str], ...] = (
     (
         "video_length",
@@ -122,7 +127,7 @@ def parse(question: str, labels: Sequence[str] = ()) -> Query:
     Raises:
         InputError: empty, or too long.
     """
-    text = normalise(question)
+    text = rewritten(normalise(unfronted(question.lower())))
     labels = [label.lower() for label in labels]
     intent, rest = _head(text)
     if intent in ("video_length", "count_shots"):
@@ -132,6 +137,8 @@ def parse(question: str, labels: Sequence[str] = ()) -> Query:
     for filler in _FILLER:
         rest = re.sub(filler, " ", rest)
     rest, anchor, unknown = _take_anchor(re.sub(r"\s+", " ", rest).strip(), labels)
+    if intent == "yes_no" and (beside := _BESIDE.search(rest)):
+        return _with_unknown(_beside(rest, beside, labels, spans, anchor), unknown)
     rest, region = slots.take_region(rest)
     rest, which = _take_which(rest)
     if text.startswith("who ") and intent in ("what_seen", "first_of"):
@@ -152,7 +159,7 @@ def normalise(question: str) -> str:
     text = re.sub(r"\b(what|where|who|when|how|that|there|it)'s\b", r"\1 is", text)
     text = re.sub(r"n't\b", " not", text)
     text = re.sub(r"\bcolor", "colour", text)
-    text = re.sub(r"(?<!\d)\.|\.(?!\d)|[^\w\s.:#'\-]|'s\b|'", " ", text)
+    text = re.sub(r"(?<!\d)[.:]|[.:](?!\d)|[^\w\s.:#'\-]|'s\b|'", " ", text)
     text = re.sub(r"\s+", " ", text).strip()
     if not text:
         raise InputError("question: expected some words, got none; ask for instance: when did the dog appear?")
@@ -180,8 +187,10 @@ def _take_anchor(text: str, labels: Sequence[str]) -> tuple[str, Anchor | None, 
         return text, None, ()
     relation = {"until": "before", "till": "before", "since": "after", "once": "after", "during": "while"}
     words, verb = _take_verb(found[3])
-    words = _AUXILIARY.sub(" ", words)
+    words = _AUXILIARY.sub(" ", words).strip()
     subject, unknown = slots.parse_subject(words, labels)
+    if not words and verb is not None:
+        subject = Subject("it", pronoun=True)  # "after leaving"
     if subject is None:
         return text[: found.start()].strip(), None, unknown or (found[3],)
     kind = relation.get(found[2], found[2])
@@ -252,6 +261,8 @@ def _details(
         unknown = ()  # nothing is claimed about these words
     if anchor is not None and anchor.verb is None:
         anchor = replace(anchor, verb="appear" if verb in (None, "visible") else verb)
+    if anchor is not None and anchor.subject.pronoun and subject is not None:
+        anchor = replace(anchor, subject=subject)  # "did the dog return after it left?"
     return Query(
         intent,
         subject,
@@ -283,7 +294,17 @@ def _first_of(text: str, labels: Sequence[str], spans: tuple[Span, ...], taken: 
     return Query("first_of", subject, other, verb, which, spans, unknown=unknown + more)  # type: ignore[arg-type]
 
 
-def _with_unknown(query: Query, unknown: tuple[str, ...]) -> Query:
-    from dataclasses import replace
+def _beside(
+    text: str, found: re.Match[str], labels: Sequence[str], spans: tuple[Span, ...], anchor: Anchor | None
+) -> Query:
+    """Was the dog to the left of the cat?"""
+    left, right = (_AUXILIARY.sub(" ", part) for part in (text[: found.start()], text[found.end() :]))
+    subject, unknown = slots.parse_subject(left, labels)
+    other, more = slots.parse_subject(_take_verb(right)[0], labels)
+    if (subject is None and not unknown) or (other is None and not more):
+        return Query("unknown")
+    return Query("beside", subject, other, spans=spans, anchor=anchor, region=(found[1],), unknown=unknown + more)
 
+
+def _with_unknown(query: Query, unknown: tuple[str, ...]) -> Query:
     return replace(query, unknown=query.unknown + unknown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memory_bank.episodes.facts import Place, Thing
 from pipelines.answer.phrase import MAX_LISTED, called, cited, listed, of_appearance, of_place
-from pipelines.answer.plan import Scope
+from pipelines.answer.plan import Scope, ambiguous
 from pipelines.answer.times import moments_of, refuse_several
 from streamvos.answers import Answer
 
@@ -50,6 +50,35 @@ def answer_where(scope: Scope) -> Answer:
         parts.append(f"{called(thing)} was " + ", then ".join(_at(scope, place) for place in path[:6]))
         evidence += [of_place(scope.reader, thing, place) for place in path[:6]]
     return Answer(f"{listed(parts)}.", scope.confidence(seen), "answered", tuple(evidence[:MAX_LISTED]))
+
+
+def answer_beside(scope: Scope) -> Answer:
+    """Whether one thing was to the left or right of another, by the middles of their boxes."""
+    query = scope.query
+    assert query.subject is not None and query.other is not None
+    mine, theirs = ([t for t in found if scope.spans.get(t.entity_id)] for found in (scope.things, scope.others))
+    for subject, seen in ((query.subject, mine), (query.other, theirs)):
+        if not seen:
+            text = f"I did not see the {subject.text}{scope.when()}."
+            return Answer(text, round(0.75 * scope.share, 3), "not_observed")
+        if len(seen) > 1:
+            return ambiguous(scope.reader, subject, seen, scope.spans)
+    pairs = _pairs(scope, mine[0], theirs[0])
+    if not pairs:
+        text = f"I did not see the {query.subject.text} and the {query.other.text} at the same time{scope.when()}."
+        return Answer(text, round(0.75 * scope.share, 3), "not_observed")
+    left = [_middle(one) < _middle(other) for one, other in pairs]
+    holds = [is_left == (query.region == ("left",)) for is_left in left]
+    said = "Yes" if all(holds) else "At times" if any(holds) else "No"
+    shown = holds.index(True) if any(holds) else 0
+    one, other = pairs[shown]
+    side = "left" if left[shown] else "right"
+    share = "" if all(holds) or not any(holds) else f", in {sum(holds) / len(holds):.0%} of the times I looked"
+    text = (
+        f"{said}: {called(mine[0])} was to the {side} of {called(theirs[0])}{share}, at {cited(one.t_ms, one.frame)}."
+    )
+    evidence = (of_place(scope.reader, mine[0], one), of_place(scope.reader, theirs[0], other))
+    return Answer(text, scope.confidence([mine[0], theirs[0]]), "answered", evidence)
 
 
 def answer_colour(scope: Scope) -> Answer:
@@ -103,6 +132,19 @@ def _where_moment(scope: Scope) -> Answer:
         evidence.append(of_appearance(scope.reader, thing, span, "to" if at_end else "from"))
     things = list({moment[3].entity_id: moment[3] for moment in picked}.values())
     return Answer(f"{listed(parts)}.", scope.confidence(things), "answered", tuple(evidence))
+
+
+def _pairs(scope: Scope, thing: Thing, other: Thing) -> list[tuple[Place, Place]]:
+    """Notes of two things at the same times; for one time, the nearest of each."""
+    mine, theirs = places_of(scope, thing), places_of(scope, other)
+    if scope.at_ms is not None:
+        return [(one, two) for one in mine for two in theirs]
+    at = {place.t_ms: place for place in theirs}
+    return [(place, at[place.t_ms]) for place in mine if place.t_ms in at]
+
+
+def _middle(place: Place) -> float:
+    return (place.box[0] + place.box[2]) / 2
 
 
 def _path(places: list[Place]) -> list[Place]:

@@ -13,9 +13,9 @@ from memory_bank.episodes.facts import Appearance, Stretch, Thing
 from memory_bank.episodes.reader import EpisodeReader
 from pipelines.answer import vocabulary
 from pipelines.answer.intervals import Interval, intersect, total, union
-from pipelines.answer.phrase import called, cited, counted, listed, of_appearance
+from pipelines.answer.phrase import MAX_LISTED, called, cited, counted, listed, of_appearance
 from pipelines.answer.query import Anchor, Query, Span, Subject, Verb
-from streamvos.answers import Answer, clock
+from streamvos.answers import Answer, Evidence, clock
 from streamvos.models.minilm import SentenceEncoder
 
 ABLE = "I can say when, how long, how often, how many, what, where, which colour, and whether something was there."
@@ -35,6 +35,7 @@ class Scope:
         spans: appearances within the window by thing, cut to it in `clipped`.
         share: part of the window that was looked at.
         notes: what must be said beside the answer.
+        proofs: what shows that the times asked about are right, where an event tells them.
     """
 
     reader: EpisodeReader
@@ -47,6 +48,7 @@ class Scope:
     spans: dict[int, list[Appearance]]
     share: float
     notes: list[str] = field(default_factory=list)
+    proofs: list[Evidence] = field(default_factory=list)
 
     @property
     def point(self) -> bool:
@@ -103,7 +105,8 @@ def make_scope(query: Query, reader: EpisodeReader, encoder: Callable[[], Senten
         raise Abstain(Answer("Nothing of this video has been looked at yet.", 1.0, "not_covered"))
     things = reader.things()
     notes: list[str] = []
-    window, whole = _window(query, reader, coverage, processed, things, notes)
+    proofs: list[Evidence] = []
+    window, whole = _window(query, reader, coverage, processed, things, notes, proofs)
     looked_at = intersect(window, processed)
     at_ms = _instant(query, window, processed[0][0])
     share = total(looked_at) / total(window) if total(window) and at_ms is None else 1.0
@@ -115,7 +118,7 @@ def make_scope(query: Query, reader: EpisodeReader, encoder: Callable[[], Senten
         kinds = " or ".join(sorted(query.subject.classes))
         notes.append(f"I cannot tell a {vocabulary.singular(query.subject.narrower)} from any other {kinds}.")
     spans = _spans_within(reader, [*chosen, *others], window)
-    return Scope(reader, query, chosen, others, window, at_ms, whole, spans, share, notes)
+    return Scope(reader, query, chosen, others, window, at_ms, whole, spans, share, notes, proofs)
 
 
 def matches(subject: Subject, thing: Thing) -> bool:
@@ -190,6 +193,7 @@ def _window(
     processed: list[Interval],
     things: list[Thing],
     notes: list[str],
+    proofs: list[Evidence],
 ) -> tuple[list[Interval], bool]:
     begin, end = processed[0][0], processed[-1][1]
     window: list[Interval] = [(begin, end)]
@@ -213,7 +217,7 @@ def _window(
         if not intersect([(inside[0] - _SLACK_MS, inside[1] + _SLACK_MS), wide], processed):
             raise Abstain(_not_covered(inside, coverage, begin, end))
     if query.anchor is not None:
-        window = intersect(window, _anchor_window(query.anchor, reader, things, begin, end, notes))
+        window = intersect(window, _anchor_window(query.anchor, reader, things, begin, end, notes, proofs))
         if not window:
             raise Abstain(Answer("No time of the video fits this question.", 0.6, "not_observed"))
     return window, not query.spans and query.anchor is None
@@ -264,7 +268,13 @@ def _shot_window(shot: int, reader: EpisodeReader, begin: int, end: int) -> Inte
 
 
 def _anchor_window(
-    anchor: Anchor, reader: EpisodeReader, things: list[Thing], begin: int, end: int, notes: list[str]
+    anchor: Anchor,
+    reader: EpisodeReader,
+    things: list[Thing],
+    begin: int,
+    end: int,
+    notes: list[str],
+    proofs: list[Evidence],
 ) -> list[Interval]:
     chosen = _choose(anchor.subject, things, reader, None)
     spans = _spans_within(reader, chosen, [(begin, end)])
@@ -272,7 +282,9 @@ def _anchor_window(
         raise Abstain(ambiguous(reader, anchor.subject, chosen, spans))
     stretches = sorted((s for found in spans.values() for s in found), key=lambda s: (s.from_ms, s.span_id))
     verb = anchor.verb or "appear"
+    by_id = {thing.entity_id: thing for thing in chosen}
     if anchor.relation == "while":
+        proofs += [of_appearance(reader, by_id[s.entity_id], s) for s in stretches[:MAX_LISTED]]
         return union((s.from_ms, s.to_ms) for s in stretches)
     if verb == "visible" and anchor.relation == "after":
         moments = [(s.to_ms, s.to_frame, s) for s in stretches[-1:]]
@@ -282,7 +294,8 @@ def _anchor_window(
         text = f"I did not see the {anchor.subject.text} {_did(verb)} in what I looked at."
         raise Abstain(Answer(text, 0.7, "not_observed"))
     time, frame, span = moments[0]
-    thing = next(thing for thing in chosen if thing.entity_id == span.entity_id)
+    thing = by_id[span.entity_id]
+    proofs.append(of_appearance(reader, thing, span, "to" if time == span.to_ms else "from"))
     nth = f", the first of {len(moments)} times" if len(moments) > 1 else ""
     notes.append(f"({called(thing)}: {cited(time, frame)}{nth}.)")
     if anchor.relation == "before":

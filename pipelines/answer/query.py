@@ -17,6 +17,7 @@ Intent = Literal[
     "colour",
     "yes_no",
     "together",
+    "beside",
     "first_of",
     "video_length",
     "count_shots",
@@ -91,7 +92,7 @@ class Query:
         which: the first or the last time.
         spans: times by the clock, all must hold.
         anchor: a time by an event.
-        region: part of the picture, such as ("left",) or ("top", "left").
+        region: part of the picture, such as ("left",) or ("top", "left"); the side of `other` where asked for "beside".
         colour_asked: "was the car red?".
         at_once: the most at the same time, not in all.
         kinds: kinds of things, not things.

@@ -1,0 +1,44 @@
+"""Other ways to say the same, brought into the one form that the rules of `parse` read.
+
+Each rule keeps the meaning: "at most how many dogs" is "how many dogs at most". Words that change it are left alone, so
+that the question is said to be not understood.
+"""
+
+from __future__ import annotations
+
+import re
+
+_QUESTION = r"(?:is|was|are|were|do|does|did|has|have|had|can|could|will|how|what|which|who|where|when|any)\b"
+_FRONTED = re.compile(  # "at 0:32, was the dog there?", "after the dog left, what happened?"
+    rf"^((?:at|around|about|by|between|from|before|after|since|until|till|while|when|once|in|on|during|over|within|"
+    rf"throughout|across|near)\b[^,]*), *({_QUESTION}[^,]*(?:,[^,]*)*?)([?.! ]*)$"
+)
+_UNSEEN = r"(?:view|sight|the (?:view|sight|picture|frame|image|shot|screen|scene))"
+_PLACE = r"(?:(?:on|at|in|to) )?(?:the )?(?:(?:far )?left|right|middle|cent(?:re|er)|top|bottom)(?: side| half| part)?"
+_RULES: tuple[tuple[str, str], ...] = (
+    (r"^at (?:the )?most how many (.+)$", r"how many \1 at most"),
+    (r"\bat least (?:one|an?)\b", "a"),
+    (r"^(?:on|in) how many (?:separate |different |distinct )?(?:occasions|instances)\b", "how many times"),
+    (r"\b(?:later) than\b", "after"),
+    (r"\b(?:earlier|sooner) than\b", "before"),
+    (rf"\bgoing out of {_UNSEEN}\b", "disappearing"),
+    (rf"\b(?:went|gone) out of {_UNSEEN}\b", "disappeared"),
+    (rf"\b(?:go|goes|get|gets|got) out of {_UNSEEN}\b", "disappear"),
+    (
+        r"^(?:do|does|did) (.+? and .+?) (?:ever )?share (?:the|a) (?:picture|screen|frame|shot|scene|image|view)\b",
+        r"were \1 visible at the same time",
+    ),
+    (rf"^(?:is|was|are|were) (.+?) {_PLACE}(?: {_PLACE})* or {_PLACE}\b(.*)$", r"where was \1\2"),
+)
+
+
+def unfronted(text: str) -> str:
+    """A question whose time comes first, set off by a comma, with the time behind."""
+    return _FRONTED.sub(r"\2 \1\3", text)
+
+
+def rewritten(text: str) -> str:
+    """A question in the words that the rules read; `text` in lower case, without punctuation."""
+    for pattern, plain in _RULES:
+        text = re.sub(pattern, plain, text)
+    return text
