@@ -37,6 +37,7 @@ from streamvos.records import Detections
 from streamvos.video.images import read_image
 
 PROTOCOL = "causal: frames in order, each once, from an empty memory for each video"
+_UNHARMED = ("", "frozen", "dropped")  # the picture itself is as good as any
 _SETTINGS = {"every": 1, "min_score": 0.05, "max_detections": 100}  # AP wants the doubtful ones, too
 
 
@@ -154,7 +155,8 @@ class _Truth:
         return score_detections(self.boxes, found, images, self.categories, ignored)
 
     def images(self, degraded: bool) -> list[int]:
-        return [one for one, what in self.degradation.items() if what is not None and bool(what) == degraded]
+        harmed = {one: what not in _UNHARMED for one, what in self.degradation.items() if what is not None}
+        return [one for one, is_harmed in harmed.items() if is_harmed == degraded]
 
 
 def _row(method: str, results: Sequence[SequenceScores], truth: _Truth) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Each image has `video_id`, `frame_id` (its place in the video) and `file_name`. The json does not say what `file_name`
 is relative to; unless a folder is given, the first of these that holds the first image is taken, beside the json or
 one or two folders above it: the folder itself, `JPEGImages/480p`, `JPEGImages`, `images`, `data/VID`, `Data/VID`.
-Composed benchmarks say of each image how it was degraded (`degradation`: a name, null where it is clean; `strength`).
+Composed benchmarks say of each image how it was degraded (`degradation`: a name, null where it is clean; `strength`),
+in the image's entry or in the frame's in `truth/<video>.json` beside the json's folder.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.compose.truth import SequenceTruth
 from streamvos.errors import InputError, unknown_name
 from streamvos.video.images import read_image
 
@@ -140,20 +142,25 @@ def _annotation(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _video(document: _Document, video_id: int, root: Path) -> Video:
-    images = document.images[video_id]
-    frames = tuple(
-        VideoFrame(
-            image["id"],
-            int(image["frame_id"]),
-            root / image["file_name"],
-            (image["degradation"] or "") if "degradation" in image else None,
-            image.get("strength"),
-        )
-        for image in images
-    )
-    return Video(
-        document.names[video_id], frames, lambda: [one for image in images for one in document.truth[image["id"]]]
-    )
+    name, images = document.names[video_id], document.images[video_id]
+    known = _composed(document.path.parent.parent / "truth" / f"{name}.json")
+    frames = []
+    for image in images:
+        entry = known.get(image["frame_id"], {}) | image
+        what = (entry["degradation"] or "") if "degradation" in entry else None
+        file = root / image["file_name"]
+        frames.append(VideoFrame(image["id"], int(image["frame_id"]), file, what, entry.get("strength")))
+    return Video(name, tuple(frames), lambda: [one for image in images for one in document.truth[image["id"]]])
+
+
+def _composed(path: Path) -> dict[int, dict[str, Any]]:
+    """What the truth of a composed sequence says of its frames; nothing where there is no such file."""
+    if not path.is_file():
+        return {}
+    return {
+        frame.frame: {"degradation": frame.degradation, "strength": frame.strength}
+        for frame in SequenceTruth.load(path).frames
+    }
 
 
 def _find_images(path: Path, document: _Document) -> Path:

@@ -1,10 +1,12 @@
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from eval.compose.truth import FrameTruth, SequenceTruth
 from eval.datasets.cocovid import read_cocovid
 from streamvos.errors import InputError
 
@@ -55,6 +57,16 @@ def test_a_selection_and_a_folder_of_ones_own(tmp_path: Path):
     assert only.name == "b" and next(only.images()).shape == (8, 12, 3)
     with pytest.raises(InputError, match="unknown video 'c'"):
         read_cocovid(path, tmp_path / "elsewhere", ["c"])
+
+
+def test_degradations_of_a_composed_benchmark(tmp_path: Path):
+    path = write_cocovid(tmp_path)
+    frames = tuple(FrameTruth(index, index / 24, "dark" if index else None, 3 * index, ()) for index in range(2))
+    truth = SequenceTruth("a", Fraction(24), 2, (12, 8), 0, "degraded", (), frames)
+    truth.save(tmp_path / "truth" / "a.json")
+    first, second = read_cocovid(path).videos
+    assert [(frame.degradation, frame.strength) for frame in first.frames] == [("", 0), ("dark", 3)]
+    assert [frame.degradation for frame in second.frames] == ["noise", ""]  # what the json itself says
 
 
 def test_a_file_written_anew_is_read_anew(tmp_path: Path):
