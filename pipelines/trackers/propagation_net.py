@@ -184,7 +184,8 @@ def read_memory(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -
     flat_query = functional.pad(2.0 * flat_query, (0, 1), value=1.0)
     flat_keys = torch.cat([flat_keys, -length], dim=2)
     flat_values = values.flatten(2).transpose(1, 2)
-    read = functional.scaled_dot_product_attention(flat_query, flat_keys, flat_values, scale=channels**-0.5)
+    with torch.autocast(query.device.type, enabled=False):  # squared lengths do not fit 16 bits
+        read = functional.scaled_dot_product_attention(flat_query, flat_keys, flat_values, scale=channels**-0.5)
     return read.transpose(1, 2).unflatten(2, query.shape[-2:])
 
 

