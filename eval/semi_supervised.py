@@ -60,7 +60,7 @@ class SemiSupervisedTask:
         try:
             return self._score(sequence)
         except InputError as error:
-            raise InputError(f"sequence {name}: {error}") from None
+            raise type(error)(f"sequence {name}: {error}") from None
 
     def _score(self, sequence: MaskSequence) -> SequenceScores:
         sequence.check_sizes()

@@ -41,7 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "frame on (not the DAVIS protocol, which knows those of the first frame alone); also count identity switches "
         "and returns",
     )
-    add("--visible-px", type=int, metavar="N", help="with --late-objects: fewer pixels are no object (default: 1)")
+    add(
+        "--visible-px",
+        type=int,
+        metavar="N",
+        help="with --late-objects: an object is there, and given, from so many pixels on (default: 1, any annotation)",
+    )
     add("--absence", type=int, metavar="N", help="with --late-objects: frames away before a return (default: 200)")
     add_tracking_options(parser, "davis")
 
@@ -68,10 +73,7 @@ def run(args: argparse.Namespace) -> int:
             ("J mean", "F mean"),
             [one.scores["curve"] for one in results],
         ),
-        notes={
-            "given": f"the {args.first} of each object" + (", late ones too" if args.late_objects else ""),
-            "objects": "all as one" if benchmark.merge else "apart",
-        },
+        notes=_notes(args, benchmark),
     )
 
 
@@ -111,6 +113,18 @@ class Davis:
         return scores | {
             "identities": {str(object_id): asdict(counted) for object_id, counted in counter.objects.items()}
         }
+
+
+def _notes(args: argparse.Namespace, benchmark: Davis) -> dict[str, str]:
+    """How it was run, where that is not the toolkit's way."""
+    notes = {"given": f"the {args.first} of each object"}
+    if benchmark.merge:
+        notes["objects"] = "all as one"
+    if benchmark.late is not None:
+        rule = benchmark.late
+        notes["late objects"] = f"given in the first frame with {rule.visible_px} pixels of them or more"
+        notes["returns"] = f"after {rule.absence} frames away or more, judged on the first {rule.within} frames back"
+    return notes
 
 
 def _returns(args: argparse.Namespace) -> ReturnRule | None:
