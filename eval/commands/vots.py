@@ -16,7 +16,7 @@ from typing import Any
 
 from eval.datasets.davis import find_sequences
 from eval.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
-from eval.metrics.vots import MEASURES, VotsScores, mean_scores, score_sequence
+from eval.metrics.vots import MEASURES, VotsScores, mean_scores
 from eval.results import Headline, bars
 from eval.trackers import CopyFirstMask, SessionTracker
 from eval.vot.folder_protocol import Query
@@ -102,7 +102,7 @@ class VotsTask:
             answers = _track(sequence, tracker_from(read_settings(workspace, self.tracker)))
             workspace.write_results(self.tracker, sequence, answers, time.perf_counter() - start)
         results = workspace.results(self.tracker, sequence)
-        scores = score_sequence(results, sequence.objects, sequence.size, sequence.ignore)
+        scores = sequence.score(results)
         seconds = workspace.seconds(self.tracker, sequence)
         kept = {"objects": len(sequence.objects), "measures": dataclasses.asdict(scores)}
         return SequenceScores(name, len(sequence.frames), seconds, kept)

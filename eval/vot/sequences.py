@@ -3,7 +3,8 @@
 A sequence is a folder with `sequence` (its properties), `color/%08d.jpg` (numbered from 1) and one
 `groundtruth_<object>.txt` for each object, with a region a line: `0` before the object's first mask (the toolkit gives
 the object to the tracker at the first line that is not `0`), an empty mask where it is away. Pixels of the void label
-255 become the object `_ignore`, which the toolkit leaves out of every overlap.
+255 become the object `_ignore`, which the toolkit leaves out of every overlap. Where a sequence has `evaluation.tag`,
+with a 0 or 1 for each frame, only frames of 1 are scored, as in the stacks of VOTS validation sets.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
 from eval.datasets.davis import DavisSequence
+from eval.metrics.vots import VotsScores, score_sequence
 from eval.vot.regions import (
     EMPTY,
     UNKNOWN,
@@ -47,6 +50,7 @@ class VotSequence:
         size: (H, W) of the frames.
         objects: truth of each object, a region for each frame.
         ignore: regions that are in no overlap, one for each frame, or None.
+        scored: whether each frame is scored, or None for all.
     """
 
     name: str
@@ -54,6 +58,16 @@ class VotSequence:
     size: tuple[int, int]
     objects: Mapping[str, Sequence[Region]]
     ignore: Sequence[Region] | None = None
+    scored: Sequence[bool] | None = None
+
+    def score(self, results: Mapping[str, Sequence[Region]]) -> VotsScores:
+        """Measure the regions of each object."""
+
+        def chosen(regions: Sequence[Region]) -> Sequence[Region]:
+            return regions if self.scored is None else list(compress(regions, self.scored))
+
+        said, true = ({name: chosen(of) for name, of in part.items()} for part in (results, self.objects))
+        return score_sequence(said, true, self.size, None if self.ignore is None else chosen(self.ignore))
 
     def starts(self) -> dict[str, int]:
         """The frame at which each object is given to the tracker, objects in the toolkit's order."""
@@ -117,7 +131,9 @@ def read_sequence(folder: Path) -> VotSequence:
     files = sorted(folder.glob("groundtruth_*.txt")) or [folder / "groundtruth.txt"]
     objects = {path.stem.partition("_")[2] or "object": _filled(read_trajectory(path), length) for path in files}
     ignore = objects.pop(IGNORE, None)
-    return VotSequence(folder.name, frames, image_size(frames[0]), objects, ignore)
+    return VotSequence(
+        folder.name, frames, image_size(frames[0]), objects, ignore, _tag(folder / "evaluation.tag", length)
+    )
 
 
 def _trajectories(sequence: DavisSequence) -> dict[str, list[Region]]:
@@ -144,6 +160,14 @@ def _as_read(mask: np.ndarray) -> Mask:
     region = parse_region(format_region(cropped(Mask(mask))))
     assert isinstance(region, Mask)
     return region
+
+
+def _tag(path: Path, length: int) -> list[bool] | None:
+    """A truth value for each frame; missing lines are false."""
+    if not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [index < len(lines) and lines[index].strip() == "1" for index in range(length)]
 
 
 def _filled(regions: list[Region], length: int) -> list[Region]:

@@ -12,11 +12,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from eval.metrics.vots import VotsScores
+from eval.metrics.vots import MEASURES, VotsScores
 from eval.vot.workspace import EXPERIMENT, Workspace
 from streamvos.errors import InputError
 
@@ -28,6 +29,11 @@ INSTALL = (
 )
 _NOWHERE = "http://127.0.0.1:9"  # nothing listens there: the toolkit's look for a newer version fails at once
 _LAST_LINES = 15
+_MEASURES_OF = {
+    "AverageAccuracy": ("quality",),
+    "AccuracyRobustness": ("accuracy", "robustness"),
+    "AverageQualityAuxiliary": ("nre", "dre", "adq"),
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Toolkit:
             InputError: the toolkit or a tracker failed; the message ends with the tracker's own words.
         """
         before = workspace.log.stat().st_size if workspace.log.is_file() else 0
-        status = self._run(workspace, "evaluate", trackers)
+        status = self._run(workspace, "evaluate", ["--experiments", EXPERIMENT, *trackers])
         for tracker in trackers:
             for name in workspace.sequence_names():
                 if status or workspace.results(tracker, workspace.sequence(name)) is None:
@@ -67,19 +73,20 @@ class Toolkit:
                     raise InputError(what + _last_words(workspace.log, before))
 
     def analyse(self, workspace: Workspace, trackers: Sequence[str], sequences: Sequence[str]) -> dict[str, VotsScores]:
-        """The toolkit's measures of each tracker over the sequences, in a workspace that we wrote.
+        """The toolkit's measures of each tracker over the sequences; None for those not in the workspace's stack.
 
         Raises:
             InputError: the toolkit failed.
         """
         name = f"streamvos-{os.getpid()}"
         report = workspace.root / "analysis" / f"{name}.json"
-        status = self._run(workspace, "analysis", ["--name", name, "--sequences", ",".join(sequences), *trackers])
+        words = ["--name", name, "--experiments", EXPERIMENT, "--sequences", ",".join(sequences), *trackers]
+        status = self._run(workspace, "analysis", words)
         if status or not report.is_file():
             raise InputError(f"the VOT toolkit gave no analysis (status {status}, its words above)")
-        parts = json.loads(report.read_text(encoding="utf-8"))["results"][EXPERIMENT]["results"]
+        experiment = json.loads(report.read_text(encoding="utf-8"))["results"][EXPERIMENT]
         report.unlink()
-        return {tracker: _scores([part[row] for part in parts]) for row, tracker in enumerate(trackers)}
+        return {tracker: _scores(experiment, row) for row, tracker in enumerate(trackers)}
 
     def pack(self, workspace: Workspace, tracker: str) -> Path:
         """Pack the results of a tracker as a challenge takes them; returns the archive.
@@ -119,10 +126,13 @@ def find_toolkit(executable: Path | None = None) -> Toolkit:
     )
 
 
-def _scores(rows: Sequence[Sequence[float | None]]) -> VotsScores:
-    """Of one tracker: quality; accuracy, robustness and a point of a plot; NRE, DRE and ADQ."""
-    (quality,), (accuracy, robustness, _), (nre, dre, adq) = rows
-    return VotsScores(quality, accuracy, robustness, nre, dre, adq)
+def _scores(experiment: Mapping[str, Any], row: int) -> VotsScores:
+    """Of the tracker in one row: the kinds of analysis that give the measures, and where in them they stand."""
+    values: dict[str, float | None] = dict.fromkeys(MEASURES)
+    for analysis, rows in zip(experiment["parameters"]["analyses"], experiment["results"], strict=True):
+        names = _MEASURES_OF.get(analysis["type"].rpartition(".")[2], ())
+        values.update(zip(names, rows[row], strict=False))
+    return VotsScores(**values)
 
 
 def peak_rss_of_children_mib() -> dict[str, float]:

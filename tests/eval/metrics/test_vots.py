@@ -9,6 +9,7 @@ import pytest
 
 from eval.metrics.vots import MEASURES, VotsScores, mean_scores, overlap, score_object, score_sequence
 from eval.vot.regions import EMPTY, INITIALIZATION, Mask, Rectangle, Special, parse_region, read_trajectory
+from eval.vot.sequences import VotSequence
 from streamvos.errors import InputError
 
 RECORD = json.loads((Path(__file__).parents[1] / "fixtures" / "vots.json").read_text())
@@ -20,34 +21,43 @@ def block(x: int, y: int, width: int = 4, height: int = 4) -> Mask:
     return Mask(np.ones((height, width), bool), x, y)
 
 
-def recorded(name: str, folder: Path) -> VotsScores:
-    part = RECORD["sequences"][name]
+def recorded(part: dict, folder: Path, scored: list[bool] | None = None) -> VotsScores:
     results = {}
     for object_name, text in part["results"].items():
-        path = folder / f"{name}_{object_name}.bin"
+        path = folder / f"{object_name}.bin"
         path.write_bytes(base64.b64decode(text))
         results[object_name] = read_trajectory(path)
     truth = {key: [parse_region(line) for line in lines] for key, lines in part["truth"].items()}
     ignore = truth.pop("_ignore", None)
-    return score_sequence(results, truth, tuple(part["size"]), ignore)
+    return VotSequence("a", (), tuple(part["size"]), truth, ignore, scored).score(results)
 
 
-@pytest.mark.parametrize("name", list(RECORD["sequences"]))
+@pytest.mark.parametrize("name", list(RECORD["all"]["sequences"]))
 @pytest.mark.parametrize("measure", MEASURES)
 def test_agrees_with_the_toolkit_on_one_sequence(name: str, measure: str, tmp_path: Path) -> None:
-    ours, theirs = getattr(recorded(name, tmp_path), measure), RECORD["sequences"][name]["scores"][measure]
+    part = RECORD["all"]["sequences"][name]
+    ours, theirs = getattr(recorded(part, tmp_path), measure), part["scores"][measure]
     assert ours is None if theirs is None else ours == pytest.approx(theirs, abs=1e-9)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_agrees_with_the_toolkit_on_all_sequences(measure: str, tmp_path: Path) -> None:
-    ours = mean_scores(recorded(name, tmp_path) for name in RECORD["sequences"])
-    assert getattr(ours, measure) == pytest.approx(RECORD["scores"][measure], abs=1e-9)
+    ours = mean_scores(recorded(part, tmp_path) for part in RECORD["all"]["sequences"].values())
+    assert getattr(ours, measure) == pytest.approx(RECORD["all"]["scores"][measure], abs=1e-9)
+
+
+@pytest.mark.parametrize("measure", [measure for measure in MEASURES if measure != "adq"])
+def test_agrees_with_the_toolkit_on_tagged_frames(measure: str, tmp_path: Path) -> None:
+    part = RECORD["tagged"]["sequences"]["ignored"]
+    ours = getattr(recorded(part, tmp_path, RECORD["tagged"]["scored"]), measure)
+    assert ours == pytest.approx(part["scores"][measure], abs=1e-9)
 
 
 def test_the_record_defines_and_leaves_open_every_kind_of_measure() -> None:
-    assert all(RECORD["scores"][measure] is not None for measure in MEASURES)
-    assert any(part["scores"]["adq"] is None for part in RECORD["sequences"].values())
+    assert all(RECORD["all"]["scores"][measure] is not None for measure in MEASURES)
+    assert any(part["scores"]["adq"] is None for part in RECORD["all"]["sequences"].values())
+    tagged, whole = (RECORD[key]["sequences"]["ignored"]["scores"] for key in ("tagged", "all"))
+    assert tagged["quality"] != whole["quality"]
 
 
 def test_by_hand() -> None:

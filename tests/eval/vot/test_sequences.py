@@ -66,6 +66,16 @@ def test_an_object_begins_where_it_is_more_than_a_line(tmp_path: Path) -> None:
         write_sequence(sequence, tmp_path / "none")
 
 
+def test_only_tagged_frames_are_scored(davis: Path, tmp_path: Path) -> None:
+    (sequence,) = find_sequences(davis, ["single"])
+    write_sequence(sequence, tmp_path / "single")
+    truth = {"1": [Special(1), *read_sequence(tmp_path / "single").objects["1"][1:]]}
+    assert read_sequence(tmp_path / "single").score(truth).quality == pytest.approx(5 / 6)
+    (tmp_path / "single" / "evaluation.tag").write_text("0\n1\n1\n")
+    read = read_sequence(tmp_path / "single")
+    assert read.scored == [False, True, True, False, False, False] and read.score(truth).quality == 1.0
+
+
 def test_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a VOT sequence"):
         read_sequence(tmp_path)

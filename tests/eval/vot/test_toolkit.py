@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eval.datasets.davis import find_sequences
-from eval.metrics.vots import mean_scores, score_sequence
+from eval.metrics.vots import mean_scores
 from eval.trackers import CopyFirstMask, SessionTracker
 from eval.vot.toolkit import ENVIRONMENT_VARIABLE, Toolkit, find_toolkit
 from eval.vot.tracker import MakeTracker
@@ -35,8 +35,7 @@ def test_our_measures_agree_with_the_toolkit_over_trax(davis: Path, vot: Path, t
     for tracker, expected in theirs.items():
         scores = []
         for sequence in map(workspace.sequence, NAMES):
-            results = workspace.results(tracker, sequence)
-            scores.append(score_sequence(results, sequence.objects, sequence.size, sequence.ignore))
+            scores.append(sequence.score(workspace.results(tracker, sequence)))
         assert dataclasses.asdict(mean_scores(scores)) == pytest.approx(dataclasses.asdict(expected), abs=1e-9)
     assert theirs["session"].quality > 0.5
     assert toolkit.pack(workspace, "session").stat().st_size > 200
