@@ -5,36 +5,33 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from eval.datasets.rgbd import find_sequences
-from eval.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
-from eval.metrics.trajectory import (
-    Aligned,
-    align,
-    constant_velocity_baseline,
-    evaluate,
-    identity_baseline,
-    largest_map,
-)
-from eval.results import Headline, Plot
+from eval.harness import SequenceScores, add_options, graph_config, publish, score_sequences
+from eval.metrics.trajectory import align, evaluate, largest_map
+from eval.results import Headline, bars
 from eval.scene_run import SceneRun
+from eval.trajectory_report import (
+    BASELINES,
+    TITLES,
+    Input,
+    baseline_rows,
+    headline_of,
+    paths_of,
+    plot_of,
+    row_of,
+    rows_of,
+)
+from eval.two_memories import ROOM, TwoMemoriesTask, ablation_rows
 from pipelines.graph import GraphConfig
 from streamvos.errors import InputError
 from streamvos.export.trajectory import Trajectory, read_trajectory, write_trajectory
-
-Input = Literal["rgbd", "rgb"]
-TITLES: Mapping[Input, str] = {"rgbd": "colour and depth", "rgb": "colour alone"}
-BASELINES = {"the camera rests": identity_baseline, "constant velocity": constant_velocity_baseline}
-_ALIGNMENTS = {False: "SE(3)", True: "Sim(3)"}
-_MAX_PLOTTED = 4  # sequences in the picture
-_MAX_POINTS = 600  # of a path in the picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--estimate", type=Path, metavar="TUM", help="score this file of poses instead of running anything")
     add("--truth", type=Path, metavar="TUM", help="the true poses for --estimate")
     add("--scale", action="store_true", help="with --estimate: align by Sim(3), as monocular poses need")
+    add("--ablation", action="store_true", help="two scene memories against one, on composed data with moving things")
     add_options(parser, "trajectory")
 
 
@@ -56,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--delta: expected at least 1 pose, got {args.delta}")
     if args.estimate is not None or args.truth is not None:
         return _score_files(args)
+    if args.ablation:
+        return _ablation(args)
     if args.root is None:
         raise InputError("expected the folder of an RGB-D sequence, or --estimate and --truth with two TUM files")
     names = [sequence.name for sequence in find_sequences(args.root, args.sequences)]
@@ -67,12 +67,12 @@ def run(args: argparse.Namespace) -> int:
     flat = [one for part in results.values() for one in part]
     return publish(
         args,
-        _rows(results, args.baseline),
+        rows_of(results, args.baseline),
         flat,
         data=f"RGB-D, {len(names)} sequences: {', '.join(names)}",
         placeholders={args.root: "RGBD"},
-        headline=_headline(results, args.baseline),
-        plot=_plot(next(iter(results.values()))),
+        headline=headline_of(results, args.baseline),
+        plot=plot_of(next(iter(results.values()))),
         notes={"rpe_delta": args.delta},
     )
 
@@ -140,7 +140,7 @@ def compare(
         return scores
     return scores | {
         "errors": _errors(best, truth, with_scale, delta, max_time_difference_s),
-        "paths": _paths(aligned, truth),
+        "paths": paths_of(aligned, truth),
     }
 
 
@@ -157,6 +157,34 @@ def _trajectory(posed: Sequence[tuple[float, np.ndarray, int]]) -> Trajectory:
     )
 
 
+def _ablation(args: argparse.Namespace) -> int:
+    """Score the stage with and without masks of moving things; without a folder on a ray-cast room."""
+    names = [ROOM] if args.root is None else [one.name for one in find_sequences(args.root, args.sequences)]
+    config = graph_config(args, stages=["detect", "segment", "reconstruct"])
+    rows, results = [], []
+    for kind in dict.fromkeys(args.inputs):
+        # The room is clad in noise, which shows nothing that a detector knows.
+        for masks in ("truth", "none") if args.root is None else ("truth", "graph", "none"):
+            task = TwoMemoriesTask(args.root, config, kind == "rgbd", masks, args.max_frames)
+            results += score_sequences(task, names, args, f"{TITLES[kind]}, masks: {masks}")
+            rows += ablation_rows(TITLES[kind], masks, results[-len(names) :])
+    best, floor = (next(row for row in rows if row["masks"] == masks)["ATE, cm"] for masks in ("truth", "none"))
+    return publish(
+        args,
+        rows,
+        results,
+        data=f"{len(names)} sequences with moving things: {', '.join(names)}",
+        placeholders={} if args.root is None else {args.root: "COMPOSED"},
+        headline=None if best is None else Headline("ATE with two memories, cm", best, floor, "one memory for all"),
+        plot=bars(
+            [{**row, "at": f"{row['sequence']}, {row['input']}, {row['memories']}"} for row in rows],
+            "at",
+            ("ATE, cm", "moving things off by, cm"),
+            "cm",
+        ),
+    )
+
+
 def _score_files(args: argparse.Namespace) -> int:
     if args.estimate is None or args.truth is None or args.root is not None:
         raise InputError("--estimate and --truth belong together, and need no folder")
@@ -165,8 +193,8 @@ def _score_files(args: argparse.Namespace) -> int:
     if scores["errors"] is None:
         raise InputError(f"{args.estimate} and {args.truth}: fewer than 3 poses within 0.01 s of each other")
     result = SequenceScores(args.estimate.stem, len(estimate), 0.0, scores)
-    rows = [_row(args.estimate.stem, "file", scores, None)]
-    rows += _baseline_rows([result]) if args.baseline else []
+    rows = [row_of(args.estimate.stem, "file", scores, None)]
+    rows += baseline_rows([result]) if args.baseline else []
     return publish(
         args,
         rows,
@@ -174,122 +202,6 @@ def _score_files(args: argparse.Namespace) -> int:
         data=f"{len(estimate)} estimated and {len(truth)} true poses in TUM format",
         placeholders={args.estimate: "ESTIMATE", args.truth: "TRUTH"},
         headline=Headline("ATE, cm", rows[0]["ATE, cm"]),
-        plot=_plot([result]),
+        plot=plot_of([result]),
         notes={"rpe_delta": args.delta},
     )
-
-
-def _rows(results: Mapping[Input, Sequence[SequenceScores]], with_baseline: bool) -> list[dict[str, Any]]:
-    rows = []
-    for kind, part in results.items():
-        rows += [_row(one.name, TITLES[kind], one.scores, frames_per_second([one])) for one in part]
-        if len(part) > 1:
-            rows.append(_mean_row(TITLES[kind], rows[-len(part) :], frames_per_second(part)))
-    if with_baseline:
-        rows += _baseline_rows(next(iter(results.values())))
-    return rows
-
-
-def _row(name: str, title: str, scores: Mapping[str, Any], fps: float | None) -> dict[str, Any]:
-    errors = scores["errors"]
-    return {
-        "sequence": name,
-        "input": title,
-        "aligned by": _ALIGNMENTS[scores["with_scale"]],
-        "frames": scores["num_true"],
-        "with a pose, %": round(100 * scores["num_posed"] / max(scores["num_true"], 1), 1),
-        "maps": scores["num_maps"],
-        "compared, %": round(100 * (errors["coverage"] if errors else 0), 1),
-        **_columns(errors),
-        "frames/s": fps,
-    }
-
-
-def _columns(errors: Mapping[str, float | None] | None) -> dict[str, float | None]:
-    def scaled(name: str, factor: float, digits: int) -> float | None:
-        value = errors[name] if errors else None
-        return None if value is None else round(factor * value, digits)
-
-    return {
-        "ATE, cm": scaled("ate_rmse_m", 100, 2),
-        "RPE, mm": scaled("rpe_translation_rmse_m", 1000, 2),
-        "RPE, degrees": scaled("rpe_rotation_rmse_deg", 1, 3),
-    }
-
-
-def _baseline_rows(results: Sequence[SequenceScores]) -> list[dict[str, Any]]:
-    rows = []
-    for name in BASELINES:
-        part = []
-        for one in results:
-            errors, frames = one.scores["baselines"][name], one.scores["num_true"]
-            scores = {"errors": errors, "num_true": frames, "num_posed": frames, "num_maps": 1, "with_scale": False}
-            part.append(_row(one.name, f"baseline: {name}", scores, None))
-        rows += [*part, _mean_row(f"baseline: {name}", part, None)] if len(part) > 1 else part
-    return rows
-
-
-def _mean_row(title: str, rows: Sequence[Mapping[str, Any]], fps: float | None) -> dict[str, Any]:
-    """Means over sequences; of errors over those that have one, so "compared" must be read beside them."""
-    row = {**rows[0], "sequence": "mean", "input": title, "frames": sum(one["frames"] for one in rows)}
-    for column in ("with a pose, %", "maps", "compared, %", "ATE, cm", "RPE, mm", "RPE, degrees"):
-        values = [one[column] for one in rows if one[column] is not None]
-        row[column] = round(float(np.mean(values)), 3 if column == "RPE, degrees" else 2) if values else None
-    return {**row, "frames/s": fps}
-
-
-def _headline(results: Mapping[Input, Sequence[SequenceScores]], with_baseline: bool) -> Headline:
-    kind, part = next(iter(results.items()))
-    found = [one.scores["errors"]["ate_rmse_m"] for one in part if one.scores["errors"]]
-    floor = [one.scores["baselines"]["the camera rests"]["ate_rmse_m"] for one in part] if with_baseline else []
-    return Headline(
-        f"ATE from {TITLES[kind]}, cm",
-        round(100 * float(np.mean(found)), 2) if found else math.nan,
-        round(100 * float(np.mean(floor)), 2) if floor else None,
-        "the camera rests",
-    )
-
-
-def _paths(aligned: Aligned, truth: Trajectory) -> dict[str, Any]:
-    """What the picture needs, thinned out: both paths seen along the direction in which the true one varies least."""
-    xyz = truth.world_from_camera[:, :3, 3]
-    _, _, axes = np.linalg.svd(xyz - xyz.mean(axis=0), full_matrices=False)
-
-    def seen(points: np.ndarray, keep: np.ndarray) -> list[list[float]]:
-        return np.round((points - xyz.mean(axis=0))[keep] @ axes[:2].T, 4).tolist()
-
-    rows, true_rows = _thinned(len(aligned.times_s)), _thinned(len(xyz))
-    return {
-        "times_s": np.round(aligned.times_s[rows], 4).tolist(),
-        "errors_m": np.round(aligned.errors_m[rows], 5).tolist(),
-        "estimate": seen(aligned.have_xyz, rows),
-        "truth": seen(xyz, true_rows),
-    }
-
-
-def _thinned(count: int) -> np.ndarray:
-    return np.linspace(0, count - 1, min(count, _MAX_POINTS)).astype(np.int64)
-
-
-def _plot(results: Sequence[SequenceScores]) -> Plot:
-    """The paths seen from above, and the position error over time, of the first sequences."""
-    drawn = [one for one in results if one.scores["paths"]][:_MAX_PLOTTED]
-
-    def draw(figure: Figure) -> None:
-        if not drawn:
-            figure.text(0.5, 0.5, "no poses to draw", ha="center")
-            return
-        figure.set_size_inches(max(4.0 * len(drawn), 6), 6)
-        axes = figure.subplots(2, len(drawn), squeeze=False, height_ratios=(2, 1))
-        for column, one in enumerate(drawn):
-            above, below = axes[:, column]
-            paths = one.scores["paths"]
-            above.plot(*np.array(paths["truth"]).T, color="0.6", label="true")
-            above.plot(*np.array(paths["estimate"]).T, color="C0", linewidth=1, label="estimated")
-            above.set_aspect("equal", adjustable="datalim")
-            above.set(title=one.name, xlabel="m", ylabel="m")
-            below.plot(paths["times_s"], 100 * np.array(paths["errors_m"]), color="C3", linewidth=1)
-            below.set(xlabel="s", ylabel="position error, cm", ylim=(0, None))
-        axes[0, 0].legend(frameon=False, fontsize=8)
-
-    return draw

@@ -48,6 +48,18 @@ class RgbdSequence:
         poses = np.stack([read_pose(path) for path in files[: len(times_s)]])
         return Trajectory(np.asarray(times_s), poses, np.zeros(len(poses), np.int64))
 
+    def label_paths(self) -> list[Path]:
+        """Label maps of what moves, one for each frame, as composed data has them beside `rgbd`.
+
+        Raises:
+            InputError: there are none.
+        """
+        folder = self.folder.parent.parent / "Annotations" / "480p" / self.name
+        paths = sorted(folder.glob("*.png"), key=natural_key)
+        if not paths:
+            raise InputError(f"{self.folder}: expected label maps of what moves in {folder} (composed data has them)")
+        return paths
+
 
 def find_sequences(root: Path, names: Sequence[str] | None = None) -> list[RgbdSequence]:
     """The RGB-D sequences of a folder, all of them or those named, in order of name.

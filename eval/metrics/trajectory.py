@@ -45,6 +45,7 @@ class Aligned:
         have, want: (P, 4, 4) world from camera, as estimated (positions scaled) and true.
         have_xyz, want_xyz: (P, 3) positions, of the estimate after alignment and of the truth.
         scale, rotation, translation: truth = scale * rotation @ estimate + translation.
+        with_scale: whether the scale was free.
     """
 
     times_s: np.ndarray
@@ -55,6 +56,7 @@ class Aligned:
     scale: float
     rotation: np.ndarray
     translation: np.ndarray
+    with_scale: bool
 
     @property
     def errors_m(self) -> np.ndarray:
@@ -74,7 +76,24 @@ def align(
     aligned = scale * have[:, :3, 3] @ rotation.T + translation
     have[:, :3, 3] *= scale
     times_s = truth.times_s[rows[:, 1]]
-    return Aligned(times_s, have, want, aligned, want[:, :3, 3], scale, rotation, translation)
+    return Aligned(times_s, have, want, aligned, want[:, :3, 3], scale, rotation, translation, with_scale)
+
+
+def place_by_orientation(aligned: Aligned) -> tuple[float, np.ndarray, np.ndarray]:
+    """Scale, rotation (3, 3), translation (3,) that lay the map of an estimate over the world of the truth.
+
+    The rotation is the mean of what the cameras' orientations say: positions alone, which `align` uses, leave a map
+    free to turn about a path that is nearly straight.
+    """
+    turns = aligned.want[:, :3, :3] @ np.swapaxes(aligned.have[:, :3, :3], 1, 2)
+    u, _, vt = np.linalg.svd(turns.mean(axis=0))
+    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    have, want = aligned.have[:, :3, 3] / aligned.scale, aligned.want_xyz
+    centred, target = (have - have.mean(axis=0)) @ rotation.T, want - want.mean(axis=0)
+    scale = 1.0
+    if aligned.with_scale and (centred**2).sum() > 0:
+        scale = float((centred * target).sum() / (centred**2).sum())
+    return scale, rotation, want.mean(axis=0) - scale * rotation @ have.mean(axis=0)
 
 
 def evaluate(
