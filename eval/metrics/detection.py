@@ -22,6 +22,7 @@ from streamvos.boxes import box_iou
 
 MEASURES = ("AP", "AP50", "AP75")
 MOTION_BINS = ("slow", "medium", "fast")
+_THRESHOLDS = (slice(None), 0, 5)  # out of IoU 0.5, 0.55 ... 0.95
 _REACH = 10  # frames
 _LARGEST = 1e10  # area that pycocotools takes for the largest; truth beyond it is ignored, boxes come out smaller
 _MAX_DETECTIONS = 100  # of a class in a frame, as COCO counts
@@ -66,15 +67,15 @@ def score_detections(
         for one, skip in zip(truth, hidden, strict=True)
         if one["image_id"] in wanted
     ]
-    found = [one for one in to_coco_results(detections) if one["image_id"] in wanted]
+    found = detections[np.isin(detections[:, 0], list(wanted))]
     present = {one["category_id"] for one in annotations if one["area"] <= _LARGEST and not one["iscrowd"]}
-    if not present:
-        return DetectionScores({})
-    precision = _precision(annotations, found, sorted(wanted), sorted(present))  # (thresholds, recalls, classes)
     by_class = {}
-    for row, category_id in enumerate(sorted(present)):
-        values = {"AP": precision[..., row], "AP50": precision[0, :, row], "AP75": precision[5, :, row]}
-        by_class[categories[category_id]] = {measure: 100 * float(values[measure].mean()) for measure in MEASURES}
+    for category_id in sorted(present):  # apart: pycocotools looks at every image for every class that it is given
+        boxes = [one for one in annotations if one["category_id"] == category_id]
+        precision = _precision(boxes, to_coco_results(found[found[:, 1] == category_id]))
+        by_class[categories[category_id]] = {
+            measure: 100 * float(precision[part].mean()) for measure, part in zip(MEASURES, _THRESHOLDS, strict=True)
+        }
     return DetectionScores(by_class)
 
 
@@ -116,28 +117,24 @@ def motion_bins(motion: np.ndarray) -> np.ndarray:
     return np.where(motion > 0.9, "slow", np.where(motion < 0.7, "fast", "medium"))
 
 
-def _precision(
-    annotations: Sequence[Mapping[str, Any]],
-    found: Sequence[Mapping[str, Any]],
-    image_ids: Sequence[int],
-    category_ids: Sequence[int],
-) -> np.ndarray:
+def _precision(annotations: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """(IoU thresholds, recalls) float64 precision of one class."""
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        evaluation = COCOeval(
-            _coco(annotations, image_ids, category_ids), _coco(found, image_ids, category_ids), iouType="bbox"
-        )
+        evaluation = COCOeval(_coco(annotations), _coco(found), iouType="bbox")
+        evaluation.params.imgIds = sorted({one["image_id"] for one in (*annotations, *found)})
+        evaluation.params.catIds = [annotations[0]["category_id"]]
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, _LARGEST]], ["all"]
         evaluation.params.maxDets = [_MAX_DETECTIONS]
         evaluation.evaluate()
         evaluation.accumulate()
-    return evaluation.eval["precision"][..., 0, 0]
+    return evaluation.eval["precision"][..., 0, 0, 0]
 
 
-def _coco(annotations: Sequence[Mapping[str, Any]], image_ids: Sequence[int], category_ids: Sequence[int]) -> COCO:
+def _coco(annotations: Sequence[Mapping[str, Any]]) -> COCO:
     coco = COCO()
     coco.dataset = {
-        "images": [{"id": image_id} for image_id in image_ids],
-        "categories": [{"id": category_id} for category_id in category_ids],
+        "images": [{"id": image_id} for image_id in {one["image_id"] for one in annotations}],
+        "categories": [{"id": category_id} for category_id in {one["category_id"] for one in annotations}],
         # numbered from 1: for pycocotools a match with number 0 is none
         "annotations": [
             {"area": one["bbox"][2] * one["bbox"][3], "iscrowd": 0, **one, "id": number}
