@@ -70,7 +70,9 @@ def _read_coco(folder: Path, path: Path) -> Iterator[PictureObjects]:
                 by_image.setdefault(each["image_id"], []).append(each)
         images = sorted(document["images"], key=lambda image: image["id"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{str(path)!r}: expected COCO instances, images, annotations, categories ({error!r})") from None
+        raise InputError(
+            f"{str(path)!r}: expected COCO instances, images, annotations, categories ({error!r})"
+        ) from None
     for image in images:
         things = by_image.get(image["id"], [])
         if things:
@@ -113,7 +115,9 @@ def _read_yolo(folder: Path, texts: list[Path]) -> Iterator[PictureObjects]:
             except (ValueError, IndexError):
                 raise InputError(f"{text}, line {number}: expected 'class x1 y1 x2 y2 …', got {line[:60]!r}") from None
             if len(row) < 7 or len(row) % 2 == 0:
-                raise InputError(f"{text}, line {number}: expected a polygon of 3 points or more, got {len(row) - 1} numbers")
+                raise InputError(
+                    f"{text}, line {number}: expected a polygon of 3 points or more, got {len(row) - 1} numbers"
+                )
             polygon = (np.array(row[1:]).reshape(-1, 2) * (width, height)).ravel()
             names.append(name)
             masks.append(_coco_mask([polygon.tolist()], height, width))
@@ -130,7 +134,7 @@ def _read_pairs(folder: Path, class_name: str | None) -> Iterator[PictureObjects
     ]
     if masks_folder is None or not pictures:
         raise InputError(
-            f"cut-outs {str(folder)!r}: expected COCO-style annotations (*.json), YOLO polygons (images/ and labels/*.txt) "
+            f"cut-outs {str(folder)!r}: expected COCO-style annotations (*.json), YOLO polygons (images/, labels/*.txt), "
             f"or pictures beside a folder of masks with the same stems ({', '.join(_MASK_FOLDERS)})"
         )
     found = False
@@ -145,8 +149,8 @@ def _read_pairs(folder: Path, class_name: str | None) -> Iterator[PictureObjects
             name = "person"
         if name is None:
             raise InputError(
-                f"cut-outs {str(folder)!r}: the class is not known; give it as {folder.name}:CLASS, or name the folder of "
-                "the pictures so"
+                f"cut-outs {str(folder)!r}: the class is not known; give it as {folder.name}:CLASS, or name the folder "
+                "of the pictures so"
             )
         yield PictureObjects(picture, (name,), (labels > 0).astype(np.uint8)[None])
     if not found:

@@ -43,7 +43,9 @@ def find_floor(
     depths: Sequence[np.ndarray], intrinsics: np.ndarray, poses: Sequence[np.ndarray], rng: np.random.Generator
 ) -> Plane | None:
     """The floor, or None where no horizontal plane holds enough points below the camera."""
-    points = np.concatenate([world_points(d, intrinsics, pose, _STEP_PX) for d, pose in zip(depths, poses, strict=True)])
+    points = np.concatenate(
+        [world_points(d, intrinsics, pose, _STEP_PX) for d, pose in zip(depths, poses, strict=True)]
+    )
     if len(points) < 200:
         return None
     up = -np.mean([pose[:3, 1] for pose in poses], axis=0)

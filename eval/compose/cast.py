@@ -1,0 +1,172 @@
+"""Who plays in a sequence, how large, when and along which way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from eval.compose.actor import Actor, Motion
+from eval.compose.background import Background
+from eval.compose.classes import traits_of
+from eval.compose.cutouts import Candidate, Cutout, cut
+from eval.compose.render import Renderer
+from eval.compose.route import Need, Router, Visit
+from eval.compose.settings import Preset
+from memory_bank.episodes.colours import colour_name
+from streamvos.errors import InputError
+
+_MAX_ENLARGED = 1.5  # a cut-out is not enlarged beyond this
+_GROW = 1.12  # factor of all sizes in each round until enough moves
+_MAX_ROUNDS = 10
+_PROBES = 16  # frames drawn to see how much moves
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sequence shows.
+
+    Args:
+        actors: in ascending order of id. start_tick: background tick that is the sequence's tick 0.
+    """
+
+    actors: tuple[Actor, ...]
+    start_tick: int
+
+
+def plan_cast(
+    background: Background, candidates: Sequence[Candidate], preset: Preset, num_ticks: int, seed: int
+) -> Plan:
+    """Choose objects and their ways; the same arguments give the same plan.
+
+    Raises:
+        InputError: what moves cannot be made to fill the share of the picture that the preset promises.
+    """
+    rng = np.random.default_rng([seed, 1])
+    start_tick = int(rng.integers(0, 2 * len(background.images)))
+    router = Router(background, start_tick, rng)
+    count = int(rng.integers(preset.min_objects, preset.max_objects, endpoint=True))
+    chosen = _choose(candidates, count, min(preset.twins, count - 1), rng)
+    actors = []
+    for number, (candidate, twin_of) in enumerate(chosen, start=1):
+        cutout = cut(candidate)
+        if twin_of is not None and candidate is chosen[twin_of - 1][0]:
+            cutout = _recoloured(cutout, rng)
+        actors.append(_actor(number, cutout, twin_of, background, router, preset, num_ticks, rng))
+    if preset.min_dynamic_share:
+        actors = _grown(actors, background, start_tick, preset, num_ticks, seed)
+    return Plan(tuple(actors), start_tick)
+
+
+def _choose(
+    candidates: Sequence[Candidate], count: int, twins: int, rng: np.random.Generator
+) -> list[tuple[Candidate, int | None]]:
+    """Classes drawn evenly, then one of each class; twins are others of the same class, or the same once more."""
+    by_class: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        by_class.setdefault(candidate.class_name, []).append(candidate)
+    names = sorted(by_class)
+    order: list[str] = []
+    while len(order) < count - twins:
+        order += [names[i] for i in rng.permutation(len(names))]
+    chosen: list[tuple[Candidate, int | None]] = []
+    for name in order[: count - twins]:
+        unused = [each for each in by_class[name] if all(each is not other for other, _ in chosen)] or by_class[name]
+        chosen.append((unused[rng.integers(len(unused))], None))
+    for number in range(1, twins + 1):
+        pattern = chosen[number - 1][0]
+        others = [each for each in by_class[pattern.class_name] if all(each is not other for other, _ in chosen)]
+        chosen.append((others[rng.integers(len(others))] if others else pattern, number))
+    return chosen
+
+
+def _recoloured(cutout: Cutout, rng: np.random.Generator) -> Cutout:
+    """The same thing in another colour and mirrored."""
+    hsv = cv2.cvtColor(cutout.colour, cv2.COLOR_RGB2HSV).astype(np.float32)
+    hsv[..., 0] = (hsv[..., 0] + rng.uniform(35, 145)) % 180
+    hsv[..., 1] = np.clip(0.85 * hsv[..., 1] + 25, 0, 255)
+    hsv[..., 2] = 255 * (hsv[..., 2] / 255) ** rng.choice([0.75, 1.35])
+    colour = cv2.cvtColor(np.rint(hsv).astype(np.uint8), cv2.COLOR_HSV2RGB)[:, ::-1]
+    alpha = np.ascontiguousarray(cutout.alpha[:, ::-1])
+    name = colour_name(colour[alpha > 0.5]) or "grey"
+    return replace(cutout, colour=np.ascontiguousarray(colour), alpha=alpha, colour_name=name)
+
+
+def _actor(
+    number: int,
+    cutout: Cutout,
+    twin_of: int | None,
+    background: Background,
+    router: Router,
+    preset: Preset,
+    num_ticks: int,
+    rng: np.random.Generator,
+) -> Actor:
+    traits = traits_of(cutout.class_name)
+    height = background.size[0]
+    x1, y1, x2, y2 = cutout.box_xyxy
+    longest = float(max(x2 - x1, y2 - y1))
+    want_px = min(rng.uniform(*preset.extent) * height, _MAX_ENLARGED * longest)
+    nearest, farthest = _range(background)
+    focal = background.intrinsics[0, 0]
+    distance = float(np.clip(focal * traits.size_m / want_px, nearest, farthest))
+    size_m = want_px * distance / focal  # free scale: life-size where the room allows it
+    hidden = 0.0 if background.solid_m is None else float(rng.uniform(0.05, 0.3))
+    if preset.min_dynamic_share:
+        hidden *= 0.4
+    need = Need(traits.manner, size_m, max(0.75 * distance, 0.8 * nearest), 1.4 * distance, hidden)
+    if traits.manner == "stand" and not router.can_stand(need, 0):
+        need = replace(need, near_m=0.8 * nearest, far_m=farthest)
+        if not router.can_stand(need, 0):
+            need = replace(need, manner="fly", far_m=1.4 * distance)
+    visits = _visits(router, need, preset, num_ticks, rng)
+    return Actor(number, cutout, need.manner, size_m, visits, Motion.draw(need.manner, rng), twin_of)
+
+
+def _range(background: Background) -> tuple[float, float]:
+    """Distances in metres between which things fit before the background."""
+    if background.solid_m is None:
+        return 3.0, 12.0
+    depths = np.concatenate([depth[::16, ::16].ravel() for depth in background.solid_m[::10]])
+    near, far = np.percentile(depths, [5, 90])
+    return max(0.7, 1.2 * float(near)), max(1.0, 0.95 * float(far))
+
+
+def _visits(router: Router, need: Need, preset: Preset, num_ticks: int, rng: np.random.Generator) -> tuple[Visit, ...]:
+    every = preset.waypoint_ticks
+    late = rng.uniform() < preset.late_share
+    if preset.absence is None:
+        start = int(rng.uniform(0.1, 0.35) * num_ticks) if late else 0
+        leaves = rng.uniform() < 0.3
+        end = num_ticks - int(rng.uniform(0.02, 0.2) * num_ticks) if leaves else num_ticks
+        return (router.visit(need, start, end, late, leaves, every),)
+    visits = []
+    start = int(rng.integers(30, preset.absence[1])) if late else 0
+    while start < num_ticks - preset.visit[0] // 2:
+        end = min(num_ticks, start + int(rng.integers(*preset.visit, endpoint=True)))
+        visits.append(router.visit(need, start, end, start > 0, end < num_ticks, every))
+        start = end + int(rng.integers(*preset.absence, endpoint=True))
+    return tuple(visits)
+
+
+def _grown(
+    actors: list[Actor], background: Background, start_tick: int, preset: Preset, num_ticks: int, seed: int
+) -> list[Actor]:
+    """The actors, enlarged together until enough of the picture moves."""
+    for _ in range(_MAX_ROUNDS):
+        share = _moving_share(actors, background, start_tick, num_ticks, seed)
+        if share >= 1.12 * preset.min_dynamic_share:  # probes are few, so there is some to spare
+            return actors
+        actors = [replace(actor, size_m=_GROW * actor.size_m) for actor in actors]
+    raise InputError(
+        f"preset {preset.name}: moving objects cover {share:.0%} of {background.name!r}, expected "
+        f"{preset.min_dynamic_share:.0%}; give larger cut-outs, or another --seed"
+    )
+
+
+def _moving_share(actors: list[Actor], background: Background, start_tick: int, num_ticks: int, seed: int) -> float:
+    renderer = Renderer(background, start_tick, seed)
+    ticks = np.linspace(0, num_ticks - 1, _PROBES).round().astype(int)
+    return float(np.mean([(renderer.draw(actors, int(tick)).labels > 0).mean() for tick in ticks]))
