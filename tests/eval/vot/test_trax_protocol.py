@@ -1,6 +1,8 @@
 """TraX: messages as the reference library writes them, and a conversation."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +67,14 @@ def test_the_client_is_told_why_we_stop(text: str, words: str) -> None:
         serve(io.StringIO(text), sink, CopyFirstMask())
     last = list(parse_messages(io.StringIO(sink.getvalue())))[-1]
     assert last.name == "quit" and words in last.arguments[0]
+
+
+def test_the_program_speaks_on_its_standard_streams(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"method": "copy"}')
+    words = [sys.executable, "-m", "eval.vot.tracker", "--protocol", "trax", "--settings", tmp_path / "settings.json"]
+    text = f'@@TRAX:initialize "mask:2,3,4,4,0,16" \n@@TRAX:frame "{picture(tmp_path)}" \n@@TRAX:quit \n'
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(words, input=text, capture_output=True, text=True, cwd=root, timeout=120)
+    assert done.returncode == 0 and done.stderr == ""
+    assert [message.name for message in parse_messages(io.StringIO(done.stdout))] == ["hello", "state"]
+    assert all(line.startswith("@@TRAX:") for line in done.stdout.splitlines())
