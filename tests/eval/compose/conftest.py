@@ -1,6 +1,6 @@
 """A made-up sequence of which every fact is known: 10 frames a second, 60 s, 640x480.
 
-object 1  brown dog      5.0 - 20.0 from left to right, leaves; back 30.0 - 35.0 in the middle, leaves at once
+object 1  brown dog      5.0 - 20.0 from left to right, leaves; back 30.0 - 35.0 on the left, leaves at once
 object 2  blue person    2.0 - 59.9, on the right; hidden by the bus 44.0 - 44.5 (too short to count)
 object 3  red car       10.0 - 25.0 on the left
 object 4  white car     15.0 - 40.0 in the middle; hidden 28.0 - 33.0
@@ -32,7 +32,7 @@ def at(time_s: float) -> tuple[ObjectSeen, ...]:
     if 5 <= time_s <= 20:
         here.append(seen(1, 10 + (time_s - 5) / 15 * 520))
     if 30 <= time_s <= 35:
-        here.append(seen(1, 270))
+        here.append(seen(1, 40))
     if time_s >= 2:
         here.append(seen(2, 480, share=0.0 if 44 <= time_s < 44.5 else 1.0))
     if 10 <= time_s <= 25:
