@@ -127,7 +127,8 @@ def _boxes(path: Path, image_id: int) -> list[dict[str, Any]]:
     try:
         page = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
-        raise InputError(f"{str(path)!r}: expected the annotation of a frame ({error})") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{str(path)!r}: expected the annotation of a frame ({why})") from None
     return [_box(path, thing, image_id) for thing in page.iter("object")]
 
 
