@@ -2,7 +2,8 @@
 
 Layout: `<sequence>/seqinfo.ini`, `<sequence>/gt/gt.txt`, and the frames in the folder that seqinfo.ini names as
 `imDir` (relative to the sequence; `img1` where it names none). Sequences lie in the root or in its folder `train` or
-`mot`. Frames may be missing where only results are scored.
+`mot`; beside `mot`, frames are also found in `JPEGImages/480p/<sequence>`, where composed benchmarks keep them. Frames
+may be missing where only results are scored.
 """
 
 from __future__ import annotations
@@ -91,4 +92,7 @@ def _sequence(folder: Path) -> MotSequence:
     if not truth.is_file():
         raise InputError(f"sequence {folder.name}: expected its truth as {str(truth)!r}")
     rate = parse_rate(part.get("frameRate", "25"), f"frameRate of {folder.name}")
-    return MotSequence(folder.name, truth, num_frames, rate, folder / part.get("imDir", "img1"))
+    frames, elsewhere = folder / part.get("imDir", "img1"), folder.parent.parent / "JPEGImages" / "480p" / folder.name
+    if not frames.is_dir() and folder.parent.name == "mot" and elsewhere.is_dir():
+        frames = elsewhere
+    return MotSequence(folder.name, truth, num_frames, rate, frames)

@@ -33,8 +33,9 @@ def test_finds_sequences_where_they_lie(tmp_path: Path, place: str):
     assert [one.name for one in find_sequences(tmp_path, ["TUD-Campus"])] == ["TUD-Campus"]
 
 
-def test_frames_elsewhere(tmp_path: Path):
-    write_mot(tmp_path / "mot", "a", "imDir=../../JPEGImages/480p/a\nseqLength=2\n", "../../JPEGImages/480p/a")
+@pytest.mark.parametrize("named", ["imDir=../../JPEGImages/480p/a\n", "imDir=img1\n"], ids=["named", "usual"])
+def test_frames_of_a_composed_benchmark(tmp_path: Path, named: str):
+    write_mot(tmp_path / "mot", "a", f"{named}seqLength=2\n", "../../JPEGImages/480p/a")
     assert len(find_sequences(tmp_path)[0].frames()) == 2
 
 
