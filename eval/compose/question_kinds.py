@@ -19,6 +19,8 @@ def first_seen(setting: Setting) -> Iterator[Draft]:
         "When did {the} first appear?",
         "At what time does {the} show up for the first time?",
         "When do you see {the} for the first time?",
+        "What is the earliest moment at which {the} can be seen?",
+        "How far into the video does {the} turn up?",
     )
     for who in setting.by_class:
         yield Draft("first_seen", phrasings, who.words, partial(solve.first_seen, who=who))
@@ -30,6 +32,8 @@ def last_seen(setting: Setting) -> Iterator[Draft]:
         "When was the last time {the} was visible?",
         "At what time was {the} seen for the last time?",
         "When did you last see {the}?",
+        "Until when can {the} be seen?",
+        "What is the latest time at which {the} is in view?",
     )
     for who in setting.by_class:
         yield Draft("last_seen", phrasings, who.words, partial(solve.last_seen, who=who))
@@ -41,11 +45,14 @@ def how_long(setting: Setting) -> Iterator[Draft]:
         "For how long was {the} in view?",
         "How many seconds was {the} on screen in total?",
         "How much time does {the} spend in the picture?",
+        "What is the total time that {the} can be seen?",
+        "For how many seconds do you see {the}?",
     )
     several = (
         "How long was at least one {name} visible?",
         "For how long was there {a} in view?",
         "How many seconds of the video show {a}?",
+        "For how many seconds can you see one or more {plural}?",
     )
     for who in setting.by_class:
         words = {**who.words, "name": who.name}
@@ -58,6 +65,8 @@ def at_once(setting: Setting) -> Iterator[Draft]:
         "What is the largest number of {plural} visible at the same time?",
         "What's the most {plural} you could see at once?",
         "At most how many {plural} were in view together?",
+        "What is the highest number of {plural} in a single frame?",
+        "How many {plural} does the fullest frame show?",
     )
     for who in setting.by_class:
         yield Draft("at_once", phrasings, who.words, partial(solve.at_once, who=who, least_s=setting.tolerance_s))
@@ -69,6 +78,8 @@ def in_all(setting: Setting) -> Iterator[Draft]:
         "How many {plural} appear in the video in total?",
         "How many {plural} did you see in all?",
         "Over the whole video, how many {plural} are there?",
+        "What is the total number of {plural}?",
+        "How many individual {plural} can be told apart?",
     )
     for who in setting.by_class:
         yield Draft("in_all", phrasings, who.words, partial(solve.in_all, who=who))
@@ -79,6 +90,7 @@ def order(setting: Setting) -> Iterator[Draft]:
         "Did {the} appear before {other}?",
         "Was {the} seen before {other} came into view?",
         "Does {the} show up earlier than {other}?",
+        "Does {the} enter the picture ahead of {other}?",
     )
     after = ("Did {the} appear after {other}?", "Did {the} come into view later than {other}?")
     for one, other in setting.pairs:
@@ -98,6 +110,8 @@ def while_there(setting: Setting) -> Iterator[Draft]:
         "Was {the} there while {other} was in view?",
         "Did {the} and {other} ever share the picture?",
         "Were {the} and {other} ever seen together?",
+        "Is there a moment when both {the} and {other} are visible?",
+        "Can {the} and {other} be seen in one frame?",
     )
     for one, other in setting.pairs:
         words = {**one.words, "other": other.words["the"]}
@@ -111,6 +125,7 @@ def how_often(setting: Setting) -> Iterator[Draft]:
         "How often did {the} appear?",
         "How many times did {the} come into view?",
         "On how many separate occasions was {the} visible?",
+        "How many times does {the} enter the picture?",
     )
     went = ("How many times did {the} disappear?", "How often did {the} go out of view?")
     for who in setting.ones:
@@ -124,6 +139,8 @@ def where(setting: Setting) -> Iterator[Draft]:
         "In which part of the picture was {the} at {time}?",
         "Where in the picture is {the} at {time}?",
         "Was {the} on the left, in the middle or on the right at {time}?",
+        "On which side of the picture was {the} at {time}?",
+        "Where should I look for {the} at {time}?",
     )
     for who, time_s in _at_times(setting):
         words = {**who.words, **setting.told(time_s)}
@@ -131,7 +148,11 @@ def where(setting: Setting) -> Iterator[Draft]:
 
 
 def left_right(setting: Setting) -> Iterator[Draft]:
-    left = ("Was {the} to the left of {other} at {time}?", "At {time}, is {the} left of {other}?")
+    left = (
+        "Was {the} to the left of {other} at {time}?",
+        "At {time}, is {the} left of {other}?",
+        "At {time}, do you see {the} on the left-hand side of {other}?",
+    )
     right = ("Was {the} to the right of {other} at {time}?", "At {time}, was {the} further right than {other}?")
     for one, other in setting.pairs:
         for time_s in setting.rng.permutation(setting.instants_s)[:2].tolist():
@@ -151,6 +172,8 @@ def visible_at(setting: Setting) -> Iterator[Draft]:
         "Could you see {the} at {time}?",
         "Was {the} there at {time}?",
         "At {time}, is {the} in the picture?",
+        "Do you see {the} at {time}?",
+        "Would I find {the} in the frame at {time}?",
     )
     for who in setting.by_class:
         for time_s in setting.rng.permutation(setting.instants_s)[:4].tolist():
@@ -163,6 +186,8 @@ def between(setting: Setting) -> Iterator[Draft]:
         "What happened between {time} and {until}?",
         "What happens from {time} to {until}?",
         "What went on between {time} and {until}?",
+        "What changes between {time} and {until}?",
+        "Tell me what happened from {time} to {until}.",
     )
     asked = {one: who.class_name for who in setting.by_class for one in who.ids}
     for time_s in setting.instants_s:
@@ -182,6 +207,8 @@ def comes_back(setting: Setting) -> Iterator[Draft]:
         "Did {the} come back?",
         "Does {the} ever come back after going out of sight?",
         "Did {the} return after it disappeared?",
+        "Does {the} reappear?",
+        "Is {the} seen again once it is gone?",
     )
     when = ("When did {the} come back?", "At what time does {the} return?", "When was {the} visible again?")
     for who in setting.ones:
@@ -194,6 +221,7 @@ def came_first(setting: Setting) -> Iterator[Draft]:
         "Which came first, {the} or {other}?",
         "Which appeared first: {the} or {other}?",
         "What was seen first, {the} or {other}?",
+        "Between {the} and {other}, which one shows up first?",
     )
     last = ("Which was seen last, {the} or {other}?", "Which came last, {the} or {other}?")
     for one, other in setting.pairs:
@@ -227,7 +255,11 @@ def so_far(setting: Setting) -> Iterator[Draft]:
                 partial(solve.seen, who=who),
                 now,
             )
-            count = ("How many {plural} have there been so far?", "How many different {plural} did you see so far?")
+            count = (
+                "How many {plural} have there been so far?",
+                "How many different {plural} did you see so far?",
+                "Up to now, how many {plural} came by?",
+            )
             yield Draft("so_far", count, who.words, partial(solve.in_all, who=who), now)
         for who in setting.ones:
             still = ("Is {the} still visible?", "Is {the} in the picture right now?", "Can you see {the} now?")

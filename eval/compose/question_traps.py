@@ -19,6 +19,8 @@ _ABOUT_NOTHING = (
     "Where was the {name}?",
     "Did you see {a}?",
     "When was the {name} last seen?",
+    "Is there {a} anywhere in the video?",
+    "At what point does the {name} come in?",
 )
 
 

@@ -19,7 +19,17 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"^at (?:the )?most how many (.+)$", r"how many \1 at most"),
     (r"\bat least (?:one|an?)\b", "a"),
     (r"^(?:on|in) how many (?:separate |different |distinct )?(?:occasions|instances)\b", "how many times"),
-    (r"\b(?:later) than\b", "after"),
+    (
+        r"^what (?:is|was) the (?:total |whole |overall )?(?:time|length of time|number of seconds) "
+        r"(?:that |for which |during which |in which )?",
+        "for how long ",
+    ),
+    (
+        r"^until when (?:is|was|are|were|can|could) (.+?)(?: be)?(?: seen| visible| there| in view)?$",
+        r"when was \1 last seen",
+    ),
+    (r"^on (?=(?:what|which) side\b)", "in "),
+    (r"\blater than\b", "after"),
     (r"\b(?:earlier|sooner) than\b", "before"),
     (rf"\bgoing out of {_UNSEEN}\b", "disappearing"),
     (rf"\b(?:went|gone) out of {_UNSEEN}\b", "disappeared"),

@@ -7,6 +7,9 @@ from pipelines.answer import ask
 SAME = [
     ("How much time does the dog spend in the picture?", "how long was the dog visible?"),
     ("How long was at least one car visible?", "how long was a car visible?"),
+    ("What is the total time that the dog can be seen?", "how long was the dog visible?"),
+    ("Until when was the dog visible?", "when was the dog last seen?"),
+    ("On which side of the picture was the dog at 0:05?", "where was the dog at 0:05?"),
     ("How many seconds of the video show a car?", "how long was a car visible?"),
     ("At most how many cars were in view together?", "how many cars were there at once?"),
     ("Over the whole video, how many cars are there?", "how many cars were there?"),
