@@ -7,7 +7,6 @@ hold some of which the truth knows nothing.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,11 @@ from streamvos.models.coco import GROUP_OF
 
 _ASKED_GROUPS = frozenset({"person", "vehicle", "animal", "accessory", "sports"})
 _UNCOUNTABLE = frozenset({"skis"})
+# colours that one person calls so and the next one otherwise, or that light turns into each other
+_NEIGHBOURS = ("black", "grey", "white"), ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "red")
+_ALIKE = {frozenset(pair) for row in _NEIGHBOURS for pair in zip(row, row[1:], strict=False)} | {
+    frozenset(("brown", other)) for other in ("black", "grey", "red", "orange", "yellow", "pink")
+}
 # known to every COCO detector, and never by chance in a room or a street of the backgrounds
 NEVER_THERE = (
     *("elephant", "giraffe", "zebra", "bear", "airplane", "boat", "train", "sheep", "cow", "horse"),
@@ -40,13 +44,11 @@ class Who:
         name: "dog", "red car", "person in red".
         class_name: of the objects.
         ids: whom it means.
-        of_class: True where it means all objects of the class.
     """
 
     name: str
     class_name: str
     ids: tuple[int, ...]
-    of_class: bool = True
 
     @property
     def is_one(self) -> bool:
@@ -64,13 +66,15 @@ def cast_of(truth: SequenceTruth) -> tuple[list[Who], list[Who]]:
     asked = [info for info in truth.objects if _is_asked(info.class_name)]
     kinds = sorted({info.class_name for info in asked})
     by_class = [Who(kind, kind, tuple(sorted(i.id for i in asked if i.class_name == kind))) for kind in kinds]
-    times = Counter((info.class_name, info.colour) for info in asked)
-    # beside an object whose colour nobody can name, no colour is certain to be the only one
-    vague = {info.class_name for info in asked if info.colour not in COLOURS}
     by_colour = [
-        Who(_coloured(info), info.class_name, (info.id,), of_class=False)
+        Who(_coloured(info), info.class_name, (info.id,))
         for info in sorted(asked, key=lambda info: info.id)
-        if info.class_name not in vague and times[info.class_name, info.colour] == 1
+        if info.colour in COLOURS
+        and not any(
+            _alike(info.colour, other.colour)
+            for other in asked
+            if other.id != info.id and other.class_name == info.class_name
+        )
     ]
     return by_class, by_colour
 
@@ -93,6 +97,10 @@ def spoken(times_s: Sequence[float], rng: np.random.Generator) -> list[str]:
     if by_clock:
         return [f"{int(time_s) // 60}:{int(time_s) % 60:02d}" for time_s in times_s]
     return [f"{int(time_s)} second{'s' if time_s != 1 else ''}" for time_s in times_s]
+
+
+def _alike(colour: str, other: str) -> bool:
+    return colour == other or other not in COLOURS or frozenset((colour, other)) in _ALIKE
 
 
 def _is_asked(name: str) -> bool:

@@ -13,7 +13,7 @@ from eval.compose.wording import Who, cast_of
 from streamvos.errors import InputError
 
 DOG, PERSON, BUS = Who("dog", "dog", (1,)), Who("person", "person", (2,)), Who("bus", "bus", (5,))
-RED, WHITE, CARS = Who("red car", "car", (3,), False), Who("white car", "car", (4,), False), Who("car", "car", (3, 4))
+RED, WHITE, CARS = Who("red car", "car", (3,)), Who("white car", "car", (4,)), Who("car", "car", (3, 4))
 
 # what a person reads off the table in conftest
 SOLVED = [
