@@ -25,7 +25,7 @@ from eval.vot.regions import Mask
 from eval.vot.sequences import VotSequence
 from eval.vot.toolkit import find_toolkit, peak_rss_of_children_mib
 from eval.vot.tracker import PROTOCOLS, MakeTracker, settings_of, tracker_from
-from eval.vot.workspace import Workspace, read_settings, write_sequences, write_trackers
+from eval.vot.workspace import Workspace, read_settings, read_visible_px, write_sequences, write_trackers
 from streamvos.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("root", type=Path, nargs="?", help="folder with JPEGImages and Annotations; none: the workspace as it stands")
     add_options(parser, "vots")
+    add("--resolution", default="480p", metavar="FOLDER", help="(default: %(default)s)")
+    add(
+        "--visible-px",
+        type=int,
+        default=1,
+        metavar="N",
+        help="an object is given in the first frame with so many pixels of it (default: 1)",
+    )
     add("--workspace", dest="out", type=Path, metavar="DIR", help="the VOT workspace, the same as --out")
     add("--toolkit", type=Path, metavar="PATH", help="program vot of the toolkit (default: $STREAMVOS_VOT, or vot)")
     add("--no-toolkit", action="store_true", help="track and measure here, in the toolkit's layout, without it")
@@ -59,7 +67,10 @@ def run(args: argparse.Namespace) -> int:
         trackers[FLOOR] = CopyFirstMask()
     workspace = _prepared(args, trackers)
     names = workspace.sequence_names(args.sequences)
-    notes: dict[str, Any] = {"seconds": "of the tracker with reading pictures; under the toolkit with its start, too"}
+    notes: dict[str, Any] = {
+        "given": f"the mask of each object in the first frame with {args.visible_px} pixels of it or more"
+    }
+    notes |= {"seconds": "of the tracker with reading pictures; under the toolkit with its start, too"}
     if toolkit is not None:
         toolkit.evaluate(workspace, list(trackers))
         notes |= {"toolkit": toolkit.version(), "protocol": args.protocol, **peak_rss_of_children_mib()}
@@ -114,14 +125,17 @@ def _prepared(args: argparse.Namespace, trackers: Mapping[str, MakeTracker]) -> 
     if args.root is None:
         workspace.sequence_names(args.sequences)
     else:
-        sequences = find_sequences(args.root, args.sequences)
+        sequences = find_sequences(args.root, args.sequences, args.resolution)
         if args.overwrite and workspace.exists():
             shutil.rmtree(workspace.root)
         elif workspace.root.exists() and any(workspace.root.iterdir()) and not workspace.exists():
             raise InputError(f"{args.out} is not empty and is no VOT workspace: choose another --workspace")
         elif workspace.exists() and not args.resume:
             raise InputError(f"{args.out} is a VOT workspace: --resume goes on with it, --overwrite replaces it")
-        write_sequences(workspace, sequences)
+        before = read_visible_px(workspace)
+        if before not in (None, args.visible_px):
+            raise InputError(f"{args.out} was written with --visible-px {before}: use that, or --overwrite")
+        write_sequences(workspace, sequences, args.visible_px)
     for name, make_tracker in trackers.items():
         before = read_settings(workspace, name)
         if before is not None and before != json.loads(json.dumps(settings_of(make_tracker))):

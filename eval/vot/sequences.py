@@ -1,10 +1,10 @@
 """Sequences in the VOT toolkit's layout, written from folders in the DAVIS layout and read back.
 
 A sequence is a folder with `sequence` (its properties), `color/%08d.jpg` (numbered from 1) and one
-`groundtruth_<object>.txt` for each object, with a region a line: `0` before the object's first mask (the toolkit gives
-the object to the tracker at the first line that is not `0`), an empty mask where it is away. Pixels of the void label
-255 become the object `_ignore`, which the toolkit leaves out of every overlap. Where a sequence has `evaluation.tag`,
-with a 0 or 1 for each frame, only frames of 1 are scored, as in the stacks of VOTS validation sets.
+`groundtruth_<object>.txt` for each object, with a region a line: `0` where nothing is known, which it is until the
+object is given to the tracker (at the first other line), an empty mask where it is away. Pixels of the void label 255
+become the object `_ignore`, which the toolkit leaves out of every overlap. Where a sequence has `evaluation.tag`, with
+a 0 or 1 for each frame, only frames of 1 are scored, as in the stacks of VOTS validation sets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.datasets.davis import DavisSequence
+from eval.datasets.mask_sequences import MaskSequence
 from eval.metrics.vots import VotsScores, score_sequence
 from eval.vot.regions import (
     EMPTY,
@@ -85,17 +85,28 @@ class VotSequence:
         return f"{self.name}_001" if len(self.objects) == 1 else f"{self.name}_{object_name}_001"
 
 
-def write_sequence(sequence: DavisSequence, folder: Path) -> None:
+def write_sequence(sequence: MaskSequence, folder: Path, visible_px: int = 1) -> None:
     """Write a sequence in VOT's layout; frames are linked, or copied where links cannot be made.
 
+    Args:
+        sequence: annotated where something is known; frames without annotation become frames without truth.
+        folder: made where absent.
+        visible_px: an object is given to the tracker in the first frame with so many pixels of it, and there at least
+            two wide and high; until then nothing is known of it.
+
     Raises:
-        InputError: no object, or one without a frame in which it is at least two pixels wide and high.
+        InputError: pictures of other sizes, or no object that is ever given.
     """
+    try:
+        sequence.check_sizes()
+        trajectories = _trajectories(sequence, visible_px)
+    except InputError as error:
+        raise InputError(f"sequence {sequence.name}: {error}") from None
     (folder / "color").mkdir(parents=True, exist_ok=True)
     suffix = sequence.frames[0].suffix
     for index, frame in enumerate(sequence.frames, start=1):
         _link(frame, folder / "color" / f"{index:08d}{suffix}")
-    for name, regions in _trajectories(sequence).items():
+    for name, regions in trajectories.items():
         write_trajectory(folder / f"groundtruth_{name}.txt", regions)
     height, width = image_size(sequence.frames[0])
     properties = {
@@ -136,21 +147,25 @@ def read_sequence(folder: Path) -> VotSequence:
     )
 
 
-def _trajectories(sequence: DavisSequence) -> dict[str, list[Region]]:
+def _trajectories(sequence: MaskSequence, visible_px: int) -> dict[str, list[Region]]:
     """Truth of each object, and of what is to be ignored."""
     length = len(sequence.annotations)
     objects: dict[int, list[Region]] = {}
     void: list[Region] = [EMPTY] * length
     for index, labels in enumerate(sequence.label_maps()):
+        if labels is None:
+            continue
         for regions in objects.values():
             regions[index] = EMPTY
         for object_id in ids_in(labels):
             region = _as_read(labels == object_id)
-            if object_id in objects or min(region.pixels.shape) > 1:
+            if object_id in objects or (min(region.pixels.shape) > 1 and region.pixels.sum() >= visible_px):
                 objects.setdefault(object_id, [Special(UNKNOWN)] * length)[index] = region
         void[index] = _as_read(labels == VOID)
     if not objects:
-        raise InputError(f"sequence {sequence.name}: expected an object at least two pixels wide and high, got none")
+        raise InputError(
+            f"expected an object at least two pixels wide and high, and of {visible_px} pixels or more, got none"
+        )
     named = {str(object_id): regions for object_id, regions in sorted(objects.items())}
     return named | ({IGNORE: void} if any(region.pixels.size for region in void) else {})
 

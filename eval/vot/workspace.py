@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.davis import DavisSequence
+from eval.datasets.mask_sequences import MaskSequence
 from eval.vot.regions import (
     INITIALIZATION,
     Region,
@@ -34,6 +34,7 @@ from eval.vot.tracker import MakeTracker, settings_of
 from streamvos.errors import InputError, unknown_name
 
 EXPERIMENT = "baseline"
+_SEEN = "sequences/visible_px.txt"
 _TRAX_TIMEOUT_S = 600  # also for the first reply, which waits for models to load
 _CONFIG = f"""\
 registry:
@@ -134,8 +135,13 @@ class Workspace:
         return self.root / "results" / tracker / EXPERIMENT / sequence
 
 
-def write_sequences(workspace: Workspace, sequences: Sequence[DavisSequence]) -> None:
+def write_sequences(workspace: Workspace, sequences: Sequence[MaskSequence], visible_px: int = 1) -> None:
     """Write sequences and what to run on them; results that are already there stay.
+
+    Args:
+        workspace: made where absent.
+        sequences: with truth.
+        visible_px: see `eval.vot.sequences.write_sequence`.
 
     Raises:
         InputError: a sequence that cannot be written, or a place that the toolkit cannot read.
@@ -145,10 +151,17 @@ def write_sequences(workspace: Workspace, sequences: Sequence[DavisSequence]) ->
         raise InputError(f"{workspace.root}: the VOT toolkit cannot read a workspace with % in its path")
     for sequence in sequences:
         shutil.rmtree(folder / sequence.name, ignore_errors=True)
-        write_sequence(sequence, folder / sequence.name)
+        write_sequence(sequence, folder / sequence.name, visible_px)
     (folder / "list.txt").write_text("".join(f"{sequence.name}\n" for sequence in sequences), encoding="utf-8")
     (workspace.root / "results").mkdir(exist_ok=True)
+    (workspace.root / _SEEN).write_text(f"{visible_px}\n", encoding="utf-8")
     (workspace.root / "config.yaml").write_text(_CONFIG, encoding="utf-8")
+
+
+def read_visible_px(workspace: Workspace) -> int | None:
+    """What `write_sequences` was told, or None where nothing was written."""
+    path = workspace.root / _SEEN
+    return int(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def write_trackers(workspace: Workspace, trackers: Mapping[str, MakeTracker], protocol: str = "folder") -> None:

@@ -36,6 +36,8 @@ def test_own_measures_kept_results_and_refusals(
     assert "--resume goes on with it" in capsys.readouterr().err
     assert main(command(davis, workspace, "--no-toolkit", "--resume", "--seed", "5")) == 2
     assert "with other settings" in capsys.readouterr().err
+    assert main(command(davis, workspace, "--no-toolkit", "--resume", "--visible-px", "9")) == 2
+    assert "was written with --visible-px 1" in capsys.readouterr().err
     for again in (command(davis, workspace, "--resume"), command(None, workspace)):
         assert main([*again, "--no-toolkit"]) == 0
         assert rows(capsys.readouterr().out)["pair"] == first["pair"]

@@ -1,5 +1,6 @@
 """DAVIS-like folders as VOT sequences."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,22 @@ def test_an_object_begins_where_it_is_more_than_a_line(tmp_path: Path) -> None:
     (sequence,) = find_sequences(root)
     with pytest.raises(InputError, match="at least two pixels wide and high"):
         write_sequence(sequence, tmp_path / "none")
+
+
+def test_an_object_is_given_when_enough_of_it_is_seen(davis: Path, tmp_path: Path) -> None:
+    (sequence,) = find_sequences(davis, ["pair"])
+    write_sequence(sequence, tmp_path / "pair", visible_px=380)
+    assert read_sequence(tmp_path / "pair").starts() == {"1": 0}
+    with pytest.raises(InputError, match="sequence pair: expected an object .* of 2000 pixels or more"):
+        write_sequence(sequence, tmp_path / "pair", visible_px=2000)
+
+
+def test_frames_without_annotation_are_unknown(davis: Path, tmp_path: Path) -> None:
+    (sequence,) = find_sequences(davis, ["single"])
+    kept = tuple(path if index % 2 == 0 else None for index, path in enumerate(sequence.annotations))
+    write_sequence(dataclasses.replace(sequence, annotations=kept), tmp_path / "single")
+    regions = read_sequence(tmp_path / "single").objects["1"]
+    assert [isinstance(region, Special) for region in regions] == [False, True] * 3
 
 
 def test_only_tagged_frames_are_scored(davis: Path, tmp_path: Path) -> None:
