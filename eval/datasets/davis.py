@@ -22,9 +22,7 @@ from eval.datasets.mask_sequences import (
 )
 from streamvos.errors import InputError, unknown_name
 
-__all__ = ["DavisSequence", "find_sequences", "list_sequences", "read_label_map", "write_label_map"]
-
-DavisSequence = MaskSequence
+__all__ = ["find_sequences", "list_sequences", "read_label_map", "write_label_map"]
 
 
 def list_sequences(
