@@ -26,8 +26,11 @@ from pipelines.newcomers import Newcomers
 from pipelines.refine import Refiner, SamHqRefiner, first_mask, refine_mask
 from pipelines.refine_policy import RefineConfig
 from pipelines.roster import Roster
-from pipelines.trackers.embedded import EmbeddedTracker, EmbeddedTrackerConfig
+from pipelines.trackers.cutie import CutieConfig
+from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from pipelines.trackers.protocol import Propagation
+from pipelines.trackers.registry import make_tracker
+from pipelines.trackers.sam2 import Sam2Config, VideoModelConfig
 from streamvos import masks
 from streamvos.errors import InputError
 from streamvos.models.sam_hq import SamHqPredictor
@@ -39,12 +42,16 @@ class SegmentConfig:
     """What is followed and how."""
 
     discover: bool = True  # start objects from detections; off: only prompts
+    base: Literal["embedded", "cutie", "sam2", "edgetam"] = "embedded"  # tracker; the others need fetched weights
     max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
     refiner: Literal["none", "grabcut", "sam-hq"] = "none"  # of tracked masks; "sam-hq" needs its weights
     sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
     refine_every: int = 10  # frames between refinements of an object; smaller is finer and slower
     min_component_share: float = 0.05  # of the largest; smaller islands of a mask are dropped
     tracker: EmbeddedTrackerConfig = field(default_factory=EmbeddedTrackerConfig)
+    cutie: CutieConfig = field(default_factory=CutieConfig)
+    sam2: Sam2Config = field(default_factory=Sam2Config)
+    edgetam: VideoModelConfig = field(default_factory=VideoModelConfig)
     life: LifeConfig = field(default_factory=LifeConfig)
     association: AssociationConfig = field(default_factory=AssociationConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
@@ -70,7 +77,7 @@ class SegmentStage:
         if config.max_objects < 1:
             raise InputError(f"segment.max_objects: expected at least 1, got {config.max_objects}")
         self.config = config
-        self.tracker = EmbeddedTracker(config.tracker, size, device)
+        self.tracker = make_tracker(config.base, config, size, device)
         self._first_refiner: Refiner = GrabCutRefiner(seed=seed)
         self._refiner = make_refiner(config, device, seed)
         self.reset()

@@ -16,6 +16,7 @@ import torch.nn.functional as functional
 
 from streamvos.errors import InputError
 
+_SAME_LOOK = 0.98  # cosine above which a view tells nothing new
 MIN_CELL_SHARE = 0.02  # of a feature cell that a first mask must cover somewhere
 
 
@@ -36,8 +37,10 @@ class Descriptors:
         self._views: dict[int, list[np.ndarray]] = {}
 
     def add(self, object_id: int, descriptor: np.ndarray) -> None:
-        """Remember a view; where there is no room the oldest after the first goes."""
+        """Remember a view that is not like one that is known; the oldest after the first makes room."""
         views = self._views.setdefault(object_id, [])
+        if any(float(view @ descriptor) > _SAME_LOOK for view in views):
+            return
         if len(views) == self._max_per_object:
             del views[min(1, len(views) - 1)]
         views.append(descriptor)
