@@ -1,6 +1,6 @@
 """Questions about a composed sequence with exact answers, generated from its truth.
 
-A question is kept only where its answer is the same under three readings of "visible" (see `visibility`): times within
+A question is kept only where its answer is the same under all readings of "visible" (see `visibility`): times within
 the tolerance, everything else exactly. Questions are balanced over kinds, yes and no, and are the same for the same
 seed. Times are of the sequence, in seconds.
 
@@ -27,7 +27,7 @@ from eval.compose.question_kinds import KINDS
 from eval.compose.question_traps import TRAPS
 from eval.compose.solve import Answer
 from eval.compose.truth import SequenceTruth
-from eval.compose.visibility import GENEROUS, PLAIN, STRICT, Facts, Interval
+from eval.compose.visibility import READINGS, Facts, Interval, merged
 from eval.compose.wording import cast_of
 from streamvos.errors import InputError
 
@@ -46,7 +46,7 @@ class Question:
         text: as a person asks it.
         answer: typed, see the module.
         tolerance: seconds by which times and durations may differ; 0 where the answer is exact.
-        evidence: the stretches of time in which proof lies; empty where there is nothing to prove.
+        evidence: the stretches of time in which proof lies, by any reading; empty where there is nothing to prove.
         as_of_s: asked when the stream had come so far; None for its end.
     """
 
@@ -136,8 +136,7 @@ class _Readings:
     def __call__(self, as_of_s: float | None) -> tuple[Facts, ...]:
         """The plain one first."""
         if as_of_s not in self._facts:
-            made = tuple(Facts(self._truth, reading, as_of_s) for reading in (PLAIN, GENEROUS, STRICT))
-            self._facts[as_of_s] = made
+            self._facts[as_of_s] = tuple(Facts(self._truth, reading, as_of_s) for reading in READINGS)
         return self._facts[as_of_s]
 
 
@@ -148,13 +147,14 @@ def _solved(
     groups: dict[str, dict[Any, list[Question]]] = defaultdict(lambda: defaultdict(list))
     texts: set[str] = set()
     for draft in drafts:
-        solutions = [draft.solve(facts) for facts in readings(draft.as_of_s)]
-        if any(solution is None for solution in solutions):
+        solutions = [solution for facts in readings(draft.as_of_s) if (solution := draft.solve(facts)) is not None]
+        if len(solutions) < len(READINGS):
             continue
-        answer, evidence = solutions[0]  # type: ignore[misc]
+        answer = solutions[0][0]
         tolerance = _tolerance(answer, tolerance_s)
-        if not all(agree(answer, other[0], tolerance) for other in solutions[1:]):  # type: ignore[index]
+        if not all(agree(answer, other, tolerance) for other, _ in solutions):
             continue
+        evidence = merged(stretch for _, proof in solutions for stretch in proof)
         text = draft.phrasings[int(rng.integers(len(draft.phrasings)))].format(**draft.words)
         text = text[0].upper() + text[1:]
         if text not in texts:

@@ -2,8 +2,8 @@
 
 An object is *visible* in a frame where at least a quarter of its silhouette shows, and at least 20x20 pixels of it. It
 stays visible through interruptions of less than a second (a person who walks past does not make a dog come back), and
-a glimpse of less than a quarter of a second is none. That is the `PLAIN` reading; reasonable people may draw these
-lines elsewhere, so a question is asked only where the `GENEROUS` and the `STRICT` reading give the same answer.
+a glimpse of less than a quarter of a second is none. That is the `PLAIN` reading; reasonable people may draw each of
+these lines elsewhere, so a question is asked only where all `READINGS` give the same answer.
 
 Everything is computed on one flag for each object and frame, not on intervals as the answering part computes it: a
 fault there must not be in the truth, too.
@@ -42,8 +42,15 @@ class Reading:
 
 
 PLAIN = Reading(0.25, 20 * 20, 1.0, 0.25)
-GENEROUS = Reading(0.15, 14 * 14, 2.0, 0.0)
-STRICT = Reading(0.35, 28 * 28, 0.5, 0.5)
+READINGS = (
+    PLAIN,
+    *(
+        Reading(min_share, min_px, bridge_s, min_span_s)
+        for min_share, min_px in ((0.15, 14 * 14), (0.35, 28 * 28))
+        for bridge_s in (0.5, 2.0)
+        for min_span_s in (0.0, 0.5)
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -175,6 +182,17 @@ def steady_runs(flags: np.ndarray, times_s: np.ndarray, bridge_s: float) -> list
             joined[-1] = (joined[-1][0], last)
         else:
             joined.append((first, last))
+    return joined
+
+
+def merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """Stretches of time in order, those joined that overlap or touch."""
+    joined: list[Interval] = []
+    for begin, end in sorted(intervals):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
     return joined
 
 

@@ -102,10 +102,14 @@ def test_as_of_asks_only_about_what_was_known(truth):
 
 
 def test_what_people_would_answer_either_way_is_not_asked(make_truth, make_seen):
-    """Away for 1.5 s: gone or not? A third of it shows: visible or not?"""
+    """Away for 1.5 s: gone or not? A third of it shows: visible or not? A glimpse: seen or not?"""
     away = make_truth((ObjectInfo(1, "dog", "brown"),), lambda t: () if 5 <= t < 6.5 else (make_seen(1, 100),), 200)
     third = make_truth((ObjectInfo(1, "dog", "brown"),), lambda t: (make_seen(1, 100, share=0.3),), 200)
+    glimpse = make_truth(
+        (ObjectInfo(1, "dog", "brown"),), lambda t: (make_seen(1, 100, share=1.0 if t < 0.2 or t > 9 else 0.2),), 200
+    )
     for seed in range(5):
+        assert not {q.kind for q in make_questions(glimpse, seed)} & {"first_seen", "how_often", "comes_back"}
         assert not {q.kind for q in make_questions(away, seed)} & {"how_often", "comes_back"}
         assert {q.kind for q in make_questions(third, seed)} <= {"absent", "undetectable", "outside", "so_far"}
 
