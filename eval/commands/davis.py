@@ -47,13 +47,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="with --late-objects: an object is there, and given, from so many pixels on (default: 1, any annotation)",
     )
+    add(
+        "--given-share",
+        type=float,
+        metavar="S",
+        help="with --late-objects: give an object in the first frame in which it covers this share of its own median "
+        "area, not in the sliver with which it enters (default: 0)",
+    )
     add("--absence", type=int, metavar="N", help="with --late-objects: frames away before a return (default: 200)")
     add_tracking_options(parser, "davis")
 
 
 def run(args: argparse.Namespace) -> int:
     """Score the tracker, print and save."""
-    benchmark = Davis(args.root, args.resolution, args.year == 2016, _returns(args))
+    benchmark = Davis(args.root, args.resolution, args.year == 2016, *_late(args))
     names = list_sequences(args.root, args.sequences, resolution=args.resolution, year=args.year, image_set=args.set)
     results, floors = score_benchmark(benchmark, names, args)
     more = _identity_columns if args.late_objects else None
@@ -86,12 +93,14 @@ class Davis:
         resolution: folder of that name.
         merge: whether all objects count as one, as in DAVIS-2016.
         late: follow also objects that appear later, and count identities by this rule; None: those of the first frame.
+        given_share: of its median area that a late object must cover when it is given.
     """
 
     root: Path
     resolution: str = "480p"
     merge: bool = False
     late: ReturnRule | None = None
+    given_share: float = 0.0
 
     def load(self, name: str) -> MaskSequence:
         (sequence,) = find_sequences(self.root, [name], self.resolution, self.merge)
@@ -100,7 +109,7 @@ class Davis:
     def starts(self, sequence: MaskSequence) -> Mapping[int, int]:
         if self.late is None:
             return sequence.objects_at_first()
-        return sequence.first_appearances(self.late.visible_px)
+        return sequence.first_appearances(self.late.visible_px, self.given_share)
 
     def score(
         self, sequence: MaskSequence, starts: Mapping[int, int], predictions: Iterator[np.ndarray]
@@ -122,18 +131,26 @@ def _notes(args: argparse.Namespace, benchmark: Davis) -> dict[str, str]:
         notes["objects"] = "all as one"
     if benchmark.late is not None:
         rule = benchmark.late
-        notes["late objects"] = f"given in the first frame with {rule.visible_px} pixels of them or more"
+        notes["late objects"] = (
+            f"given in the first frame with {rule.visible_px} pixels of them or more"
+            + f" and {benchmark.given_share} of their median area" * (benchmark.given_share > 0)
+        )
         notes["returns"] = f"after {rule.absence} frames away or more, judged on the first {rule.within} frames back"
     return notes
 
 
-def _returns(args: argparse.Namespace) -> ReturnRule | None:
-    chosen = {name: getattr(args, name) for name in ("visible_px", "absence") if getattr(args, name) is not None}
+def _late(args: argparse.Namespace) -> tuple[ReturnRule | None, float]:
+    """How late objects are given and judged; None where they are not followed."""
+    options = ("visible_px", "absence", "given_share")
+    chosen = {name: getattr(args, name) for name in options if getattr(args, name) is not None}
     if not args.late_objects:
         if chosen:
-            raise InputError(f"--{min(chosen).replace('_', '-')} needs --late-objects")
-        return None
-    return ReturnRule(**chosen)
+            raise InputError(f"--{next(iter(chosen)).replace('_', '-')} needs --late-objects")
+        return None, 0.0
+    share = chosen.pop("given_share", 0.0)
+    if not 0 <= share <= 1:
+        raise InputError(f"--given-share: expected 0 to 1, got {share}")
+    return ReturnRule(**chosen), share
 
 
 def _identity_columns(results: Sequence[SequenceScores]) -> dict[str, Any]:

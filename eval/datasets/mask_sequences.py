@@ -62,23 +62,32 @@ class MaskSequence:
             raise InputError(f"expected objects in its first annotation, got none in frame {index}")
         return dict.fromkeys(ids, index)
 
-    def first_appearances(self, visible_px: int = 1) -> dict[int, int]:
-        """The first frame in which each object covers at least `visible_px` pixels; those that never do are left out.
+    def first_appearances(self, visible_px: int = 1, share: float = 0.0) -> dict[int, int]:
+        """The first frame in which each object is there; those that never are are left out.
+
+        Args:
+            visible_px: pixels from which on it is there.
+            share: of its own median area (over the frames where it is there) that it must cover, too; larger skips the
+                slivers with which objects enter the picture.
 
         Raises:
-            InputError: no object ever does.
+            InputError: no object is ever there.
         """
-        starts: dict[int, int] = {}
+        indices, areas = [], []
         for index, labels in enumerate(self.label_maps()):
-            if labels is None:
-                continue
-            areas = np.bincount(labels.reshape(-1), minlength=256)
-            areas[[0, VOID]] = 0
-            for object_id in np.flatnonzero(areas >= visible_px).tolist():
-                starts.setdefault(object_id, index)
+            if labels is not None:
+                indices.append(index)
+                areas.append(np.bincount(labels.reshape(-1), minlength=VOID + 1))
+        table = np.stack(areas)  # (frames, 256) pixels
+        table[:, [0, VOID]] = 0
+        starts = {}
+        for object_id in np.flatnonzero((table >= visible_px).any(axis=0)).tolist():
+            area = table[:, object_id]
+            least = max(visible_px, share * np.median(area[area >= visible_px]))
+            starts[object_id] = indices[int(np.argmax(area >= least))]
         if not starts:
             raise InputError(f"expected an object of {visible_px} pixels or more, got none")
-        return dict(sorted(starts.items()))
+        return starts
 
     def check_sizes(self) -> None:
         """Raise `InputError` where a frame or an annotation has not the size of the first frame."""

@@ -94,10 +94,15 @@ def test_as_one_object_with_boxes_given(late: Path, tmp_path: Path) -> None:
     assert read_label_map(tmp_path / "masks/back/00005.png").max() == 1
 
 
-@pytest.mark.parametrize("option", ["--absence", "--visible-px"])
+@pytest.mark.parametrize("option", ["--absence", "--visible-px", "--given-share"])
 def test_options_of_late_objects_need_them(davis: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["eval", "davis", str(davis), option, "5"]) == 2
+    assert main(["eval", "davis", str(davis), option, "1"]) == 2
     assert f"{option} needs --late-objects" in capsys.readouterr().err
+
+
+def test_a_share_is_not_more_than_all(davis: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "davis", str(davis), "--late-objects", "--given-share", "2"]) == 2
+    assert "--given-share: expected 0 to 1, got 2" in capsys.readouterr().err
 
 
 def test_sizes_that_differ_are_told(davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], clip) -> None:

@@ -45,6 +45,17 @@ def test_small_objects_wait(tmp_path: Path) -> None:
         sequence.first_appearances(visible_px=99)
 
 
+def test_slivers_are_skipped_by_share_of_the_median(tmp_path: Path) -> None:
+    maps = {index: picture(0, 0, 0, 0) for index in range(6)}
+    for index, area in ((1, 2), (2, 7), (3, 16), (4, 20)):  # the median of what is there is 11.5
+        maps[index].reshape(-1)[:area] = 3
+    sequence = write(tmp_path, maps, 6)
+    starts = [sequence.first_appearances(1, share)[3] for share in (0, 0.5, 0.7, 1)]
+    assert starts == [1, 2, 3, 3]
+    assert sequence.first_appearances(10, 0.8) == {3: 3}  # the median is 18 where fewer than 10 pixels are none
+    assert sequence.first_appearances(10, 1.0) == {3: 4}
+
+
 def test_255_is_the_object_of_binary_sequences_and_void_in_others(tmp_path: Path) -> None:
     (tmp_path / "binary").mkdir()
     (tmp_path / "ids").mkdir()
