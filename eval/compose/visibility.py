@@ -46,7 +46,7 @@ READINGS = (
     PLAIN,
     *(
         Reading(min_share, min_px, bridge_s, min_span_s)
-        for min_share, min_px in ((0.15, 14 * 14), (0.35, 28 * 28))
+        for min_share, min_px in ((0.15, 14 * 14), (0.25, 20 * 20), (0.35, 28 * 28))
         for bridge_s in (0.5, 2.0)
         for min_span_s in (0.0, 0.5)
     ),
