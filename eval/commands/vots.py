@@ -67,13 +67,8 @@ def run(args: argparse.Namespace) -> int:
         trackers[FLOOR] = CopyFirstMask()
     workspace = _prepared(args, trackers)
     names = workspace.sequence_names(args.sequences)
-    notes: dict[str, Any] = {
-        "given": f"the mask of each object in the first frame with {args.visible_px} pixels of it or more"
-    }
-    notes |= {"seconds": "of the tracker with reading pictures; under the toolkit with its start, too"}
     if toolkit is not None:
         toolkit.evaluate(workspace, list(trackers))
-        notes |= {"toolkit": toolkit.version(), "protocol": args.protocol, **peak_rss_of_children_mib()}
     results = {tracker: _measured(workspace, tracker, names, args) for tracker in trackers}
     theirs = {} if toolkit is None else toolkit.analyse(workspace, list(trackers), names)
     if toolkit is not None and args.pack:
@@ -89,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         placeholders=_placeholders(args),
         headline=Headline("VOTS quality", round(means[OURS].quality, 4), _rounded(floor), TITLES[FLOOR]),
         plot=bars(rows[: len(names) + 1], "sequence", ("quality", "accuracy", "robustness"), "share"),
-        notes=notes,
+        notes=_notes(args, toolkit),
     )
 
 
@@ -123,6 +118,8 @@ def _prepared(args: argparse.Namespace, trackers: Mapping[str, MakeTracker]) -> 
     """The workspace, written from the DAVIS folder, or as it stands; nobody's results are replaced unasked."""
     workspace = Workspace(args.out.resolve())
     if args.root is None:
+        if args.overwrite:
+            raise InputError("--overwrite writes the workspace anew: give the folder with JPEGImages and Annotations")
         workspace.sequence_names(args.sequences)
     else:
         sequences = find_sequences(args.root, args.sequences, args.resolution)
@@ -208,6 +205,15 @@ def _column(measure: str) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
+
+
+def _notes(args: argparse.Namespace, toolkit: Toolkit | None) -> dict[str, Any]:
+    notes: dict[str, Any] = {"seconds": "of the tracker with reading pictures; under the toolkit with its start, too"}
+    if args.root is not None:
+        notes["given"] = f"the mask of each object in the first frame with {args.visible_px} pixels of it or more"
+    if toolkit is not None:
+        notes |= {"toolkit": toolkit.version(), "protocol": args.protocol, **peak_rss_of_children_mib()}
+    return notes
 
 
 def _placeholders(args: argparse.Namespace) -> dict[Path, str]:

@@ -68,6 +68,8 @@ def test_other_folders_are_left_alone(davis: Path, tmp_path: Path, capsys: pytes
     assert "is no VOT workspace" in capsys.readouterr().err
     assert main(command(None, tmp_path, "--no-toolkit")) == 2
     assert "is not a VOT workspace" in capsys.readouterr().err
+    assert main(command(None, tmp_path, "--no-toolkit", "--overwrite")) == 2
+    assert "writes the workspace anew" in capsys.readouterr().err
     assert main(["eval", "vots", str(davis), "--no-toolkit"]) == 2
     assert "expected --workspace DIR" in capsys.readouterr().err
     assert (tmp_path / "mine.txt").read_text() == "x"
