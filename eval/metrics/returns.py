@@ -9,7 +9,7 @@ Ours; no public toolkit counts this. Frames are compared as they come, through o
   first `within` frames there. `found`: in one of them its own mask overlaps it by IoU > 0.5. Otherwise `wrong`: in one
   of them its mask is somewhere else, with less than a tenth of it on the object (`on` says whether most of it lay on
   another object or on the background); otherwise `missed`. A return with fewer frames is not judged.
-- Imagined: frames where an object is away and still gets a mask.
+- Imagined: frames where an object is away and still gets a mask (as large as what counts as being there).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class IdentityCounter:
         own = int(overlaps[:, object_id].sum())
         if overlaps[object_id].sum() < self._rule.visible_px:
             counted.absent_frames += 1
-            counted.imagined_frames += own > 0
+            counted.imagined_frames += own >= self._rule.visible_px
             self._absent[object_id] += 1
             return
         counted.visible_frames += 1

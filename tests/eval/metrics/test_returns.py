@@ -96,6 +96,8 @@ def test_slivers_are_absence():
     assert count([BOTH] * 6, truths, {1: 0})[1].returns == []
     rule = ReturnRule(absence=3, within=2, visible_px=2)
     assert [back.outcome for back in count([BOTH] * 6, truths, {1: 0}, rule)[1].returns] == ["found"]
+    perfect = count(truths, truths, {1: 0}, rule)[1]
+    assert (perfect.absent_frames, perfect.imagined_frames) == (3, 0)
 
 
 def test_bad_input():
