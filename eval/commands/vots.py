@@ -23,7 +23,7 @@ from eval.vot.folder_protocol import Query
 from eval.vot.follow import follow
 from eval.vot.regions import Mask
 from eval.vot.sequences import VotSequence
-from eval.vot.toolkit import find_toolkit, peak_rss_of_children_mib
+from eval.vot.toolkit import Toolkit, find_toolkit, peak_rss_of_children_mib
 from eval.vot.tracker import PROTOCOLS, MakeTracker, settings_of, tracker_from
 from eval.vot.workspace import Workspace, read_settings, read_visible_px, write_sequences, write_trackers
 from streamvos.errors import InputError
