@@ -138,11 +138,11 @@ class FloorTask:
     replies: tuple[tuple[str, str], ...]
 
     def __call__(self, name: str) -> SequenceScores:
-        questions, truth = _asked(self.root, name)
+        questions, _ = _asked(self.root, name)
         replies = {start: json.loads(text) for start, text in self.replies}
         answers = [say(replies.get(_opening(question), {"type": "not_observed"})) for question in questions]
         judged = [judge(question, answer, 0.0) for question, answer in zip(questions, answers, strict=True)]
-        return SequenceScores(name, truth.num_frames, 0.0, {"judged": [one.to_dict() for one in judged]})
+        return SequenceScores(name, 0, 0.0, {"judged": [one.to_dict() for one in judged]})
 
 
 def _asked(root: Path, name: str) -> tuple[list[Question], SequenceTruth]:
