@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequences", type=int, default=1, metavar="K", help="default: 1")
     parser.add_argument("--size", metavar="WxH", help="default: the backgrounds' own, plain video 480 pixels high")
     parser.add_argument("--exclude", nargs="+", default=[], metavar="CLASS", help="classes that the backgrounds show")
+    parser.add_argument(
+        "--any-object", action="store_true", help="draw also what the packaged detector cannot name when it is clean"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier benchmark in --out")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write a contact sheet (.jpg or .png)")
@@ -50,7 +53,15 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--seed: expected 0 or more, got {args.seed}")
     cutouts = tuple(_folder_and_class(text) for text in args.cutouts)
     order = Order(
-        args.backgrounds, cutouts, preset, num_frames, args.sequences, args.seed, _size(args.size), tuple(args.exclude)
+        args.backgrounds,
+        cutouts,
+        preset,
+        num_frames,
+        args.sequences,
+        args.seed,
+        _size(args.size),
+        tuple(args.exclude),
+        args.any_object,
     )
     prepare_folder(args.out, args.overwrite)
     start = time.perf_counter()

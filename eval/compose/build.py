@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -14,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from eval.compose.background import Background, find_backgrounds, load_background
-from eval.compose.cast import Plan, plan_cast
+from eval.compose.cast import Casting, Plan, plan_cast
 from eval.compose.cutouts import Candidate, find_candidates
 from eval.compose.degrade import degrade, schedule
 from eval.compose.layout import TRUTH, SequenceWriter, cocovid
 from eval.compose.questions import write_questions
+from eval.compose.recognise import Recogniser
 from eval.compose.render import Renderer
 from eval.compose.settings import FPS, Preset
 from eval.compose.truth import ObjectInfo, SequenceTruth
@@ -40,6 +42,7 @@ class Order:
         num_frames, num_sequences: how long, how many. seed: everything random follows from it.
         size: (H, W), or None for the backgrounds' own. exclude: classes that are not drawn, because the backgrounds
             show some that the truth does not know.
+        any_object: draw also what the packaged detector cannot name, see `recognise`.
     """
 
     backgrounds: Path
@@ -50,6 +53,7 @@ class Order:
     seed: int
     size: tuple[int, int] | None = None
     exclude: tuple[str, ...] = ()
+    any_object: bool = False
 
 
 def prepare_folder(out: Path, overwrite: bool) -> None:
@@ -84,6 +88,7 @@ def compose(order: Order, out: Path, advance: Callable[[str], Any] = lambda name
         raise InputError(f"all classes of the cut-outs are excluded ({', '.join(order.exclude)}); exclude fewer")
     truths: list[SequenceTruth] = []
     background: Background | None = None
+    casting = Casting(candidates)
     with disk_errors(out, "sequences that are whole are kept"):
         out.mkdir(parents=True, exist_ok=True)
         (out / ".part").mkdir(exist_ok=True)
@@ -91,9 +96,13 @@ def compose(order: Order, out: Path, advance: Callable[[str], Any] = lambda name
             path = paths[number % len(paths)]
             if background is None or len(paths) > 1:
                 background = load_background(path, order.size)
+                extent = float(np.mean(order.preset.extent))
+                casting = Casting(candidates, None if order.any_object else Recogniser(background, extent).knows)
             name = f"{order.preset.name}-{number:02d}"
-            seed = int(np.random.default_rng([order.seed, number]).integers(2**31))
-            truths.append(_sequence(name, background, candidates, order, seed, out, partial(advance, name)))
+            seed = int(
+                np.random.default_rng([order.seed, number, zlib.crc32(order.preset.name.encode())]).integers(2**31)
+            )
+            truths.append(_sequence(name, background, casting, order, seed, out, partial(advance, name)))
             _write_summary(order, truths, candidates, paths, out)
         shutil.rmtree(out / ".part", ignore_errors=True)
     return truths
@@ -110,7 +119,7 @@ def moving_share(truth: SequenceTruth) -> float:
 def _sequence(
     name: str,
     background: Background,
-    candidates: Sequence[Candidate],
+    casting: Casting,
     order: Order,
     seed: int,
     out: Path,
@@ -118,7 +127,7 @@ def _sequence(
 ) -> SequenceTruth:
     preset = order.preset
     plans = schedule(preset, order.num_frames, np.random.default_rng([seed, 0]))
-    plan = plan_cast(background, candidates, preset, plans[-1].tick + 1, seed)
+    plan = plan_cast(background, casting, preset, plans[-1].tick + 1, seed)
     objects = tuple(
         ObjectInfo(actor.id, actor.cutout.class_name, actor.cutout.colour_name, actor.twin_of) for actor in plan.actors
     )
@@ -169,6 +178,7 @@ def _write_summary(
         "backgrounds": [path.resolve().name for path in paths],
         "cutouts": [folder.resolve().name for folder, _ in order.cutouts],
         "num_cutouts": len(candidates),
+        "any_object": order.any_object,
         "excluded_classes": list(order.exclude),
         "sequences": [
             {

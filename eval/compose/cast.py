@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -36,50 +36,92 @@ class Plan:
     start_tick: int
 
 
-def plan_cast(
-    background: Background, candidates: Sequence[Candidate], preset: Preset, num_ticks: int, seed: int
-) -> Plan:
+class Casting:
+    """Cut-outs for one background, tried and cut once.
+
+    Args:
+        candidates: to choose from. is_good: asked about each before it is used; None takes all.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], is_good: Callable[[Cutout], bool] | None = None) -> None:
+        self._candidates = list(candidates)
+        self._is_good = is_good
+        self._cutouts: dict[int, Cutout | None] = {}
+
+    def choose(
+        self, count: int, twins: int, size_m: float, rng: np.random.Generator
+    ) -> list[tuple[Cutout, int | None]]:
+        """Different classes, those of about `size_m` metres rather than others, and one object of each.
+
+        Twins, at the end of the list with the number of their pattern, are others of the same class, or the same once
+        more.
+
+        Raises:
+            InputError: too few objects are good.
+        """
+        by_class: dict[str, list[int]] = {}
+        for row in rng.permutation(len(self._candidates)):
+            by_class.setdefault(self._candidates[row].class_name, []).append(int(row))
+        names = sorted(by_class)
+        weights = np.sqrt([len(by_class[name]) for name in names])  # many to choose from: less often the same
+        # an elephant in a kitchen is a toy: classes that fit are drawn more often
+        weights *= np.exp(-np.abs(np.log([traits_of(name).size_m / size_m for name in names])))
+        order = list(rng.choice(names, len(names), replace=False, p=weights / weights.sum()))
+        found: list[tuple[Cutout, int | None]] = []
+        while len(found) < count - twins:
+            before = len(found)
+            for name in order:
+                row = self._next_good(by_class[name])
+                if row is not None and len(found) < count - twins:
+                    found.append((self._cutouts[row], None))
+            if len(found) == before:
+                raise InputError(
+                    f"the cut-outs hold {len(found)} objects that the packaged detector can name, {count - twins} are "
+                    "needed for a sequence; give more, or --any-object"
+                )
+        for number in range(1, twins + 1):
+            pattern = found[number - 1][0]
+            row = self._next_good(by_class[pattern.class_name])
+            found.append((_recoloured(pattern, rng) if row is None else self._cutouts[row], number))
+        return found
+
+    def _next_good(self, rows: list[int]) -> int | None:
+        """Take the next candidate that passes from a list of them."""
+        while rows:
+            row = rows.pop(0)
+            if row not in self._cutouts:
+                cutout = cut(self._candidates[row])
+                self._cutouts[row] = cutout if self._is_good is None or self._is_good(cutout) else None
+            if self._cutouts[row] is not None:
+                return row
+        return None
+
+
+def plan_cast(background: Background, casting: Casting, preset: Preset, num_ticks: int, seed: int) -> Plan:
     """Choose objects and their ways; the same arguments give the same plan.
 
     Raises:
-        InputError: what moves cannot be made to fill the share of the picture that the preset promises.
+        InputError: too few objects, or what moves cannot be made to fill the share that the preset promises.
     """
     rng = np.random.default_rng([seed, 1])
     start_tick = int(rng.integers(0, 2 * len(background.images)))
     router = Router(background, start_tick, rng)
     count = int(rng.integers(preset.min_objects, preset.max_objects, endpoint=True))
-    chosen = _choose(candidates, count, min(preset.twins, count - 1), rng)
-    actors = []
-    for number, (candidate, twin_of) in enumerate(chosen, start=1):
-        cutout = cut(candidate)
-        if twin_of is not None and candidate is chosen[twin_of - 1][0]:
-            cutout = _recoloured(cutout, rng)
-        actors.append(_actor(number, cutout, twin_of, background, router, preset, num_ticks, rng))
+    chosen = casting.choose(count, min(preset.twins, count - 1), _fitting_size(background, preset), rng)
+    actors = [
+        _actor(number, cutout, twin_of, background, router, preset, num_ticks, rng)
+        for number, (cutout, twin_of) in enumerate(chosen, start=1)
+    ]
     if preset.min_dynamic_share:
         actors = _grown(actors, background, start_tick, preset, num_ticks, seed)
     return Plan(tuple(actors), start_tick)
 
 
-def _choose(
-    candidates: Sequence[Candidate], count: int, twins: int, rng: np.random.Generator
-) -> list[tuple[Candidate, int | None]]:
-    """Classes drawn evenly, then one of each class; twins are others of the same class, or the same once more."""
-    by_class: dict[str, list[Candidate]] = {}
-    for candidate in candidates:
-        by_class.setdefault(candidate.class_name, []).append(candidate)
-    names = sorted(by_class)
-    order: list[str] = []
-    while len(order) < count - twins:
-        order += [names[i] for i in rng.permutation(len(names))]
-    chosen: list[tuple[Candidate, int | None]] = []
-    for name in order[: count - twins]:
-        unused = [each for each in by_class[name] if all(each is not other for other, _ in chosen)] or by_class[name]
-        chosen.append((unused[rng.integers(len(unused))], None))
-    for number in range(1, twins + 1):
-        pattern = chosen[number - 1][0]
-        others = [each for each in by_class[pattern.class_name] if all(each is not other for other, _ in chosen)]
-        chosen.append((others[rng.integers(len(others))] if others else pattern, number))
-    return chosen
+def _fitting_size(background: Background, preset: Preset) -> float:
+    """Longest side in metres of a thing of the wanted extent in the middle of the room."""
+    nearest, farthest = _range(background)
+    extent_px = np.mean(preset.extent) * background.size[0]
+    return float(extent_px * np.sqrt(nearest * farthest) / background.intrinsics[0, 0])
 
 
 def _recoloured(cutout: Cutout, rng: np.random.Generator) -> Cutout:

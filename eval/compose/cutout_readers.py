@@ -134,7 +134,7 @@ def _read_pairs(folder: Path, class_name: str | None) -> Iterator[PictureObjects
     ]
     if masks_folder is None or not pictures:
         raise InputError(
-            f"cut-outs {str(folder)!r}: expected COCO-style annotations (*.json), YOLO polygons (images/, labels/*.txt), "
+            f"cut-outs {str(folder)!r}: expected COCO-style annotations (*.json), YOLO polygons (images/, labels/) "
             f"or pictures beside a folder of masks with the same stems ({', '.join(_MASK_FOLDERS)})"
         )
     found = False

@@ -48,7 +48,7 @@ def schedule(preset: Preset, num_frames: int, rng: np.random.Generator) -> list[
     tick = 0
     turns = [(kind, strength) for kind in KINDS for strength in (1, 2, 3)]
     queue: list[tuple[str, int]] = []
-    wait = _gap(preset, rng)
+    wait = _gap(preset, (preset.burst[0] + preset.burst[1]) // 2, rng) // 2
     while len(plans) < num_frames:
         if preset.degraded_share <= 0 or wait > 0:
             plans.append(FramePlan(tick, tick))
@@ -59,7 +59,7 @@ def schedule(preset: Preset, num_frames: int, rng: np.random.Generator) -> list[
         length = int(rng.integers(*preset.burst, endpoint=True))
         burst = _burst(kind, strength, tick, length, rng)[: num_frames - len(plans)]
         plans += burst
-        tick, wait = burst[-1].tick + 1, _gap(preset, rng)
+        tick, wait = burst[-1].tick + 1, _gap(preset, len(burst), rng)
     return plans
 
 
@@ -84,10 +84,9 @@ def degrade(image: np.ndarray, plan: FramePlan, seed: int) -> np.ndarray:
     return cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def _gap(preset: Preset, rng: np.random.Generator) -> int:
-    """Clean frames before the next burst, so that the share comes out right on average."""
-    mean = (preset.burst[0] + preset.burst[1]) / 2
-    clean = mean * (1 - preset.degraded_share) / max(preset.degraded_share, 1e-3)
+def _gap(preset: Preset, length: int, rng: np.random.Generator) -> int:
+    """Clean frames after a burst of a length, so that the share comes out right on average."""
+    clean = length * (1 - preset.degraded_share) / max(preset.degraded_share, 1e-3)
     return max(2, round(clean * rng.uniform(0.6, 1.4)))
 
 

@@ -93,6 +93,7 @@ class Router:
     def __init__(self, background: Background, start_tick: int, rng: np.random.Generator) -> None:
         self._background, self._start, self._rng = background, start_tick, rng
         self._ground = Ground(background)
+        self._earlier: list[tuple[Visit, Need]] = []
         self._inverse = np.linalg.inv(background.intrinsics)
 
     def can_stand(self, need: Need, tick: int) -> bool:
@@ -109,11 +110,11 @@ class Router:
         for _ in range(_NUM_TRIES):
             ticks, points = self._knots(need, start, end, enters, leaves, every)
             visit = Visit(start, end, CubicSpline(ticks, points, bc_type="natural"))
-            if need.manner == "stand":  # a spline through floor points stays on the floor: it is linear in them
-                assert self._background.floor is not None
-            score = self._score(visit, need, enters, leaves)
+            score = self._score(visit, need, enters, leaves)  # a spline through points of a plane stays in it
             if score > best_score:
                 best, best_score = visit, score
+        assert best is not None
+        self._earlier.append((best, need))
         return best
 
     def project(self, point: np.ndarray, tick: int) -> np.ndarray:
@@ -202,13 +203,14 @@ class Router:
         """Higher is better: in the picture, hidden as much as wanted, neither rushing nor too near."""
         height, width = self._background.size
         ticks = np.linspace(visit.start, visit.end - 1, 18).round().astype(int)
-        inside, hidden, near = 0, 0.0, 0
+        inside, hidden, near, crowded = 0, 0.0, 0, 0
         up = np.zeros(3) if self._background.floor is None else self._background.floor.normal
         for tick in ticks:
             foot = visit.at(tick)
             middle = foot + 0.4 * need.size_m * up if need.manner == "stand" else foot
             x, y, depth = self.project(middle, int(tick))
             near += depth < 0.85 * need.near_m
+            crowded += self._is_crowded(int(tick), foot, need)
             if 0.04 * width < x < 0.96 * width and 0.02 * height < y < 0.98 * height and depth > 0.2:
                 inside += 1
                 solid = self._solid(int(tick))
@@ -217,7 +219,25 @@ class Router:
         wanted = len(ticks) * (1 - 0.08 * (enters + leaves))
         share = hidden / max(1, inside)
         rush = max(0.0, speed / need.size_m - 0.05)
-        return min(inside, wanted) / wanted - 1.5 * abs(share - need.hidden) - 4 * near / len(ticks) - 6 * rush
+        return (
+            min(inside, wanted) / wanted
+            - 1.5 * abs(share - need.hidden)
+            - 4 * near / len(ticks)
+            - 6 * rush
+            - 0.8 * crowded / len(ticks)
+        )
+
+    def _is_crowded(self, tick: int, place: np.ndarray, need: Need) -> bool:
+        """Whether an earlier object is about where this one is, as the camera sees it."""
+        x, _, depth = self.project(place, tick)
+        focal = self._background.intrinsics[0, 0]
+        for visit, other in self._earlier:
+            if visit.start <= tick < visit.end:
+                other_x, _, other_depth = self.project(visit.at(tick), tick)
+                reach = 0.3 * focal * (need.size_m / max(depth, 0.3) + other.size_m / max(other_depth, 0.3))
+                if abs(x - other_x) < reach:
+                    return True
+        return False
 
 
 def eased(start: int, end: int, values: np.ndarray) -> PchipInterpolator:

@@ -41,8 +41,9 @@ def write_sheet(roots: Sequence[Path], path: Path) -> None:
     sheet = np.vstack([row[:, :width] for row in rows])[..., ::-1]
     path.parent.mkdir(parents=True, exist_ok=True)
     for quality in range(88, 20, -8):
-        packed = cv2.imencode(path.suffix, sheet, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        if len(packed) <= _MAX_BYTES or path.suffix.lower() == ".png":
+        options = [] if path.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, quality]
+        packed = cv2.imencode(path.suffix, sheet, options)[1]
+        if len(packed) <= _MAX_BYTES or not options:
             break
     path.write_bytes(packed)
 
