@@ -149,7 +149,9 @@ class _Truth:
         frames = {frame.image_id: frame.degradation for video in videos.videos for frame in video.frames}
         return cls(boxes, videos.categories, motion_bins(motion_ious(moving)), frames)
 
-    def score(self, found: np.ndarray, image_ids: Iterable[int] | None = None, speed: str | None = None) -> Any:
+    def score(
+        self, found: np.ndarray, image_ids: Iterable[int] | None = None, speed: str | None = None
+    ) -> DetectionScores:
         ignored = None if speed is None else self.motion != speed
         images = self.degradation if image_ids is None else list(image_ids)
         return score_detections(self.boxes, found, images, self.categories, ignored)
