@@ -15,6 +15,7 @@ _FRONTED = re.compile(  # "at 0:32, was the dog there?", "after the dog left, wh
 )
 _UNSEEN = r"(?:view|sight|the (?:view|sight|picture|frame|image|shot|screen|scene))"
 _PLACE = r"(?:(?:on|at|in|to) )?(?:the )?(?:(?:far )?left|right|middle|cent(?:re|er)|top|bottom)(?: side| half| part)?"
+_MOMENT = r"(?:moment|time|point)(?: in time)?"
 _RULES: tuple[tuple[str, str], ...] = (
     (r"^at (?:the )?most how many (.+)$", r"how many \1 at most"),
     (r"\bat least (?:one|an?)\b", "a"),
@@ -28,6 +29,20 @@ _RULES: tuple[tuple[str, str], ...] = (
         r"^until when (?:is|was|are|were|can|could) (.+?)(?: be)?(?: seen| visible| there| in view)?$",
         r"when was \1 last seen",
     ),
+    (r"^at (?:what|which) (?:point|moment)(?: in time)?\b", "when"),
+    (
+        rf"^(?:what|which) (?:is|was) the (earliest|latest) {_MOMENT} (?:at which|when|that) (.+?) "
+        r"(?:is|was|are|were|can be|could be)(?: visible| seen| there| in view)?$",
+        r"when was \2 \1 seen",
+    ),
+    (r"^(when was .+) earliest seen$", r"\1 first seen"),
+    (r"^(when was .+) latest seen$", r"\1 last seen"),
+    (
+        rf"^(?:is|was) there (?:a|any) {_MOMENT} (?:when|where|at which) (?:both )?(.+? and .+?) "
+        r"(?:is|was|are|were|can be|could be)(?: both)? (?:visible|seen|there|in view)$",
+        r"were \1 visible at the same time",
+    ),
+    (r"\bin (?:a single|one single|one|any one|the same) (?:picture|frame|image|shot)\b", "at the same time"),
     (r"^on (?=(?:what|which) side\b)", "in "),
     (r"\blater than\b", "after"),
     (r"\b(?:earlier|sooner) than\b", "before"),
