@@ -44,8 +44,8 @@ _FILLER = (
     r"\b(?:in|on|from|into|out of|of|inside|within|to|over|during|throughout|across) (?:the |this |that |your )?"
     rf"(?:whole |entire )?{_PICTURE}\b",
     rf"\b(?:the|this) (?:whole |entire )?{_PICTURE}\b",
-    r"\b(?:please|ever|yet|already|anywhere|somewhere|so far|overall|in total|altogether|in all|at all|actually|exactly|"
-    r"also|then|can you tell me|could you tell me|do you know|tell me)\b",
+    r"\b(?:please|ever|yet|already|anywhere|somewhere|so far|overall|in total|altogether|in all|at all|actually|"
+    r"exactly|also|then|can you tell me|could you tell me|do you know|tell me)\b",
 )
 _AUXILIARY = re.compile(
     r"\b(?:is|was|are|were|be|been|being|does|do|did|has|have|had|can|could|will|would|you|i|we|which|who|what|"
