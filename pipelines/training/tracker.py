@@ -44,6 +44,8 @@ class TrackerTaskConfig:
 
     clips: int = 5  # in a batch; larger is steadier and slower
     clip: ClipConfig = ClipConfig()
+    repeats: int = 1  # how often a batch is learned from, with other faults each time; larger saves its preparation
+    cycle: int = 8  # batches between two uses of one; larger is less repetitive and takes memory
     real_share: float = 0.3  # of a batch drawn from --clips, where given
     easy_share: float = 0.25  # of pixels that count at the end; smaller looks at the hardest only
     ridge_lost: float = 0.1  # clips without a ridge score; larger trusts the rest more
@@ -93,6 +95,7 @@ class TrackerTask:
     ) -> None:
         self._pictures, self._clips, self._config, self._seed, self._device = pictures, clips, config, seed, device
         self._encoder = EfficientNetLite0(device)
+        self._prepared: dict[int, Batch] = {}  # what will be learned from again
         longer = replace(config.clip, num_frames=6)
         self._validation = {
             name: [make_clip(np.random.default_rng([999, index]), group, longer) for index in range(12)]
@@ -101,11 +104,15 @@ class TrackerTask:
         }
 
     def batch(self, step: int) -> list[Clip]:
-        return [self._one(np.random.default_rng([self._seed, step, index])) for index in range(self._config.clips)]
+        """The clips of a step; none where they are prepared already."""
+        number = self._number(step)
+        if number in self._prepared:
+            return []
+        return [self._one(np.random.default_rng([self._seed, number, index])) for index in range(self._config.clips)]
 
     def loss(self, net: PropagationNet, batch: list[Clip], step: int) -> tuple[torch.Tensor, Mapping[str, float]]:
-        rng = np.random.default_rng([self._seed, step, 10**6])
-        prepared = self.prepare(batch, rng)
+        prepared = self._prepare_for(step, batch)
+        rng = np.random.default_rng([self._seed, step, 2 * 10**6])
         share = max(self._config.easy_share, 1.0 - step / 1500 * (1.0 - self._config.easy_share))
         with self._precision():
             logits = follow(net, prepared, self._config, rng)
@@ -113,6 +120,22 @@ class TrackerTask:
         entropy = bootstrapped_cross_entropy(rows, targets, share)
         overlap = soft_jaccard(rows, targets)
         return entropy + overlap, {"J": float(jaccard(rows.detach(), targets).mean()), "objects": len(prepared.group)}
+
+    def _number(self, step: int) -> int:
+        """Which batch a step learns from: `cycle` batches, `repeats` times, then the next `cycle`."""
+        block, place = divmod(step, self._config.cycle * self._config.repeats)
+        return block * self._config.cycle + place % self._config.cycle
+
+    def _prepare_for(self, step: int, clips: list[Clip]) -> Batch:
+        number = self._number(step)
+        if number not in self._prepared:
+            first = number - number % self._config.cycle
+            self._prepared = {key: known for key, known in self._prepared.items() if key >= first}
+            made = self.prepare(clips, np.random.default_rng([self._seed, number, 10**6]))
+            if self._config.repeats == 1:
+                return made
+            self._prepared[number] = made
+        return self._prepared[number]
 
     @torch.no_grad()
     def validate(self, net: PropagationNet) -> Mapping[str, float]:
@@ -306,6 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=LoopConfig.minutes, help="stop after so many, resumable")
     parser.add_argument("--seed", type=int, default=LoopConfig.seed)
     parser.add_argument("--batch", type=int, default=TrackerTaskConfig.clips, help="clips in a step")
+    parser.add_argument("--repeats", type=int, default=TrackerTaskConfig.repeats, help="uses of a batch")
     parser.add_argument("--size", type=int, default=ClipConfig.size_px, help="side of the clips in pixels")
     parser.add_argument("--frames", type=int, default=ClipConfig.num_frames, help="of a clip")
     parser.add_argument("--threads", type=int, default=1)
@@ -321,7 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     horses = read_horses(given.horses, 320) if given.horses else []
     clips = ClipFolder(given.clips) if given.clips else None
     clip = ClipConfig(num_frames=given.frames, size_px=given.size)
-    config = TrackerTaskConfig(clips=given.batch, clip=clip, bfloat16=given.bfloat16)
+    config = TrackerTaskConfig(clips=given.batch, clip=clip, repeats=given.repeats, bfloat16=given.bfloat16)
     task = TrackerTask(ccp + 2 * coco, ccp_held_out + coco_held_out, horses, clips, config, given.seed, device)
     torch.manual_seed(given.seed)
     net = PropagationNet().to(device)

@@ -37,6 +37,18 @@ def test_batches_depend_on_the_step_alone(task: TrackerTask) -> None:
     assert not np.array_equal(task.batch(4)[0].frames, again[0].frames)
 
 
+def test_a_batch_may_be_learned_from_twice(pictures: list[Picture]) -> None:
+    config = replace(CONFIG, repeats=2, cycle=2)
+    losses = []
+    for start in (0, 2):  # from the beginning, and as after an interruption in the middle of a cycle
+        task = TrackerTask(pictures, [], [], None, config, 0, torch.device("cpu"))
+        net = fresh(task)
+        losses.append([float(task.loss(net, task.batch(step), step)[0].detach()) for step in range(start, 6)])
+        assert task.batch(4) == [] and len(task.batch(8)) == 2
+    assert losses[0][2:] == losses[1]
+    assert len(set(losses[0])) == 6  # the same clips, other faults
+
+
 def test_logits_for_every_frame_but_the_first(task: TrackerTask) -> None:
     batch = task.prepare(task.batch(0), None)
     logits = follow(fresh(task), batch, CONFIG, None)
