@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ _MAX_POINTS = 600  # of a path in the picture
 
 
 def rows_of(results: Mapping[Input, Sequence[SequenceScores]], with_baseline: bool) -> list[dict[str, Any]]:
+    """The table: each sequence and the means, for each kind of input, then the baselines."""
     rows = []
     for kind, part in results.items():
         rows += [row_of(one.name, TITLES[kind], one.scores, frames_per_second([one])) for one in part]
@@ -34,6 +34,7 @@ def rows_of(results: Mapping[Input, Sequence[SequenceScores]], with_baseline: bo
 
 
 def row_of(name: str, title: str, scores: Mapping[str, Any], fps: float | None) -> dict[str, Any]:
+    """One row: `scores` as `eval.commands.trajectory.compare` makes them."""
     errors = scores["errors"]
     return {
         "sequence": name,
@@ -61,6 +62,7 @@ def _columns(errors: Mapping[str, float | None] | None) -> dict[str, float | Non
 
 
 def baseline_rows(results: Sequence[SequenceScores]) -> list[dict[str, Any]]:
+    """Rows of the baselines, for each sequence and in the mean."""
     rows = []
     for name in BASELINES:
         part = []
@@ -81,13 +83,16 @@ def _mean_row(title: str, rows: Sequence[Mapping[str, Any]], fps: float | None) 
     return {**row, "frames/s": fps}
 
 
-def headline_of(results: Mapping[Input, Sequence[SequenceScores]], with_baseline: bool) -> Headline:
+def headline_of(results: Mapping[Input, Sequence[SequenceScores]], with_baseline: bool) -> Headline | None:
+    """Mean ATE of the first kind of input; None where no sequence has one."""
     kind, part = next(iter(results.items()))
     found = [one.scores["errors"]["ate_rmse_m"] for one in part if one.scores["errors"]]
+    if not found:
+        return None
     floor = [one.scores["baselines"]["the camera rests"]["ate_rmse_m"] for one in part] if with_baseline else []
     return Headline(
         f"ATE from {TITLES[kind]}, cm",
-        round(100 * float(np.mean(found)), 2) if found else math.nan,
+        round(100 * float(np.mean(found)), 2),
         round(100 * float(np.mean(floor)), 2) if floor else None,
         "the camera rests",
     )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from apps.cli import main
 from streamvos.export.trajectory import read_trajectory
@@ -77,6 +78,18 @@ def test_ablation_with_label_maps(write_room, tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "trajectory.json")
     assert [row["masks"] for row in rows if "nothing" not in row["memories"]] == ["truth", "graph", "none"]
     assert all(row["frames"] == 8 for row in rows)
+
+
+def test_lost_everywhere(write_room, tmp_path: Path) -> None:
+    write_room(tmp_path / "room", 5)
+    for path in (tmp_path / "room").glob("*.color.png"):
+        Image.new("RGB", (256, 192), "grey").save(path)
+    assert main(["eval", "trajectory", str(tmp_path / "room"), "--size", "192", "--save", str(tmp_path)]) == 0
+    document = json.loads((tmp_path / "trajectory.json").read_text())
+    assert "headline" not in document
+    assert [(row["with a pose, %"], row["compared, %"], row["ATE, cm"]) for row in document["rows"]] == [
+        (0, 0, None)
+    ] * 2
 
 
 @pytest.mark.parametrize(
