@@ -93,8 +93,7 @@ class CutieTracker:
 
     def start_shot(self) -> None:
         self._memory.drop_sensory()
-        for mask in self._masks.values():
-            mask.zero_()
+        self._masks = {object_id: torch.zeros_like(mask) for object_id, mask in self._masks.items()}
 
     @torch.inference_mode()
     def observe(self, image: np.ndarray) -> None:
@@ -146,7 +145,7 @@ class CutieTracker:
         check_mask(object_id, mask, self._full, cells, self._size)
         if object_id not in self._memory.object_ids:
             self._memory.admit(object_id, cells[0] * cells[1])
-        elif afresh and object_id not in self._given:
+        elif afresh:
             self.remove(object_id)
             self._memory.admit(object_id, cells[0] * cells[1])
         target = self._padded(cv2.resize(mask.astype(np.float32), look.valid[::-1], interpolation=cv2.INTER_AREA))

@@ -100,7 +100,7 @@ class CutieMemory:
         """Replace the sensory memory of some objects, each (1, C, h, w)."""
         known = set(self.object_ids)
         self._manager.sensory.update(
-            {key: value for key, value in zip(object_ids, sensory, strict=True) if key in known}
+            {key: value.clone() for key, value in zip(object_ids, sensory, strict=True) if key in known}
         )
 
     def drop_sensory(self) -> None:
@@ -147,16 +147,19 @@ class CutieMemory:
         cells = frame.key.shape[-2] * frame.key.shape[-1]
         manager = self._manager
         manager.num_prototypes = min(self._settings.long_term.num_prototypes, cells)
-        before = self._sizes(group)
+        before, is_new = self._sizes(group), group[0] not in manager.work_mem.v
         manager.add_memory(
             frame.key,
             frame.shrinkage,
             frame.value[:, rows],
-            frame.summary[:, rows].clone(),
+            frame.summary[:, rows],
             list(group),
             selection=frame.selection,
             as_permanent="first",
         )
+        for object_id in group if is_new else ():  # views of what all share would keep it alive after a removal
+            manager.obj_v[object_id] = manager.obj_v[object_id].clone()
+            manager.work_mem.v[object_id] = manager.work_mem.v[object_id].clone()
         entry = f"objects {', '.join(map(str, group))}" if len(group) > 1 else f"object {group[0]}"
         after = self._sizes(group)
         self._tell("write", frame_index, entry, reason)

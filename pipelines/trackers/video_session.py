@@ -102,14 +102,15 @@ class ObjectSession:
 
     def drop_recent(self) -> None:
         """Forget where the object was lately; given masks and pointers stay."""
-        for output in self._outputs["non_cond_frame_outputs"].values():
-            self._to_pointer(output)
+        self._clock += self._model.config.num_maskmem - 1  # as if so much time had passed
+        self._prune()
 
     def drop_oldest(self) -> int | None:
-        """Forget the oldest spatial memory that was not given, to save bytes; its frame, None where there is none."""
-        for _, output in sorted(self._outputs["non_cond_frame_outputs"].items()):
-            if "maskmem_features" in output:
-                return self._to_pointer(output)
+        """Forget the oldest remembered frame that was not given, to save bytes; None where there is none."""
+        recent = self._outputs["non_cond_frame_outputs"]
+        for number in sorted(recent):
+            if "maskmem_features" in recent[number]:
+                return recent.pop(number)["frame"]
         return None
 
     @property
@@ -186,16 +187,11 @@ class ObjectSession:
         for number in sorted(recent):
             age = self._clock - number  # when the next frame comes
             if age >= config.num_maskmem and "maskmem_features" in recent[number]:
-                left.append(self._to_pointer(recent[number]))
+                del recent[number]["maskmem_features"], recent[number]["maskmem_pos_enc"]
+                left.append(recent[number]["frame"])
             if age >= config.max_object_pointers_in_encoder:
                 del recent[number]
         return left
-
-    @staticmethod
-    def _to_pointer(output: dict[str, Any]) -> int:
-        output.pop("maskmem_features", None)
-        output.pop("maskmem_pos_enc", None)
-        return output["frame"]
 
 
 def _session_kind(model: torch.nn.Module) -> type:
@@ -207,10 +203,12 @@ def _session_kind(model: torch.nn.Module) -> type:
 
 
 def _to_plain(output: dict[str, Any]) -> dict[str, Any]:
-    """bfloat16 is unknown to NumPy: its bits as int16."""
-    plain: dict[str, Any] = {"frame": output["frame"], "object_pointer": output["object_pointer"].cpu().numpy().copy()}
-    if "maskmem_features" in output:
-        plain["maskmem_features"] = output["maskmem_features"].view(torch.int16).cpu().numpy().copy()
+    """SAM 2 keeps its memories in bfloat16, which NumPy does not know: their bits as int16."""
+    plain: dict[str, Any] = {"frame": output["frame"]}
+    for name in ("maskmem_features", "object_pointer"):
+        if name in output:
+            tensor = output[name].view(torch.int16) if output[name].dtype == torch.bfloat16 else output[name]
+            plain[name] = tensor.cpu().numpy().copy()
     return plain
 
 
@@ -218,4 +216,4 @@ def _to_tensor(name: str, value: Any, device: torch.device) -> Any:
     if name == "frame":
         return value
     tensor = torch.tensor(value, device=device)
-    return tensor.view(torch.bfloat16) if name == "maskmem_features" else tensor
+    return tensor.view(torch.bfloat16) if tensor.dtype == torch.int16 else tensor
