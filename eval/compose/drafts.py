@@ -60,9 +60,18 @@ class Setting:
     @property
     def pairs(self) -> list[tuple[Who, Who]]:
         """Two names for different objects, each of one object."""
-        return [(one, other) for one, other in permutations(self.ones, 2) if one.ids != other.ids]
+        return _apart(self.ones)
+
+    @property
+    def class_pairs(self) -> list[tuple[Who, Who]]:
+        """Two names for different objects, some of which mean any of several."""
+        return _apart([*self.ones, *(who for who in self.by_class if not who.is_one)])
 
     def told(self, time_s: float, until_s: float | None = None) -> dict[str, str]:
         """For phrasings: {time}, and {until} where two times are named."""
         times = (time_s,) if until_s is None else (time_s, until_s)
         return dict(zip(("time", "until"), spoken(times, self.rng), strict=False))
+
+
+def _apart(names: list[Who]) -> list[tuple[Who, Who]]:
+    return [(one, other) for one, other in permutations(names, 2) if not set(one.ids) & set(other.ids)]

@@ -12,6 +12,8 @@ from eval.compose import solve
 from eval.compose.drafts import Draft, Setting
 from eval.compose.wording import Who
 
+_NUM_TIMES = 20  # at which the same is asked; only some are certain
+
 
 def first_seen(setting: Setting) -> Iterator[Draft]:
     phrasings = (
@@ -93,7 +95,7 @@ def order(setting: Setting) -> Iterator[Draft]:
         "Does {the} enter the picture ahead of {other}?",
     )
     after = ("Did {the} appear after {other}?", "Did {the} come into view later than {other}?")
-    for one, other in setting.pairs:
+    for one, other in setting.class_pairs:
         words = {**one.words, "other": other.words["the"]}
         for phrasings, sign in ((before, 1), (after, -1)):
             yield Draft(
@@ -113,7 +115,7 @@ def while_there(setting: Setting) -> Iterator[Draft]:
         "Is there a moment when both {the} and {other} are visible?",
         "Can {the} and {other} be seen in one frame?",
     )
-    for one, other in setting.pairs:
+    for one, other in setting.class_pairs:
         words = {**one.words, "other": other.words["the"]}
         yield Draft(
             "while", phrasings, words, partial(solve.together, who=one, other=other, least_s=setting.tolerance_s)
@@ -155,7 +157,7 @@ def left_right(setting: Setting) -> Iterator[Draft]:
     )
     right = ("Was {the} to the right of {other} at {time}?", "At {time}, was {the} further right than {other}?")
     for one, other in setting.pairs:
-        for time_s in setting.rng.permutation(setting.instants_s)[:2].tolist():
+        for time_s in setting.rng.permutation(setting.instants_s)[:_NUM_TIMES].tolist():
             words = {**one.words, "other": other.words["the"], **setting.told(time_s)}
             for phrasings, sign in ((left, -1), (right, 1)):
                 yield Draft(
@@ -176,7 +178,7 @@ def visible_at(setting: Setting) -> Iterator[Draft]:
         "Would I find {the} in the frame at {time}?",
     )
     for who in setting.by_class:
-        for time_s in setting.rng.permutation(setting.instants_s)[:4].tolist():
+        for time_s in setting.rng.permutation(setting.instants_s)[:_NUM_TIMES].tolist():
             words = {**who.words, **setting.told(time_s)}
             yield Draft("visible_at", phrasings, words, partial(solve.visible_at, who=who, time_s=time_s))
 
@@ -224,7 +226,7 @@ def came_first(setting: Setting) -> Iterator[Draft]:
         "Between {the} and {other}, which one shows up first?",
     )
     last = ("Which was seen last, {the} or {other}?", "Which came last, {the} or {other}?")
-    for one, other in setting.pairs:
+    for one, other in setting.class_pairs:
         if one.class_name != other.class_name:
             words = {**one.words, "other": other.words["the"]}
             who_won = partial(solve.winner, who=one, other=other, apart_s=setting.tolerance_s)
@@ -239,7 +241,7 @@ def colour(setting: Setting) -> Iterator[Draft]:
         yield Draft("colour", ("When did {the} first appear?",), words, partial(solve.first_seen, who=who))
         yield Draft("colour", ("When was {the} last seen?",), words, partial(solve.last_seen, who=who))
         yield Draft("colour", ("How long was {the} visible?",), words, partial(solve.how_long, who=who))
-        for time_s in setting.rng.permutation(setting.instants_s)[:2].tolist():
+        for time_s in setting.rng.permutation(setting.instants_s)[:_NUM_TIMES].tolist():
             told = {**words, **setting.told(time_s)}
             yield Draft("colour", ("Where was {the} at {time}?",), told, partial(solve.side_at, who=who, time_s=time_s))
 
@@ -276,5 +278,5 @@ KINDS = (
 
 def _at_times(setting: Setting) -> Iterator[tuple[Who, float]]:
     for who in setting.ones:
-        for time_s in setting.rng.permutation(setting.instants_s)[:4].tolist():
+        for time_s in setting.rng.permutation(setting.instants_s)[:_NUM_TIMES].tolist():
             yield who, time_s

@@ -33,7 +33,8 @@ from streamvos.errors import InputError
 
 MAX_QUESTIONS = 60
 NEVER = ("not_observed", "cannot_detect", "not_covered")  # types of answers about what never happened
-_TRIED = 200  # drafts of a kind that are solved, at most
+MAX_OF_KIND = 6
+_TRIED = 500  # drafts of a kind that are solved, at most
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def read_questions(path: Path) -> list[Question]:
 
 
 def make_questions(truth: SequenceTruth, seed: int) -> list[Question]:
-    """At most `MAX_QUESTIONS` questions about a sequence, balanced over kinds, in order of kind."""
+    """At most `MAX_QUESTIONS` questions about a sequence, `MAX_OF_KIND` of each kind, in order of kind."""
     if not truth.frames:
         raise InputError(f"sequence {truth.sequence}: expected at least one frame to ask about, got none")
     rng = np.random.default_rng([seed, zlib.crc32(truth.sequence.encode())])
@@ -163,7 +164,7 @@ def _solved(
             said = next((answer[name] for name in ("value", "side", "count") if name in answer), answer["type"])
             question = Question("", draft.kind, text, answer, tolerance, proof, draft.as_of_s)
             groups[draft.kind][draft.phrasings, said].append(question)
-    return {kind: _in_turn(list(found.values()), len(texts)) for kind, found in groups.items()}
+    return {kind: _in_turn(list(found.values()), MAX_OF_KIND) for kind, found in groups.items()}
 
 
 def agree(answer: Answer, other: Answer, tolerance: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memory_bank.episodes.chunks import plural
-from memory_bank.episodes.facts import Thing
+from memory_bank.episodes.facts import Appearance, Thing
 from pipelines.answer.intervals import most_at_once
 from pipelines.answer.phrase import MAX_LISTED, called, cited, listed, number_of, of_appearance
 from pipelines.answer.places import in_region
@@ -89,12 +89,17 @@ def _kinds(scope: Scope) -> Answer:
 def _at_once(scope: Scope, seen: list[Thing], name: str) -> Answer:
     number, when = most_at_once([(scope.clipped(thing), _most(scope, thing)) for thing in seen])
     assert when is not None
-    there = [thing for thing in seen if any(a <= when[0] and b >= when[0] for a, b in scope.clipped(thing))]
-    who = listed(_first(scope, thing) for thing in there)
+    there = [(thing, span) for thing in seen if (span := _at(scope, thing, when[0])) is not None]
+    who = listed(f"{called(thing)}, from {cited(span.from_ms, span.from_frame)}" for thing, span in there)
     most = f"At most {number_of(number, name)} at once{scope.when()}"
     text = f"{most}, first at {clock(when[0])} to {clock(when[1])}: {who}."
-    evidence = tuple(_evidence(scope, thing) for thing in there[:MAX_LISTED])
-    return Answer(text, scope.confidence(there), "answered", evidence)
+    evidence = tuple(of_appearance(scope.reader, thing, span) for thing, span in there[:MAX_LISTED])
+    return Answer(text, scope.confidence([thing for thing, _ in there]), "answered", evidence)
+
+
+def _at(scope: Scope, thing: Thing, time_ms: int) -> Appearance | None:
+    """The appearance of a thing that holds a time."""
+    return next((s for s in scope.spans.get(thing.entity_id, []) if s.from_ms <= time_ms <= s.to_ms), None)
 
 
 def _most(scope: Scope, thing: Thing) -> int:

@@ -268,6 +268,18 @@ def test_classes_that_were_only_counted(tmp_path):
     assert "At most 3 dogs" in ask(tmp_path, "how many dogs were there at once?").text
 
 
+def test_the_most_at_once_is_proved_by_those_who_were_there_then(tmp_path):
+    memory = EpisodeMemory(tmp_path, "s", "made up")
+    for index in range(100):
+        here = [object_id for object_id in (1, 2) if index >= 50 or (object_id == 1 and index < 20)]
+        dogs = [Sighting(one, "dog", "tracked", 0.8, (0.4, 0.4, 0.6, 0.6), 0.04, "brown") for one in here]
+        memory.write(Moment(index, 100 * index, (120, 160), 0, False, tuple(dogs), lambda: b"x"))
+    memory.close()
+    answer = ask(tmp_path, "how many dogs were there at once?")
+    assert "At most 2 dogs at once, first at 0:05.0" in answer.text and "0:00.0" not in answer.text
+    assert [(proof.object_id, proof.from_s) for proof in answer.evidence] == [(1, 5.0), (2, 5.0)]
+
+
 def test_without_detector_a_class_cannot_be_denied(tmp_path):
     memory = EpisodeMemory(tmp_path, "s", "made up")
     for index in range(50):
