@@ -87,14 +87,13 @@ def ablation_rows(title: str, masks: MaskSource, results: Sequence[SequenceScore
 
     Means of errors are over the sequences that have one.
     """
-    origin = {"truth": "true masks", "graph": "masks of detect and segment", "none": "no masks"}[masks]
-    names = {"carried": "two memories", "as they lie": "two memories, nothing carried forward"}
+    names = {"carried": "two memories", "as they lie": "two, not carried forward"}
     rows = []
     for key in names:
-        memories = "one memory for all" if masks == "none" else names[key]
+        memories = "one for all" if masks == "none" else names[key]
         if key == "as they lie" and all(one.scores["off_m"][key] is None for one in results):
             continue  # nothing was carried, or it cannot be judged
-        part = [_row(one, title, f"{memories}, {origin}", masks, key) for one in results]
+        part = [_row(one, title, memories, masks, key) for one in results]
         if len(part) > 1:
             mean: dict[str, Any] = {**part[0], "sequence": "mean", "frames": sum(row["frames"] for row in part)}
             for column in ("compared, %", "ATE, cm", "ghosts, %", "moving things off by, cm"):
@@ -114,7 +113,7 @@ def _row(one: SequenceScores, title: str, memories: str, masks: MaskSource, key:
         "sequence": one.name,
         "input": title,
         "memories": memories,
-        "masks": masks,
+        "masks": {"truth": "true", "graph": "detect and segment", "none": "none"}[masks],
         "frames": scores["num_true"],
         "compared, %": round(100 * scores["num_compared"] / scores["num_true"], 1),
         "ATE, cm": shown(scores["ate_m"]),

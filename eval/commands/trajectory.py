@@ -168,16 +168,22 @@ def _ablation(args: argparse.Namespace) -> int:
             task = TwoMemoriesTask(args.root, config, kind == "rgbd", masks, args.max_frames)
             results += score_sequences(task, names, args, f"{TITLES[kind]}, masks: {masks}")
             rows += ablation_rows(TITLES[kind], masks, results[-len(names) :])
-    best, floor = (next(row for row in rows if row["masks"] == masks)["ATE, cm"] for masks in ("truth", "none"))
+    first = [row for row in reversed(rows) if row["input"] == rows[0]["input"]]  # the mean comes last
+    best, floor = (next(row for row in first if row["masks"] == masks) for masks in ("true", "none"))
+    # The ATE of a run that is lost more often is of fewer frames, so ghosts compare better where they are known.
+    measure = "ATE, cm" if best["ghosts, %"] is None else "ghosts, %"
+    labels = [f"{row['sequence']}, {row['input']}: {row['memories']}, masks: {row['masks']}" for row in rows]
     return publish(
         args,
         rows,
         results,
         data=f"{len(names)} sequences with moving things: {', '.join(names)}",
         placeholders={} if args.root is None else {args.root: "COMPOSED"},
-        headline=None if best is None else Headline("ATE with two memories, cm", best, floor, "one memory for all"),
+        headline=None
+        if best[measure] is None
+        else Headline(f"two memories: {measure}", best[measure], floor[measure], "one memory for all"),
         plot=bars(
-            [{**row, "at": f"{row['sequence']}, {row['input']}, {row['memories']}"} for row in rows],
+            [{**row, "at": label} for row, label in zip(rows, labels, strict=True)],
             "at",
             ("ATE, cm", "moving things off by, cm"),
             "cm",

@@ -76,7 +76,7 @@ def test_ablation_with_label_maps(write_room, tmp_path: Path) -> None:
     command = ["eval", "trajectory", str(tmp_path), "--ablation", "--size", "192", "--inputs", "rgbd"]
     assert main([*command, "--save", str(tmp_path)]) == 0
     rows = rows_of(tmp_path / "trajectory.json")
-    assert [row["masks"] for row in rows if "nothing" not in row["memories"]] == ["truth", "graph", "none"]
+    assert [row["masks"] for row in rows if "not" not in row["memories"]] == ["true", "detect and segment", "none"]
     assert all(row["frames"] == 8 for row in rows)
 
 
