@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier benchmark in --out")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write a contact sheet (.jpg or .png)")
+    parser.add_argument(
+        "--sheet-also", type=Path, nargs="+", default=[], metavar="DIR", help="earlier benchmarks to show on the sheet"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write(markdown_table(rows))
     sys.stdout.write(f"{args.out}: {total} frames, {total / seconds:.1f} frames/s with reading and planning\n")
     if args.sheet is not None:
-        write_sheet([args.out], args.sheet)
+        write_sheet([*args.sheet_also, args.out], args.sheet)
         sys.stdout.write(f"{args.sheet}\n")
     return 0
 

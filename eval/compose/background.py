@@ -1,7 +1,9 @@
 """Backgrounds: real video, with depth and poses where the folder has them, played to and fro.
 
 RGB-D gives the camera's path, a floor and what stands before what. Plain video has none of these: a virtual camera
-looks over a flat ground, so that things lower in the picture are nearer and larger, and nothing real hides them.
+looks over a flat ground, so that things lower in the picture are nearer and larger, and nothing real hides them. It
+turns as the picture shifts, so that things stay where they are when a hand shakes; where a camera pans far, it does
+not, and things move along with it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ _VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 _MAX_BYTES = 400 * 2**20  # pictures of one background that are held in memory; longer ones are cut there
 _SHORT_SIDE = 480
 _EYE_M = 1.5  # height of the virtual camera above the ground
+_SHIFT_WIDTH = 240  # pixels of the copies in which shifts are looked for
+_MIN_RESPONSE = 0.1  # of the phase correlation; less is no shift of the whole
+_MAX_SHIFT = 0.25  # of the width; beyond, the camera pans
 _HORIZON = 0.4  # row of its horizon, as a share of the height
 
 
@@ -120,7 +125,33 @@ def _flat(name: str, images: Sequence[np.ndarray]) -> Background:
     focal = 0.9 * max(height, width)
     intrinsics = np.array([[focal, 0, width / 2], [0, focal, _HORIZON * height], [0, 0, 1]])
     floor = Plane(np.array([0.0, -1.0, 0.0]), _EYE_M)
-    return Background(name, tuple(images), None, None, (np.eye(4),) * len(images), intrinsics, floor)
+    return Background(name, tuple(images), None, None, tuple(_turns(images, intrinsics)), intrinsics, floor)
+
+
+def _turns(images: Sequence[np.ndarray], intrinsics: np.ndarray) -> list[np.ndarray]:
+    """Poses of a camera that turns with the shift of the whole picture, or stands still where that goes too far."""
+    height, width = images[0].shape[:2]
+    scale = _SHIFT_WIDTH / width
+    size = (_SHIFT_WIDTH, round(height * scale))
+    small = [
+        cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        for image in images
+    ]
+    window = cv2.createHanningWindow(size, cv2.CV_32F)
+    shifts = [(0.0, 0.0)]
+    for before, after in zip(small, small[1:], strict=False):
+        shift, response = cv2.phaseCorrelate(before, after, window)
+        shifts.append(shift if response > _MIN_RESPONSE else (0.0, 0.0))
+    path = np.cumsum(np.array(shifts), axis=0) / scale  # pixels by which the picture has moved
+    if np.ptp(path, axis=0).max() > _MAX_SHIFT * width:
+        path[:] = 0
+    poses = []
+    for x, y in path:
+        yaw, pitch = -np.arctan(x / intrinsics[0, 0]), np.arctan(y / intrinsics[1, 1])
+        pose = np.eye(4)
+        pose[:3, :3] = cv2.Rodrigues(np.array([0.0, yaw, 0.0]))[0] @ cv2.Rodrigues(np.array([pitch, 0.0, 0.0]))[0]
+        poses.append(pose)
+    return poses
 
 
 def _poses(folder: Path, count: int) -> list[np.ndarray]:

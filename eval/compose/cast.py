@@ -17,6 +17,7 @@ from eval.compose.route import Need, Router, Visit
 from eval.compose.settings import Preset
 from memory_bank.episodes.colours import colour_name
 from streamvos.errors import InputError
+from streamvos.models.coco import GROUP_OF
 
 _MAX_ENLARGED = 1.5  # a cut-out is not enlarged beyond this
 _GROW = 1.12  # factor of all sizes in each round until enough moves
@@ -57,7 +58,7 @@ class Casting:
         more.
 
         Raises:
-            InputError: too few objects are good.
+            InputError: no object is good.
         """
         by_class: dict[str, list[int]] = {}
         for row in rng.permutation(len(self._candidates)):
@@ -68,21 +69,24 @@ class Casting:
         weights *= np.exp(-np.abs(np.log([traits_of(name).size_m / size_m for name in names])))
         order = list(rng.choice(names, len(names), replace=False, p=weights / weights.sum()))
         found: list[tuple[Cutout, int | None]] = []
-        while len(found) < count - twins:
+        before = -1
+        while before < len(found) < count - twins:
             before = len(found)
             for name in order:
-                row = self._next_good(by_class[name])
-                if row is not None and len(found) < count - twins:
+                row = self._next_good(by_class[name]) if len(found) < count - twins else None
+                if row is not None:
                     found.append((self._cutouts[row], None))
-            if len(found) == before:
-                raise InputError(
-                    f"the cut-outs hold {len(found)} objects that the packaged detector can name, {count - twins} are "
-                    "needed for a sequence; give more, or --any-object"
-                )
-        for number in range(1, twins + 1):
-            pattern = found[number - 1][0]
+        if not found:
+            raise InputError(
+                "the packaged detector can name none of the cut-outs before this background; give others, "
+                "or --any-object"
+            )
+        patterns = len(found)  # fewer than wanted where little is good: then more are twins
+        for number in range(count - patterns):
+            pattern = found[number % patterns][0]
             row = self._next_good(by_class[pattern.class_name])
-            found.append((_recoloured(pattern, rng) if row is None else self._cutouts[row], number))
+            twin = _recoloured(pattern, rng) if row is None else self._cutouts[row]
+            found.append((twin, number % patterns + 1))
         return found
 
     def _next_good(self, rows: list[int]) -> int | None:
@@ -101,7 +105,7 @@ def plan_cast(background: Background, casting: Casting, preset: Preset, num_tick
     """Choose objects and their ways; the same arguments give the same plan.
 
     Raises:
-        InputError: too few objects, or what moves cannot be made to fill the share that the preset promises.
+        InputError: no object is good, or what moves cannot be made to fill the share that the preset promises.
     """
     rng = np.random.default_rng([seed, 1])
     start_tick = int(rng.integers(0, 2 * len(background.images)))
@@ -126,10 +130,11 @@ def _fitting_size(background: Background, preset: Preset) -> float:
 
 def _recoloured(cutout: Cutout, rng: np.random.Generator) -> Cutout:
     """The same thing in another colour and mirrored."""
-    hsv = cv2.cvtColor(cutout.colour, cv2.COLOR_RGB2HSV).astype(np.float32)
-    hsv[..., 0] = (hsv[..., 0] + rng.uniform(35, 145)) % 180
-    hsv[..., 1] = np.clip(0.85 * hsv[..., 1] + 25, 0, 255)
-    hsv[..., 2] = 255 * (hsv[..., 2] / 255) ** rng.choice([0.75, 1.35])
+    hsv = cv2.cvtColor(cutout.colour, cv2.COLOR_RGB2HSV).astype(np.float32)  # hue in [0, 180)
+    is_alive = GROUP_OF.get(cutout.class_name) in ("animal", "person")  # there are no purple giraffes
+    hsv[..., 0] = (hsv[..., 0] + (rng.choice([-9, 7]) if is_alive else rng.uniform(35, 145))) % 180
+    hsv[..., 1] = np.clip((0.45 if is_alive else 0.9) * hsv[..., 1] + (0 if is_alive else 25), 0, 255)
+    hsv[..., 2] = 255 * (hsv[..., 2] / 255) ** rng.choice([0.65, 1.5])
     colour = cv2.cvtColor(np.rint(hsv).astype(np.uint8), cv2.COLOR_HSV2RGB)[:, ::-1]
     alpha = np.ascontiguousarray(cutout.alpha[:, ::-1])
     name = colour_name(colour[alpha > 0.5]) or "grey"
