@@ -126,7 +126,7 @@ def publish(
     *,
     data: str,
     placeholders: Mapping[Path, str],
-    headline: Headline,
+    headline: Headline | None,
     plot: Plot,
     notes: Mapping[str, Any] | None = None,
 ) -> int:
@@ -138,7 +138,7 @@ def publish(
         results: of the method itself, for speed and memory.
         data: what was evaluated on, in words.
         placeholders: names that stand for the user's own paths in the recorded command, such as "DAVIS".
-        headline: the one figure that `streamvos eval report` shows.
+        headline: the one figure that `streamvos eval report` shows; None where nothing could be scored.
         plot: draws the picture.
         notes: more to be recorded.
 
