@@ -161,9 +161,9 @@ def _solved(
         if text not in texts:
             texts.add(text)
             proof = tuple((round(a, 3), round(b, 3)) for a, b in evidence)
-            said = next((answer[name] for name in ("value", "side", "count") if name in answer), answer["type"])
+            told = next((answer[name] for name in ("value", "side", "count", "events") if name in answer), None)
             question = Question("", draft.kind, text, answer, tolerance, proof, draft.as_of_s)
-            groups[draft.kind][draft.phrasings, said].append(question)
+            groups[draft.kind][draft.phrasings, json.dumps(told)].append(question)
     return {kind: _in_turn(list(found.values()), MAX_OF_KIND) for kind, found in groups.items()}
 
 

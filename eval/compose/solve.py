@@ -155,7 +155,7 @@ def winner(facts: Facts, who: Who, other: Who, apart_s: float, which: str) -> So
     if not mine or not theirs:
         return None
     ends = which == "last_seen"
-    a, b = (spans[-1].to_s if ends else spans[0].from_s for spans in (mine, theirs))
+    a, b = (max(span.to_s for span in spans) if ends else spans[0].from_s for spans in (mine, theirs))
     if which == "last" and len(mine) + len(theirs) > 2:
         return None  # coming for the first time, or coming back?
     if abs(a - b) <= 2 * apart_s:

@@ -45,6 +45,7 @@ SOLVED = [
     ("back when", lambda f: solve.return_time(f, DOG), {"type": "time", "time_s": 30.0}),
     ("first", lambda f: solve.winner(f, DOG, BUS, 1.0, "first"), {"type": "thing", "class": "dog", "other": "bus"}),
     ("last seen of two", lambda f: solve.winner(f, DOG, BUS, 1, "last_seen")[0]["class"], "bus"),
+    ("the last of several", lambda f: solve.winner(f, CARS, DOG, 1, "last_seen")[0]["class"], "car"),
     ("nobody", lambda f: solve.first_seen(f, Who("cat", "cat", ())), None),
 ]
 
@@ -117,6 +118,20 @@ def test_what_people_would_answer_either_way_is_not_asked(make_truth, make_seen)
 def test_background_things_are_not_asked_about(make_truth, make_seen):
     room = make_truth((ObjectInfo(1, "chair", "brown"),), lambda _: (make_seen(1, 100),), 100)
     assert {question.kind for question in make_questions(room, 0)} == {"absent", "undetectable"}
+
+
+def test_of_several_the_one_that_stays_longest_is_last(make_truth, make_seen):
+    """The first car stays to the end, the second comes later and goes; the dog goes in between."""
+
+    def at(time_s):
+        here = [make_seen(1, 10)] + [make_seen(2, 200)] * (5 <= time_s < 10) + [make_seen(3, 400)] * (time_s < 15)
+        return tuple(here)
+
+    objects = (ObjectInfo(1, "car", "red"), ObjectInfo(2, "car", "blue"), ObjectInfo(3, "dog", "brown"))
+    answer, _ = solve.winner(
+        Facts(make_truth(objects, at, 300)), Who("car", "car", (1, 2)), Who("dog", "dog", (3,)), 1.0, "last_seen"
+    )
+    assert answer["class"] == "car"
 
 
 def test_nobody_and_nothing(make_truth):
