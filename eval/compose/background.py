@@ -28,7 +28,7 @@ _SHORT_SIDE = 480
 _EYE_M = 1.5  # height of the virtual camera above the ground
 _SHIFT_WIDTH = 240  # pixels of the copies in which shifts are looked for
 _MIN_RESPONSE = 0.1  # of the phase correlation; less is no shift of the whole
-_MAX_SHIFT = 0.25  # of the width; beyond, the camera pans
+_MAX_SHIFT = 0.12  # of the width; beyond, the camera pans
 _HORIZON = 0.4  # row of its horizon, as a share of the height
 
 
