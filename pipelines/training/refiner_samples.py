@@ -118,7 +118,7 @@ def corrections(rng: np.random.Generator, mask: np.ndarray, coarse: np.ndarray) 
 
 
 def spoil(rng: np.random.Generator, mask: np.ndarray, config: SampleConfig) -> np.ndarray:
-    """A coarse mask (S, S) float32 in [0, 1] of an object with the given (S, S) mask of 0 and 1."""
+    """A coarse mask (h, w) float32 in [0, 1] of an object with the given (h, w) uint8 mask of 0 and 1."""
     if rng.random() < config.perfect_share:
         return mask.astype(np.float32)
     for _ in range(_TRIES):
@@ -186,22 +186,22 @@ def _add_and_remove(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     for value, share in ((0, 0.2), (1, 0.2)):
         if rng.random() < share:
             for _ in range(int(rng.integers(1, 4))):
-                place = _pixel_of(rng, mask) if value == 0 else rng.uniform(0, mask.shape[0], 2)
+                place = _pixel_of(rng, mask) if value == 0 else rng.uniform(0, mask.shape[::-1])
                 _blot(rng, spoilt, place, extent * rng.uniform(0.02, 0.1), value)
     return spoilt
 
 
 def _deform(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     """Drift, another scale, a wavy border, thicker or thinner."""
-    side, extent = mask.shape[0], float(np.sqrt(mask.sum()) + 1)
+    (height, width), extent = mask.shape, float(np.sqrt(mask.sum()) + 1)
     strength = float(rng.choice([0.3, 1.0, 2.0], p=[0.35, 0.45, 0.2]))
     drift = rng.normal(0.0, 0.03 * extent * strength, 2) if rng.random() < 0.5 else np.zeros(2)
     zoom = np.exp(rng.normal(0.0, 0.03 * strength, 2)) if rng.random() < 0.5 else np.ones(2)
     field = rng.normal(0.0, 0.02 * extent * strength, (2, *[int(rng.integers(4, 14))] * 2)).astype(np.float32)
-    dx, dy = (cv2.resize(one, (side, side), interpolation=cv2.INTER_CUBIC) for one in field)
-    grid = np.arange(side, dtype=np.float32)
-    map_x = ((grid[None] - side / 2) * zoom[0] + side / 2 + drift[0]).astype(np.float32) + dx
-    map_y = ((grid[:, None] - side / 2) * zoom[1] + side / 2 + drift[1]).astype(np.float32) + dy
+    dx, dy = (cv2.resize(one, (width, height), interpolation=cv2.INTER_CUBIC) for one in field)
+    x, y = np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
+    map_x = ((x - width / 2) * zoom[0] + width / 2 + drift[0]).astype(np.float32) + dx
+    map_y = ((y - height / 2) * zoom[1] + height / 2 + drift[1]).astype(np.float32) + dy
     spoilt = cv2.remap(mask * np.uint8(255), map_x, map_y, cv2.INTER_LINEAR) // 128
     if rng.random() < 0.45:
         kernel = _disc(extent * rng.uniform(0.01, 0.06) * strength)
@@ -211,12 +211,12 @@ def _deform(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
 
 def _coarsen(rng: np.random.Generator, mask: np.ndarray, config: SampleConfig) -> np.ndarray:
     """As a tracker sees it: few cells, blurred, brought to full size again, and mostly cut at one half."""
-    side, cell = mask.shape[0], float(rng.choice([1, 2, 4, 6, 10, 16], p=[0.1, 0.15, 0.25, 0.2, 0.2, 0.1]))
-    small = max(8, round(side / cell))
-    cells = cv2.resize(mask.astype(np.float32), (small, small), interpolation=cv2.INTER_AREA)
+    (height, width), cell = mask.shape, float(rng.choice([1, 2, 4, 6, 10, 16], p=[0.1, 0.15, 0.25, 0.2, 0.2, 0.1]))
+    small = max(8, round(width / cell)), max(8, round(height / cell))
+    cells = cv2.resize(mask.astype(np.float32), small, interpolation=cv2.INTER_AREA)
     if rng.random() < 0.5:
         cells = cv2.GaussianBlur(cells, (0, 0), rng.uniform(0.4, 1.0))
-    soft = cv2.resize(cells, (side, side), interpolation=cv2.INTER_LINEAR)
+    soft = cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR).clip(0, 1)  # rounding reaches beyond
     return soft if rng.random() < config.soft_share else (soft > 0.5).astype(np.float32)
 
 

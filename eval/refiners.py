@@ -1,0 +1,180 @@
+"""Refiners side by side: `python -m eval.refiners --out DIR --horses DIR --davis DIR`.
+
+The same objects are asked for from tight boxes, from one and three clicks (the first innermost, each next one in the
+middle of the largest fault, as is usual for interactive segmentation), and from coarse masks spoilt as trackers spoil
+them; scored by IoU and by the boundary measure of DAVIS. Of candidates, that with the highest predicted IoU counts
+(the first where none is predicted); from coarse masks, that which the stage's gate would choose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from eval.datasets.davis import find_sequences
+from eval.metrics.davis import boundary_measure, region_similarity
+from eval.results import Headline, command_line, write_results
+from pipelines.grabcut import GrabCutRefiner
+from pipelines.refine import Candidate, Refiner, innermost_point, refine_mask
+from pipelines.refine_embedded import EmbeddedRefiner
+from pipelines.refine_net import RefineNet
+from pipelines.refine_policy import RefineConfig
+from pipelines.training.datasets import Picture, read_ccp, read_coco, read_horses, split
+from pipelines.training.refiner_samples import SampleConfig, spoil
+from streamvos.masks import tight_box
+
+_SHORT_SIDE_PX = 480
+_MAX_CLICKS = 3
+_MIN_AREA_PX = 200  # of a mask on DAVIS; the object is as good as gone below it
+
+Example = tuple[np.ndarray, np.ndarray]  # (H, W, 3) uint8 RGB and (H, W) bool
+Ask = Callable[[Refiner, np.ndarray, int], np.ndarray]  # truth and number of the example to a mask
+
+
+def still_pictures(pictures: Sequence[Picture]) -> Iterator[Example]:
+    """Each object of each picture that stands for itself."""
+    for picture in pictures:
+        for region in picture.whole:
+            yield picture.image, region.mask
+
+
+def davis_frames(root: Path, every: int) -> Iterator[Example]:
+    """The first and each further `every`-th frame of the sequences, objects merged."""
+    for sequence in find_sequences(root, merge=True):
+        for index, (image, labels) in enumerate(zip(sequence.images(), sequence.label_maps(), strict=True)):
+            if index % every == 0 and np.count_nonzero(labels) >= _MIN_AREA_PX:
+                yield image, labels > 0
+
+
+def from_box(refiner: Refiner, truth: np.ndarray, number: int) -> np.ndarray:
+    return _best(refiner.refine(box=tight_box(truth)))
+
+
+def from_clicks(refiner: Refiner, truth: np.ndarray, number: int, count: int) -> np.ndarray:
+    points, labels = [innermost_point(truth)], [True]
+    while True:
+        mask = _best(refiner.refine(points=np.array(points), labels=np.array(labels)))
+        faults = [(truth & ~mask, True), (mask & ~truth, False)]
+        part, on = max(faults, key=lambda fault: float(_depth(fault[0]).max()))
+        if len(points) == count or not part.any():
+            return mask
+        points.append(innermost_point(part))
+        labels.append(on)
+
+
+def coarse_of(truth: np.ndarray, number: int) -> np.ndarray:
+    """A spoilt mask of an object, always the same."""
+    rng = np.random.default_rng([77, number])
+    return spoil(rng, truth.astype(np.uint8), SampleConfig(soft_share=0.0, perfect_share=0.0)) > 0.5
+
+
+def from_coarse(refiner: Refiner, truth: np.ndarray, number: int) -> np.ndarray:
+    return refine_mask(refiner, coarse_of(truth, number), RefineConfig())[0]
+
+
+PROMPTS: Mapping[str, Ask] = {
+    "box": from_box,
+    "1 click": lambda refiner, truth, number: from_clicks(refiner, truth, number, 1),
+    f"{_MAX_CLICKS} clicks": lambda refiner, truth, number: from_clicks(refiner, truth, number, _MAX_CLICKS),
+    "coarse mask": from_coarse,
+}
+
+
+def score(name: str, examples: Sequence[Example], refiners: Sequence[Refiner]) -> list[dict[str, Any]]:
+    """A row for each prompt and refiner: mean IoU and boundary measure, and milliseconds a mask."""
+    rows = []
+    for prompt, ask in PROMPTS.items():
+        if prompt == "coarse mask":
+            scores = [_scores(coarse_of(truth, number), truth) for number, (_, truth) in enumerate(examples)]
+            rows.append(_row(name, prompt, "none", scores, None))
+        for refiner in refiners:
+            scores, spent = [], 0.0
+            for number, (image, truth) in enumerate(examples):
+                refiner.set_image(image, number)
+                started = time.perf_counter()
+                mask = ask(refiner, truth, number)
+                spent += time.perf_counter() - started
+                scores.append(_scores(mask, truth))
+            rows.append(_row(name, prompt, refiner.name, scores, 1000 * spent / len(scores)))
+    return rows
+
+
+def _row(name: str, prompt: str, refiner: str, scores: Sequence[tuple[float, float]], ms: float | None) -> dict:
+    iou, boundary = np.mean(scores, axis=0).tolist()
+    time_ms = None if ms is None else round(ms, 1)
+    facts = {"data": name, "objects": len(scores), "prompt": prompt, "refiner": refiner}
+    return {**facts, "IoU": round(100 * iou, 1), "F": round(100 * boundary, 1), "ms": time_ms}
+
+
+def _scores(mask: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    return region_similarity(mask, truth), boundary_measure(mask, truth)
+
+
+def _best(candidates: Sequence[Candidate]) -> np.ndarray:
+    return max(candidates, key=lambda one: one.predicted_iou or 0.0).mask
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    return cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m eval.refiners", description=__doc__.split("\n")[0])
+    parser.add_argument("--ccp", type=Path, help="Clothing Co-Parsing: the tenth that was not trained on")
+    parser.add_argument("--coco", type=Path, help="COCO segments in YOLO layout: the tenth that was not trained on")
+    parser.add_argument("--horses", type=Path, help="Weizmann horses")
+    parser.add_argument("--davis", type=Path, help="DAVIS-2016")
+    parser.add_argument("--every", type=int, default=10, help="frames of DAVIS that are used")
+    parser.add_argument("--limit", type=int, help="objects of each data set, evenly spread")
+    parser.add_argument("--weights", type=Path, help="of the embedded refiner; the shipped ones where not given")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--name", default="refiners")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = parser.parse_args(words)
+    torch.set_num_threads(given.threads)
+    cv2.setNumThreads(given.threads)
+    device = torch.device("cpu")
+    if given.weights:
+        embedded = EmbeddedRefiner(RefineNet.from_file(given.weights, device), device)
+    else:
+        embedded = EmbeddedRefiner.shipped(device)
+    sets: dict[str, Callable[[], Iterator[Example]]] = {}
+    if given.ccp:
+        sets["ccp held out"] = lambda: still_pictures(split(read_ccp(given.ccp, _SHORT_SIDE_PX))[1])
+    if given.coco:
+        sets["coco held out"] = lambda: still_pictures(split(read_coco(given.coco, _SHORT_SIDE_PX))[1])
+    if given.horses:
+        sets["horses"] = lambda: still_pictures(read_horses(given.horses, _SHORT_SIDE_PX))
+    if given.davis:
+        sets["davis2016"] = lambda: davis_frames(given.davis, given.every)
+    if not sets:
+        parser.error("name at least one of --ccp, --coco, --horses, --davis")
+    rows: list[dict[str, Any]] = []
+    for name, read in sets.items():
+        examples = list(read())
+        if given.limit and given.limit < len(examples):
+            examples = [examples[int(place)] for place in np.linspace(0, len(examples) - 1, given.limit)]
+        for row in score(name, examples, (GrabCutRefiner(), embedded)):
+            rows.append(row)
+            sys.stdout.write(" | ".join(str(value) for value in row.values()) + "\n")
+            sys.stdout.flush()
+    paths = {"CCP": given.ccp, "COCO": given.coco, "HORSES": given.horses, "DAVIS": given.davis, "W": given.weights}
+    names = {path: name for name, path in paths.items() if path}
+    command = command_line(words, names).replace("streamvos", "python -m eval.refiners", 1)
+    meta = {"command": command, "data": ", ".join(sets), "seed": 0, "fps": None}
+    box = {row["refiner"]: row["IoU"] for row in rows if row["data"] == rows[-1]["data"] and row["prompt"] == "box"}
+    headline = Headline("IoU from boxes", box["embedded"], box["grabcut"], "GrabCut")
+    write_results(given.name, rows, {**meta, "threads": given.threads}, given.out, headline)
+
+
+if __name__ == "__main__":
+    main()
