@@ -9,14 +9,17 @@ import numpy as np
 
 from eval.trackers import Tracker
 from eval.vot.folder_protocol import Query
-from eval.vot.regions import EMPTY, UNKNOWN, Mask, Region, Special, cropped, in_frame
+from eval.vot.regions import EMPTY, UNKNOWN, Mask, Region, Special, cropped, format_region, in_frame
 from streamvos.errors import InputError
-from streamvos.masks import VOID
+from streamvos.masks import VOID, ids_in
 from streamvos.video.images import read_image
 
 
 class Follower:
-    """One sequence, frame by frame; objects are numbered in the order in which they are given.
+    """One sequence, frame by frame.
+
+    The toolkit gives objects in the order in which a disk lists their files. Trackers may decide a tie by the ids of
+    objects, so objects of one frame get theirs in the order of their masks: the same input, the same output.
 
     Args:
         tracker: a fresh one, see `eval.trackers`.
@@ -24,30 +27,32 @@ class Follower:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
-        self._given: list[bool] = []
+        self._ids: list[int] = []  # of the objects, in the order in which they were given
+        self._followed: set[int] = set()
 
     def step(self, image: np.ndarray, new: Sequence[Mask] = ()) -> list[Region]:
         """Take the next frame, (H, W, 3) uint8 RGB, and the masks of objects given in it.
 
         Returns:
-            A mask for each object given so far; that of a new object is the one given.
+            A mask for each object given so far, in that order; that of a new object is the one given.
 
         Raises:
             InputError: more objects than a label map can hold.
         """
-        if len(self._given) + len(new) >= VOID:
-            raise InputError(f"expected fewer than {VOID} objects, got {len(self._given) + len(new)}")
+        known = len(self._ids)
+        if known + len(new) >= VOID:
+            raise InputError(f"expected fewer than {VOID} objects, got {known + len(new)}")
         size = image.shape[:2]
         labels = np.zeros(size, np.uint8)
-        for number, mask in enumerate(new, start=len(self._given) + 1):
-            labels[in_frame(mask, size)] = number
-        self._given += [bool(in_frame(mask, size).any()) for mask in new]
+        self._ids += [0] * len(new)
+        ranked = sorted(range(len(new)), key=lambda place: format_region(new[place]))
+        for object_id, place in enumerate(ranked, start=known + 1):
+            self._ids[known + place] = object_id
+            labels[in_frame(new[place], size)] = object_id
+        self._followed |= set(ids_in(labels))
         found = self._tracker(image, labels if labels.any() else None)
-        regions: list[Region] = [
-            cropped(Mask(found == number)) if given else EMPTY for number, given in enumerate(self._given, start=1)
-        ]
-        regions[len(regions) - len(new) :] = new
-        return regions
+        old = [cropped(Mask(found == one)) if one in self._followed else EMPTY for one in self._ids[:known]]
+        return [*old, *new]
 
 
 def follow(

@@ -66,6 +66,21 @@ def test_odd_requests_are_refused(text: str | None, words: str, tmp_path: Path) 
         read_request(tmp_path)
 
 
+def test_the_order_of_objects_decides_nothing() -> None:
+    """A tracker that gives the lower id what two objects share."""
+    image = np.zeros((32, 40, 3), np.uint8)
+
+    def lower_id_first(image: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+        return np.full(image.shape[:2], 1, np.uint8) if given is None else given
+
+    answers = []
+    for masks in ([BLOCK, LATER], [LATER, BLOCK]):
+        follower = Follower(lower_id_first)
+        assert follower.step(image, masks) == masks
+        answers.append([format_region(region) for region in follower.step(image)])
+    assert answers[0] == answers[1][::-1] and answers[0][0] != answers[0][1]
+
+
 def test_more_objects_than_labels_are_refused() -> None:
     follower = Follower(CopyFirstMask()())
     with pytest.raises(InputError, match="fewer than 255 objects"):
