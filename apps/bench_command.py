@@ -1,4 +1,4 @@
-"""`streamvos bench pipeline | memory`: speed per stage and in all, and whether memory stays bounded."""
+"""`streamvos bench pipeline | trackers | memory`: speed per stage, of trackers, and whether memory stays bounded."""
 
 from __future__ import annotations
 
@@ -14,20 +14,31 @@ from typing import Any
 def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.ArgumentParser]) -> None:
     """Add `bench` to the command line."""
     parser = subparsers.add_parser("bench", help="measure speed and memory", description=__doc__.split(": ", 1)[1])
-    kinds = parser.add_subparsers(required=True, metavar="pipeline|memory")
+    kinds = parser.add_subparsers(required=True, metavar="pipeline|trackers|memory")
     speed = kinds.add_parser("pipeline", parents=parents, help="frames per second, Ray beside one process")
     speed.set_defaults(run=run_pipeline)
     speed.add_argument("--first", type=int, help="frame of the source to begin at")
     speed.add_argument("--clip", type=int, help="frames of the source, played to and fro")
     speed.add_argument("--frames", type=int, help="frames that are timed")
     speed.add_argument("--rounds", type=int, help="turns that they are cut into")
+    trackers = kinds.add_parser("trackers", parents=parents, help="frames per second of base trackers, side by side")
+    trackers.set_defaults(run=run_trackers)
+    trackers.add_argument("--trackers", nargs="+", metavar="NAME", help="the last is what the others are compared with")
+    trackers.add_argument("--objects", nargs="+", type=int, metavar="N", help="how many are followed, a row for each")
+    trackers.add_argument("--first", type=int, help="frame of the source to begin at")
+    trackers.add_argument("--clip", type=int, help="frames of the source, played to and fro")
+    trackers.add_argument("--frames", type=int, help="frames that are timed")
+    trackers.add_argument("--rounds", type=int, help="turns that they are cut into")
+    trackers.add_argument("--warm-up", type=int, help="frames before them")
+    trackers.add_argument("--cutie-size", type=int, help="working short side of Cutie, pixels")
+    trackers.add_argument("--device", help="where networks run: cpu, cuda, mps, auto")
     memory = kinds.add_parser("memory", parents=parents, help="peak memory of a short and of a long run")
     memory.set_defaults(run=run_memory)
     memory.add_argument("--clip", type=int, help="frames of the source, played to and fro")
     memory.add_argument("--short", type=int, help="frames of the short run")
     memory.add_argument("--long", type=int, help="frames of the long run")
     memory.add_argument("--runner", choices=("local", "ray"), help="where the stages run")
-    for kind in (speed, memory):
+    for kind in (speed, trackers, memory):
         kind.add_argument("--source", help="whose frames are used")
         kind.add_argument("--width", type=int, help="of the input, pixels")
         kind.add_argument("--height", type=int, help="of the input, pixels")
@@ -40,6 +51,14 @@ def run_pipeline(args: argparse.Namespace) -> int:
     """Print frames per second."""
     module = importlib.import_module("eval.bench_pipeline")  # by name: a layer beside this one
     return _run(args, "bench-pipeline", module.PipelineBench, module.bench_pipeline, module.headline)
+
+
+def run_trackers(args: argparse.Namespace) -> int:
+    """Print frames per second of base trackers."""
+    module = importlib.import_module("eval.bench_trackers")
+    for name in ("trackers", "objects"):
+        setattr(args, name, None if getattr(args, name) is None else tuple(getattr(args, name)))
+    return _run(args, "bench-trackers", module.TrackersBench, module.bench_trackers, module.headline)
 
 
 def run_memory(args: argparse.Namespace) -> int:
