@@ -35,7 +35,7 @@ class VideoModelConfig:
     """How much a video model may remember."""
 
     max_conditioning: int = 4  # given masks of an object that are kept, the first always; more is slower
-    budget_bytes: int = 256 * 2**20  # of all objects; SAM 2 takes up to 5 MB an object, EdgeTAM 0.7 MB
+    budget_bytes: int = 256 * 2**20  # of all objects; SAM 2 takes up to 5 MB an object, EdgeTAM 1.3 MB
     max_descriptors: int = 8  # remembered looks of an object, for recognition; more tells apart more views
 
 
