@@ -36,7 +36,7 @@ class EmbeddedRefinerConfig:
     size_px: int = 256
     # What is seen around the box, as a share of its longer side, on each side; it was trained with about 0.2.
     margin: float = 0.2
-    # How often the network's mask goes in again as a coarse one; each costs a decoder, not an encoder.
+    # How often the network's own mask of a box goes in again as a coarse one; each costs a decoder, not an encoder.
     second_looks: int = 1
     # How far around clicks is looked, as shares of the frame's shorter side; each costs two encodings.
     click_reaches: tuple[float, ...] = (0.2, 0.5)
@@ -102,7 +102,7 @@ class EmbeddedRefiner:
 
     def _from_box(self, box: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None) -> Candidate:
         window = self._window(box if points is None else _union(box, _extent(points[labels])))
-        ((mask, iou),) = self._ask(window, [Asked(box, points, labels)])
+        ((mask, iou),) = self._ask(window, [Asked(box, points, labels)], self._config.second_looks)
         name = "box" if points is None else "box+points"
         return self._candidate(name, mask, iou, inscribed_ellipse(mask.shape, box), "inscribed ellipse instead")
 
@@ -128,7 +128,7 @@ class EmbeddedRefiner:
         return dataclasses.replace(window, small_size=(size, size))
 
     @torch.inference_mode()
-    def _ask(self, window: Window, prompts: Sequence[Asked]) -> list[tuple[np.ndarray, float]]:
+    def _ask(self, window: Window, prompts: Sequence[Asked], second_looks: int = 0) -> list[tuple[np.ndarray, float]]:
         """A mask (H, W) bool and the predicted IoU for each prompt, all in the same window."""
         crop = _resized(self._image[window.rows, window.cols], window.small_size)
         seen = self._encoder.encode(crop, self._config.size_px)
@@ -136,11 +136,11 @@ class EmbeddedRefiner:
         view = self._net.look(pixels, seen.stride4, seen.stride8, seen.stride16)
         view = view.rows(torch.zeros(len(prompts), dtype=torch.long, device=self._device))
         local = [_in_window(prompt, window) for prompt in prompts]
-        for look in range(1 + self._config.second_looks):
+        for look in range(1 + second_looks):
             maps = np.stack([prompt_maps(crop, *one) for one in local])
             refined = self._net.decode(view, torch.from_numpy(maps).to(self._device))
             logits = refined.logits.cpu().numpy()
-            if look < self._config.second_looks:
+            if look < second_looks:
                 found = [(row > 0).astype(np.float32) for row in logits]
                 local = [one._replace(coarse=row) if row.any() else one for one, row in zip(local, found, strict=True)]
         return [(self._paste(row, window), float(iou)) for row, iou in zip(logits, refined.iou.cpu(), strict=True)]
