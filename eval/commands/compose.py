@@ -26,6 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, metavar="N", help="of each sequence; default: the preset's")
     parser.add_argument("--sequences", type=int, default=1, metavar="K", help="default: 1")
     parser.add_argument("--size", metavar="WxH", help="default: the backgrounds' own, plain video 480 pixels high")
+    parser.add_argument(
+        "--horizon", type=float, default=0.4, metavar="SHARE",
+        help="row of the horizon of plain video, from 0 (top) to 1; things stand below it (default: 0.4)",
+    )  # fmt: skip
     parser.add_argument("--exclude", nargs="+", default=[], metavar="CLASS", help="classes that the backgrounds show")
     parser.add_argument(
         "--any-object", action="store_true", help="draw also what the packaged detector cannot name when it is clean"
@@ -52,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     for name, value in (("--frames", num_frames), ("--sequences", args.sequences)):
         if value < 1:
             raise InputError(f"{name}: expected at least 1, got {value}")
+    if not -1 <= args.horizon <= 0.9:
+        raise InputError(f"--horizon: expected a share of the height, at most 0.9, got {args.horizon}")
     if args.seed < 0:
         raise InputError(f"--seed: expected 0 or more, got {args.seed}")
     cutouts = tuple(_folder_and_class(text) for text in args.cutouts)
@@ -65,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         _size(args.size),
         tuple(args.exclude),
         args.any_object,
+        args.horizon,
     )
     prepare_folder(args.out, args.overwrite)
     start = time.perf_counter()

@@ -90,6 +90,10 @@ class Actor:
         self.box = (float(x1), float(y1), float(x2), float(y2))
         self.longest_px = max(x2 - x1, y2 - y1)
         solid = self.cutout.alpha > 0.5
+        pixels = self.levels[-1][..., :3][self.levels[-1][..., 3] > 127]
+        pixels = pixels if len(pixels) else self.cutout.colour[solid]
+        self.mean_colour = pixels.mean(axis=0)
+        self.brightest = float(np.percentile(pixels.mean(axis=1), 95))
         low = solid[int(y2 - 0.1 * (y2 - y1)) : int(y2)]
         columns = np.flatnonzero(low.any(axis=0))
         self.foot_px = (float(columns[0]), float(columns[-1] + 1)) if len(columns) else (float(x1), float(x2))

@@ -29,7 +29,7 @@ _EYE_M = 1.5  # height of the virtual camera above the ground
 _SHIFT_WIDTH = 240  # pixels of the copies in which shifts are looked for
 _MIN_RESPONSE = 0.1  # of the phase correlation; less is no shift of the whole
 _MAX_SHIFT = 0.12  # of the width; beyond, the camera pans
-_HORIZON = 0.4  # row of its horizon, as a share of the height
+HORIZON = 0.4  # row of its horizon, as a share of the height, where nobody says
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,13 @@ def find_backgrounds(folder: Path) -> list[Path]:
     return found
 
 
-def load_background(path: Path, size: tuple[int, int] | None = None) -> Background:
+def load_background(path: Path, size: tuple[int, int] | None = None, horizon: float = HORIZON) -> Background:
     """Read a background.
 
     Args:
         path: one of `find_backgrounds`.
         size: (H, W) of the pictures; None: their own, plain video at most 480 pixels high.
+        horizon: row of the horizon of plain video, as a share of the height; things stand below it.
     """
     images: list[np.ndarray] = []
     depths: list[np.ndarray] = []
@@ -112,7 +113,7 @@ def load_background(path: Path, size: tuple[int, int] | None = None) -> Backgrou
         raise InputError(f"background {str(path)!r}: no picture could be read")
     name = path.resolve().stem if path.is_file() else path.resolve().name
     if not depths:
-        return _flat(name, images)
+        return _flat(name, images, horizon)
     poses = _poses(path, len(images))
     solid = [_filled(depth) for depth in depths]
     some = range(0, len(depths), max(1, len(depths) // 12))
@@ -120,10 +121,10 @@ def load_background(path: Path, size: tuple[int, int] | None = None) -> Backgrou
     return Background(name, tuple(images), tuple(depths), tuple(solid), tuple(poses), intrinsics, floor)
 
 
-def _flat(name: str, images: Sequence[np.ndarray]) -> Background:
+def _flat(name: str, images: Sequence[np.ndarray], horizon: float) -> Background:
     height, width = images[0].shape[:2]
     focal = 0.9 * max(height, width)
-    intrinsics = np.array([[focal, 0, width / 2], [0, focal, _HORIZON * height], [0, 0, 1]])
+    intrinsics = np.array([[focal, 0, width / 2], [0, focal, horizon * height], [0, 0, 1]])
     floor = Plane(np.array([0.0, -1.0, 0.0]), _EYE_M)
     return Background(name, tuple(images), None, None, tuple(_turns(images, intrinsics)), intrinsics, floor)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.compose.background import Background, find_backgrounds, load_background
+from eval.compose.background import HORIZON, Background, find_backgrounds, load_background
 from eval.compose.cast import Casting, Plan, plan_cast
 from eval.compose.cutouts import Candidate, find_candidates
 from eval.compose.degrade import degrade, schedule
@@ -42,6 +42,7 @@ class Order:
         num_frames, num_sequences: how long, how many. seed: everything random follows from it.
         size: (H, W), or None for the backgrounds' own. exclude: classes that are not drawn, because the backgrounds
             show some that the truth does not know.
+        horizon: of plain video, see `load_background`.
         any_object: draw also what the packaged detector cannot name, see `recognise`.
     """
 
@@ -54,6 +55,7 @@ class Order:
     size: tuple[int, int] | None = None
     exclude: tuple[str, ...] = ()
     any_object: bool = False
+    horizon: float = HORIZON
 
 
 def prepare_folder(out: Path, overwrite: bool) -> None:
@@ -95,7 +97,7 @@ def compose(order: Order, out: Path, advance: Callable[[str], Any] = lambda name
         for number in range(order.num_sequences):
             path = paths[number % len(paths)]
             if background is None or len(paths) > 1:
-                background = load_background(path, order.size)
+                background = load_background(path, order.size, order.horizon)
                 extent = float(np.mean(order.preset.extent))
                 casting = Casting(candidates, None if order.any_object else Recogniser(background, extent).knows)
             name = f"{order.preset.name}-{number:02d}"
@@ -178,6 +180,7 @@ def _write_summary(
         "backgrounds": [path.resolve().name for path in paths],
         "cutouts": [folder.resolve().name for folder, _ in order.cutouts],
         "num_cutouts": len(candidates),
+        "horizon": order.horizon,
         "any_object": order.any_object,
         "excluded_classes": list(order.exclude),
         "sequences": [

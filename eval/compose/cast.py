@@ -66,7 +66,7 @@ class Casting:
         names = sorted(by_class)
         weights = np.sqrt([len(by_class[name]) for name in names])  # many to choose from: less often the same
         # an elephant in a kitchen is a toy: classes that fit are drawn more often
-        weights *= np.exp(-np.abs(np.log([traits_of(name).size_m / size_m for name in names])))
+        weights *= np.exp(-1.5 * np.abs(np.log([traits_of(name).size_m / size_m for name in names])))
         order = list(rng.choice(names, len(names), replace=False, p=weights / weights.sum()))
         found: list[tuple[Cutout, int | None]] = []
         before = -1

@@ -64,8 +64,12 @@ def local_light(image: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(cv2.resize(image, _GRID, interpolation=cv2.INTER_AREA).astype(np.float32), (0, 0), 1.5)
 
 
-def gains(light: np.ndarray, at: tuple[float, float], mean: np.ndarray, white: np.ndarray) -> np.ndarray:
+def gains(
+    light: np.ndarray, at: tuple[float, float], mean: np.ndarray, brightest: float, white: np.ndarray
+) -> np.ndarray:
     """(3,) factors for an object of mean colour `mean` at `at` (shares of width and height).
+
+    `brightest` is a grey level that stays below white.
 
     Brightness goes half the way (in the logarithm) to that of its surroundings, so that a white dog stays a white dog;
     colour takes a part of the light's.
@@ -73,5 +77,6 @@ def gains(light: np.ndarray, at: tuple[float, float], mean: np.ndarray, white: n
     col = int(np.clip(at[0] * _GRID[0], 0, _GRID[0] - 1))
     row = int(np.clip(at[1] * _GRID[1], 0, _GRID[1] - 1))
     around = 0.6 * light[row, col].mean() + 0.4 * light.mean()
-    level = float(np.clip((around / max(20.0, mean.mean())) ** 0.42, 0.5, 1.35))
+    most = float(np.clip(235 / max(brightest, 1.0), 1.0, 1.35))  # nothing burns out
+    level = float(np.clip((around / max(20.0, mean.mean())) ** 0.42, 0.5, most))
     return (level * white**0.6).astype(np.float32)

@@ -55,8 +55,9 @@ class Recogniser:
         left = int(np.clip(x * width - alpha.shape[1] / 2, 0, width - alpha.shape[1]))
         top = int(np.clip(0.85 * height - alpha.shape[0], 0, height - alpha.shape[0]))
         colour = colour[: alpha.shape[0], : alpha.shape[1]]
-        mean = cutout.colour[cutout.alpha > 0.5].mean(axis=0)
-        colour = colour * gains(local_light(image), (x, 0.6), mean, self._white)
+        pixels = cutout.colour[cutout.alpha > 0.5]
+        brightest = float(np.percentile(pixels.mean(axis=1), 95))
+        colour = colour * gains(local_light(image), (x, 0.6), pixels.mean(axis=0), brightest, self._white)
         window = slice(top, top + alpha.shape[0]), slice(left, left + alpha.shape[1])
         mixed = image[window] * (1 - alpha[..., None]) + colour * alpha[..., None]
         image[window] = np.clip(mixed, 0, 255).astype(np.uint8)

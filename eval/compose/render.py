@@ -126,17 +126,15 @@ class Renderer:
         top = camera[2] + (actor.height_m * up[2] if actor.manner == "stand" else 0.0)
         depth = np.maximum(camera[2] + (top - camera[2]) * along, 0.1).astype(np.float32)[:, None]
         alpha = rgba[..., 3].astype(np.float32) / 255
-        gain = self._gain(actor, image, (x, y - 0.4 * scale * actor.longest_px), alpha, rgba) * look.gain
+        gain = self._gain(actor, image, (x, y - 0.4 * scale * actor.longest_px)) * look.gain
         colour = rgba[..., :3].astype(np.float32) * gain
         return Layer(actor, window[0], window[1], colour, alpha, depth, (x, y, float(camera[2])), scale, look)
 
-    def _gain(
-        self, actor: Actor, image: np.ndarray, at: tuple[float, float], alpha: np.ndarray, rgba: np.ndarray
-    ) -> np.ndarray:
+    def _gain(self, actor: Actor, image: np.ndarray, at: tuple[float, float]) -> np.ndarray:
         """Factors for the three colours, following the background's light slowly."""
-        mean = cv2.mean(actor.levels[-1][..., :3], (actor.levels[-1][..., 3] > 127).astype(np.uint8))[:3]
         height, width = image.shape[:2]
-        now = gains(local_light(image), (at[0] / width, at[1] / height), np.array(mean), self._look.white)
+        place = at[0] / width, at[1] / height
+        now = gains(local_light(image), place, actor.mean_colour, actor.brightest, self._look.white)
         before = self._gains.get(actor.id)
         self._gains[actor.id] = now if before is None else _SMOOTH * before + (1 - _SMOOTH) * now
         return self._gains[actor.id]
