@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Scores `eval mot`. It asks for opencv-python, which would overwrite opencv-python-headless: installed without it.
+TRACKEVAL := 'trackeval>=1.3' tabulate
 
 .PHONY: setup run test check clean
 
@@ -12,9 +14,11 @@ $(INSTALLED): pyproject.toml
 	@if command -v uv >/dev/null 2>&1; then \
 		test -x $(BIN)/python || uv venv --python $(PYTHON) .venv; \
 		uv pip install --python $(BIN)/python -e '.[text,dev]'; \
+		uv pip install --python $(BIN)/python --no-deps $(TRACKEVAL); \
 	else \
 		test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[text,dev]'; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(TRACKEVAL); \
 	fi
 	@touch $(INSTALLED)
 

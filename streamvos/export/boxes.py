@@ -1,6 +1,6 @@
 """boxes.txt in the MOTChallenge format: `frame,id,left,top,width,height,confidence,-1,-1,-1`.
 
-Frames count from 1. Objects stand there while they are tracked. A run without the segment stage has no
+Frames count from 1, and so do pixels: the picture's first column and row are 1. Objects stand there while they are tracked. A run without the segment stage has no
 identities; its detections carry the id -1, as in MOTChallenge's own detection files.
 """
 
@@ -42,5 +42,5 @@ def read_boxes(path: Path) -> np.ndarray:
 
 def _line(frame_index: int, object_id: int, box: np.ndarray, score: float) -> str:
     left, top, right, bottom = (float(side) for side in box)
-    numbers = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{score:.4f}"
+    numbers = f"{left + 1:.2f},{top + 1:.2f},{right - left:.2f},{bottom - top:.2f},{score:.4f}"
     return f"{frame_index + 1},{object_id},{numbers},-1,-1,-1\n"

@@ -111,7 +111,7 @@ def test_reading_bad_tracks(tmp_path):
 
 def test_boxes_are_mot_lines_of_what_is_tracked(tmp_path, step):
     lines = box_lines(step(5)[1])  # the second object is occluded here, the third lost
-    assert lines == "6,1,7.00,5.00,10.00,10.00,0.9000,-1,-1,-1\n"
+    assert lines == "6,1,8.00,6.00,10.00,10.00,0.9000,-1,-1,-1\n"
     (tmp_path / "boxes.txt").write_text("".join(box_lines(step(index)[1]) for index in range(10)))
     rows = read_boxes(tmp_path / "boxes.txt")
     assert rows.shape == (15, 10) and rows[:, 0].min() == 1 and (rows[:, 7:] == -1).all()
@@ -119,7 +119,7 @@ def test_boxes_are_mot_lines_of_what_is_tracked(tmp_path, step):
 
 def test_boxes_of_a_run_without_identities_are_detections(step):
     lines = box_lines(replace(step(0)[1], masks=None))
-    assert lines.splitlines()[1] == "1,-1,50.00,2.00,20.00,28.00,0.5000,-1,-1,-1"
+    assert lines.splitlines()[1] == "1,-1,51.00,3.00,20.00,28.00,0.5000,-1,-1,-1"
     assert box_lines(replace(step(0)[1], masks=None, detections=None)) == ""
 
 
