@@ -19,6 +19,7 @@ from eval.compose.cast import Casting, Plan, plan_cast
 from eval.compose.cutouts import Candidate, find_candidates
 from eval.compose.degrade import degrade, schedule
 from eval.compose.layout import TRUTH, SequenceWriter, cocovid
+from eval.compose.lvos_layout import write_lvos
 from eval.compose.questions import write_questions
 from eval.compose.recognise import Recogniser
 from eval.compose.render import Renderer
@@ -198,6 +199,7 @@ def _write_summary(
     _write_json(out / MANIFEST, manifest, indent=2)
     (out / "annotations").mkdir(exist_ok=True)
     _write_json(out / "annotations" / "cocovid.json", cocovid(truths), indent=None)
+    write_lvos(truths, out)
 
 
 def _write_json(path: Path, document: dict[str, Any], indent: int | None) -> None:
