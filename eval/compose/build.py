@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -26,7 +27,7 @@ from eval.compose.render import Renderer
 from eval.compose.settings import FPS, Preset
 from eval.compose.truth import ObjectInfo, SequenceTruth
 from streamvos.errors import InputError
-from streamvos.export.parts import disk_errors, replacing
+from streamvos.export.parts import OutputError, replacing
 
 MANIFEST = "compose.json"
 FOLDERS = (
@@ -92,7 +93,7 @@ def compose(order: Order, out: Path, advance: Callable[[str], Any] = lambda name
     truths: list[SequenceTruth] = []
     background: Background | None = None
     casting = Casting(candidates)
-    with disk_errors(out, "sequences that are whole are kept"):
+    with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / ".part").mkdir(exist_ok=True)
         for number in range(order.num_sequences):
@@ -117,6 +118,18 @@ def moving_share(truth: SequenceTruth) -> float:
     return sum(seen.visible_px for frame in truth.frames for seen in frame.objects) / (
         width * height * truth.num_frames
     )
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(
+            f"cannot write into {str(out)!r} ({reason}); sequences that are whole are kept; make room, or choose another "
+            "--out, and run again with --overwrite"
+        ) from error
 
 
 def _sequence(

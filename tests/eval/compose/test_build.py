@@ -199,6 +199,12 @@ def test_an_interrupt_leaves_only_whole_sequences(room: Path, things: Path, tmp_
     assert not any(out.iterdir())
 
 
+def test_where_nothing_can_be_written(room: Path, things: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write into"):
+        compose(_order(room, things), tmp_path / "file" / "out")
+
+
 def test_a_folder_of_others_is_never_emptied(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match="nothing in it is touched"):
