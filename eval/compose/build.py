@@ -20,6 +20,7 @@ from eval.compose.cast import Casting, Plan, plan_cast
 from eval.compose.cutouts import Candidate, find_candidates
 from eval.compose.degrade import degrade, schedule
 from eval.compose.layout import TRUTH, SequenceWriter, cocovid
+from eval.compose.lvos_layout import FOLDER as LVOS
 from eval.compose.lvos_layout import write_lvos
 from eval.compose.questions import write_questions
 from eval.compose.recognise import Recogniser
@@ -31,7 +32,7 @@ from streamvos.export.parts import OutputError, replacing
 
 MANIFEST = "compose.json"
 FOLDERS = (
-    "JPEGImages", "Annotations", "Full", "annotations", "mot", "rgbd", "cdnet", TRUTH, "questions", "events", ".part",
+    "JPEGImages", "Annotations", "Full", "annotations", "mot", "rgbd", "cdnet", LVOS, TRUTH, "questions", "events", ".part",
 )  # fmt: skip
 
 
@@ -127,8 +128,8 @@ def _disk_errors(out: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(
-            f"cannot write into {str(out)!r} ({reason}); sequences that are whole are kept; make room, or choose another "
-            "--out, and run again with --overwrite"
+            f"cannot write into {str(out)!r} ({reason}); sequences that are whole are kept; make room, or choose "
+            "another --out, and run again with --overwrite"
         ) from error
 
 
