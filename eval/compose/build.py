@@ -32,7 +32,8 @@ from streamvos.export.parts import OutputError, replacing
 
 MANIFEST = "compose.json"
 FOLDERS = (
-    "JPEGImages", "Annotations", "Full", "annotations", "mot", "rgbd", "cdnet", LVOS, TRUTH, "questions", "events", ".part",
+    "JPEGImages", "Annotations", "Full", "annotations", "mot", "rgbd", "cdnet", LVOS, TRUTH, "questions", "events",
+    ".part",
 )  # fmt: skip
 
 
