@@ -155,7 +155,8 @@ class SequenceWriter:
 
 
 def link(path: Path, other: Path) -> None:
-    """A second name of a file, or a copy of it."""
+    """A second name of a file, or a copy of it; what has that name already is replaced."""
+    other.unlink(missing_ok=True)
     try:
         os.link(path, other)
     except OSError:
