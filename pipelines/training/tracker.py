@@ -251,7 +251,7 @@ def follow(
         read = read_memory(views[index].key16, *memory)
         cues = _cues(batch, index, last, both, config, rng)
         logits.append(share_logits(net.decode(views[index], read, cues).float(), group))
-        last = _remember(logits[-1].detach(), rng)
+        last = _remember(logits[-1].detach(), batch.keys[group, index], rng)
     return logits
 
 
@@ -286,34 +286,42 @@ def _remembered(index: int, rng: np.random.Generator | None) -> list[int]:
     return list(range(index)) if kind > 0.8 else sorted({0, index - 1})
 
 
-def _remember(logits: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
+def _remember(logits: torch.Tensor, keys: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
     """The mask that goes on: hardened as in the tracker; in training some are spoilt, as after a long drift."""
     probability = torch.sigmoid(16.0 * (logits.sigmoid() - 0.5))
     if rng is not None:
-        for row in probability:
-            if rng.random() < 0.3:
-                _spoil(row, rng)
+        for row, key in zip(probability, keys, strict=True):
+            if rng.random() < 0.35:
+                _spoil(row, key, rng)
     return probability
 
 
-def _spoil(mask: torch.Tensor, rng: np.random.Generator) -> None:
-    """Shift, erase a piece of, add a piece to, thicken or thin one (h, w) mask in place."""
+def _spoil(mask: torch.Tensor, key: torch.Tensor, rng: np.random.Generator) -> None:
+    """Change one (h, w) mask in place: erase or add a piece (a box, or what looks alike), shift, thicken or thin it."""
     height, width = mask.shape
-    kind = int(rng.integers(5))
-    high, wide = (int(rng.integers(2, max(3, side // 4))) for side in (height, width))
-    top, left = int(rng.integers(height - high)), int(rng.integers(width - wide))
-    if kind == 0:
+    kind = int(rng.integers(6))
+    if kind < 4:
+        inside = kind % 2 == 0
+        rows, cols = ((mask > 0.5) == inside).nonzero(as_tuple=True)
+        if not len(rows):
+            return
+        pick = int(rng.integers(len(rows)))
+        high, wide = (int(rng.integers(2, max(3, side // 4))) for side in (height, width))
+        top, left = max(0, int(rows[pick]) - high // 2), max(0, int(cols[pick]) - wide // 2)
+        piece = torch.zeros_like(mask, dtype=torch.bool)
+        piece[top : top + high, left : left + wide] = True
+        if kind >= 2:  # what a tracker adds or loses by mistake is of one colour and texture, not a box
+            like = torch.einsum("c,chw->hw", key[:, int(rows[pick]) // 2, int(cols[pick]) // 2], key)
+            alike = (like > rng.uniform(0.3, 0.7)).repeat_interleave(2, 0).repeat_interleave(2, 1)
+            top, left = max(0, int(rows[pick]) - height // 4), max(0, int(cols[pick]) - width // 4)
+            piece = torch.zeros_like(piece)
+            piece[top : top + height // 2, left : left + width // 2] = True
+            piece &= alike
+        mask[piece] = 0.0 if inside else 1.0
+    elif kind == 4:
         mask.copy_(torch.roll(mask, tuple(rng.integers(-2, 3, 2).tolist()), (0, 1)))
-    elif kind == 1:
-        rows, cols = (mask > 0.5).nonzero(as_tuple=True)
-        if len(rows):
-            pick = int(rng.integers(len(rows)))
-            top, left = max(0, int(rows[pick]) - high // 2), max(0, int(cols[pick]) - wide // 2)
-        mask[top : top + high, left : left + wide] = 0.0
-    elif kind == 2:
-        mask[top : top + high // 2 + 1, left : left + wide // 2 + 1] = 1.0
     else:
-        sign = 1.0 if kind == 3 else -1.0
+        sign = 1.0 if rng.random() < 0.5 else -1.0
         mask.copy_(sign * functional.max_pool2d(sign * mask[None], 3, 1, 1)[0])
 
 

@@ -85,15 +85,19 @@ def test_validation_says_how_well_held_out_clips_go(task: TrackerTask) -> None:
 
 
 def test_a_spoilt_mask_differs_and_stays_a_mask() -> None:
-    disc = torch.zeros(24, 24)
-    disc[6:16, 6:16] = 1.0
+    box = torch.zeros(24, 24)
+    box[6:16, 6:16] = 1.0
+    key = torch.nn.functional.normalize(torch.randn(8, 12, 12, generator=torch.Generator().manual_seed(0)), dim=0)
     changed = 0
-    for seed in range(20):
-        mask = disc.clone()
-        tracker._spoil(mask, np.random.default_rng(seed))
+    for seed in range(30):
+        mask = box.clone()
+        tracker._spoil(mask, key, np.random.default_rng(seed))
         assert mask.min() >= 0 and mask.max() <= 1
-        changed += not torch.equal(mask, disc)
-    assert changed > 10
+        changed += not torch.equal(mask, box)
+    assert changed > 20
+    empty = torch.zeros(24, 24)
+    for seed in range(10):
+        tracker._spoil(empty.clone(), key, np.random.default_rng(seed))
 
 
 def test_the_ridge_score_is_high_inside_and_its_quality_is_drawn() -> None:
