@@ -18,6 +18,7 @@ COMMANDS = {
     "mot": "tracks on MOTChallenge layouts: MOTA, IDF1 and HOTA by TrackEval",
     "trajectory": "camera poses on RGB-D folders: ATE and RPE",
     "depth": "depth from colour alone, and of the map where the input's depth was withheld, on RGB-D folders",
+    "compose": "make a benchmark with exact truth from backgrounds and cut-outs",
     "questions": "answers about composed sequences, judged against exact truth",
     "cdnet": "which pixels move, on videos in the layout of CDnet 2014",
     "report": "one table of all saved results, for the README",

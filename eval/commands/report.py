@@ -76,9 +76,15 @@ def _row(document: dict[str, Any], page: Path) -> dict[str, Any]:
         "measure": headline["measure"],
         "StreamVOS": headline["value"],
         "floor": floor,
-        "frames/s": meta["fps"],
+        "frames/s": None if _was_busy(meta) else meta["fps"],
         "command": f"`{meta['command']}`",
     }
+
+
+def _was_busy(meta: dict[str, Any]) -> bool:
+    """Whether other work ran beside the measurement, so that its speed says little."""
+    machine = meta.get("machine", {})
+    return (machine.get("load") or 0.0) > machine.get("cores", 1) + 1.0
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ META = {"command": "streamvos eval davis DAVIS", "data": "made up", "seed": 0, "
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Path:
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("eval.results.machine", lambda: {"cores": 2, "load": 0.5})
     rows = [{"sequence": "mean", "J&F": 74.3}]
     write_results("davis", rows, META, tmp_path / "results", Headline("J&F", 74.3, 31.5, "copy of the first mask"))
     write_results("bench", rows, META, tmp_path / "results", Headline("frames/s", 7.0))
@@ -30,6 +31,15 @@ def test_the_table_goes_between_the_markers(results: Path, capsys: pytest.Captur
     assert "| [davis](results/davis.md) | J&F | 74.3 | 31.5 (copy of the first mask) | 9.5 |" in text
     assert text.count("[bench]") == 1 and "without" not in text
     assert "[davis]" in capsys.readouterr().out
+
+
+def test_no_speed_of_a_busy_machine(results: Path) -> None:
+    path = results / "davis.json"
+    document = json.loads(path.read_text())
+    for load, speed in ((1.9, 9.5), (7.5, None), (None, 9.5)):
+        document["meta"]["machine"] |= {"load": load, "cores": 2}
+        path.write_text(json.dumps(document))
+        assert [row["frames/s"] for row in report_rows(results) if "[davis]" in row["evaluation"]] == [speed]
 
 
 def test_bad_input(results: Path, tmp_path: Path) -> None:
