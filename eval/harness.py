@@ -97,8 +97,9 @@ def score_sequences(task: Task, names: Sequence[str], args: argparse.Namespace, 
         One result for each name, in order.
 
     Raises:
-        InputError: --out holds other results, and neither --resume nor --overwrite is given.
+        InputError: --out holds other results, and neither --resume nor --overwrite is given; or --save cannot be.
     """
+    _check_save(args)
     kept = None if args.out is None else _Kept(args.out, title, task, args)
     done = {} if kept is None else kept.read()
     todo = [name for name in names if name not in done]
@@ -109,14 +110,16 @@ def score_sequences(task: Task, names: Sequence[str], args: argparse.Namespace, 
             done[result.name] = result
             if kept is not None:
                 kept.write(result)
-            bar.set_postfix_str(f"{result.name}, {result.num_frames / max(result.seconds, 1e-9):.1f} frames/s")
+            speed = frames_per_second([result])
+            bar.set_postfix_str(result.name if speed is None else f"{result.name}, {speed:.1f} frames/s")
             bar.update()
     return [done[name] for name in names]
 
 
-def frames_per_second(results: Sequence[SequenceScores]) -> float:
-    """Frames over seconds of the method, of all sequences together."""
-    return round(sum(one.num_frames for one in results) / max(sum(one.seconds for one in results), 1e-9), 2)
+def frames_per_second(results: Sequence[SequenceScores]) -> float | None:
+    """Frames over seconds of the method, of all sequences together; None where nothing was timed."""
+    seconds = sum(one.seconds for one in results)
+    return round(sum(one.num_frames for one in results) / seconds, 2) if seconds > 0 else None
 
 
 def publish(
@@ -159,6 +162,20 @@ def publish(
         for path in write_results(args.name, rows, meta, args.save, headline, plot):
             sys.stdout.write(f"{path}\n")
     return 0
+
+
+def _check_save(args: argparse.Namespace) -> None:
+    """What --save cannot write is said before the work, not after it."""
+    if args.save is None:
+        return
+    if args.name in ("", ".", "..") or Path(args.name).name != args.name:
+        raise InputError(f"--name: expected the name of files, without folders, got {args.name!r}")
+    try:
+        args.save.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--save {args.save}: expected a folder, or room for one ({error.strerror})") from None
+    if not os.access(args.save, os.W_OK):
+        raise InputError(f"--save {args.save}: expected a folder that can be written")
 
 
 def _num_jobs(args: argparse.Namespace, num_sequences: int) -> int:
@@ -226,6 +243,8 @@ class _Kept:
 
     def _check(self, out: Path, settings: Mapping[str, Any], args: argparse.Namespace) -> None:
         """Each method that one command scores comes by here; what an earlier command left is judged by the first."""
+        if out.exists() and not out.is_dir():
+            raise InputError(f"--out {out}: expected a folder, or a path that does not exist")
         if out in _begun(args) or not out.exists() or not any(out.iterdir()):
             pass
         elif not (out / _KEPT).is_dir():
@@ -236,7 +255,13 @@ class _Kept:
             raise InputError(f"{out} holds an earlier evaluation: --resume goes on with it, --overwrite replaces it")
         _begun(args).add(out)
         before = self._folder / "settings.json"
-        if before.is_file() and (old := json.loads(before.read_text(encoding="utf-8"))) != settings:
+        if not before.is_file():
+            return
+        try:
+            old = dict(json.loads(before.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{before} is damaged ({error}): begin anew with --overwrite") from None
+        if old != settings:
             changed = sorted(key for key in {*old, *settings} if old.get(key) != settings.get(key))
             raise InputError(f"{out} was begun with other settings ({', '.join(changed)}): use those, or --overwrite")
 

@@ -149,7 +149,7 @@ def command_line(words: Sequence[str], placeholders: Mapping[Path, str] | None =
         placeholders: names that stand for the user's own paths, such as "DAVIS".
     """
     kept: list[str] = []
-    rest = list(words)
+    rest = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
     while rest:
         word = rest.pop(0)
         if word in ("--out", "--save", "--jobs", "--name", "--config") and rest and not rest[0].startswith("-"):

@@ -110,7 +110,7 @@ class BaselineTask:
                     yield {BASELINES[self.kind]: np.zeros(frame.size, bool)}
 
         totals = _scored(video, answers, self.max_frames)
-        return SequenceScores(name, len(video.numbers), 0.0, totals)
+        return SequenceScores(name, len(video.numbers[: self.max_frames]), 0.0, totals)
 
 
 def dynamic_pixels(result: StepResult) -> np.ndarray:

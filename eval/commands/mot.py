@@ -21,7 +21,7 @@ from pipelines.graph import GraphConfig
 from pipelines.session import Session
 from streamvos.boxes import box_iou
 from streamvos.errors import InputError
-from streamvos.export.boxes import box_lines
+from streamvos.export.boxes import box_line, box_lines
 from streamvos.models import coco
 from streamvos.records import Detections
 from streamvos.video.images import read_image
@@ -117,7 +117,7 @@ def _baseline(config: GraphConfig) -> Follower:
 
     def follow(image: np.ndarray, time_s: float) -> str:
         result = session.step(image, time_s)
-        return "".join(_line(result.frame_index, *track) for track in linker.link(result.detections))
+        return "".join(box_line(result.frame_index, *track) for track in linker.link(result.detections))
 
     return follow
 
@@ -153,12 +153,6 @@ class IouLinker:
         return list(zip(object_ids, found.boxes_xyxy, found.scores.tolist(), strict=True))
 
 
-def _line(frame_index: int, object_id: int, box: np.ndarray, score: float) -> str:
-    left, top, right, bottom = box.tolist()
-    place = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
-    return f"{frame_index + 1},{object_id},{place},{score:.4f},-1,-1,-1\n"
-
-
 def _write_tracks(path: Path, sequence: MotSequence, follow: Follower) -> float:
     """Write the tracks of a sequence; returns the seconds that following took."""
     seconds = 0.0
@@ -178,5 +172,5 @@ def _row(name: str, results: Sequence[SequenceScores]) -> dict[str, Any]:
         "sequence": name,
         "frames": sum(one.scores["frames"] for one in results),
         **{measure: round(scores[measure], 2) for measure in MEASURES},
-        "frames/s": frames_per_second(results) or None,
+        "frames/s": frames_per_second(results),
     }

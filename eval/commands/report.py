@@ -57,7 +57,10 @@ def replace_table(readme: Path, table: str) -> None:
     Raises:
         InputError: the file has not both markers.
     """
-    text = readme.read_text(encoding="utf-8")
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--readme {readme} cannot be read ({error})") from None
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise InputError(f"{readme}: expected the lines {BEGIN!r} and {END!r}, each once, in this order")
     before, after = text.split(BEGIN)[0], text.split(END)[1]

@@ -57,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track, measure twice, print, pack and save."""
+    if args.visible_px < 1:
+        raise InputError(f"--visible-px: expected 1 or more, got {args.visible_px}")
     if args.out is None:
         raise InputError("eval vots: expected --workspace DIR, where sequences and results are kept")
     if args.no_toolkit and args.pack:
@@ -123,11 +125,15 @@ def _prepared(args: argparse.Namespace, trackers: Mapping[str, MakeTracker]) -> 
         workspace.sequence_names(args.sequences)
     else:
         sequences = find_sequences(args.root, args.sequences, args.resolution)
-        if args.overwrite and workspace.exists():
+        is_ours = read_visible_px(workspace) is not None
+        if workspace.root.exists() and any(workspace.root.iterdir()) and not is_ours:
+            raise InputError(
+                f"{args.out} is not empty and is no VOT workspace that eval vots wrote: choose another --workspace"
+                + (", or leave out the folder to use it as it stands" if workspace.exists() else "")
+            )
+        if args.overwrite and is_ours:
             shutil.rmtree(workspace.root)
-        elif workspace.root.exists() and any(workspace.root.iterdir()) and not workspace.exists():
-            raise InputError(f"{args.out} is not empty and is no VOT workspace: choose another --workspace")
-        elif workspace.exists() and not args.resume:
+        elif is_ours and not args.resume:
             raise InputError(f"{args.out} is a VOT workspace: --resume goes on with it, --overwrite replaces it")
         before = read_visible_px(workspace)
         if before not in (None, args.visible_px):

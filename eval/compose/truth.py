@@ -131,7 +131,9 @@ class SequenceTruth:
             raise InputError(f"truth {str(path)!r} is not JSON ({error})") from None
         try:
             return _from_dict(values)
-        except (KeyError, TypeError, AttributeError) as error:
+        except InputError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
             raise InputError(f"truth {str(path)!r} is not of a composed sequence ({error!r})") from None
 
 

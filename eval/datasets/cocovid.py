@@ -128,6 +128,11 @@ def _load(path: Path, changed: int) -> _Document:
         categories = {category["id"]: str(category["name"]) for category in document["categories"]}
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{str(path)!r}: a CocoVID entry is incomplete or refers to nothing ({error!r})") from None
+    for name in names.values():
+        if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).name:
+            raise InputError(f"{str(path)!r}: results are named after videos, which {name!r} does not allow")
+    if len(set(names.values())) < len(names):
+        raise InputError(f"{str(path)!r}: expected videos of different names")
     if not names or any(not frames for frames in images.values()):
         raise InputError(f"{str(path)!r}: expected at least one video, and images in each")
     return _Document(path, names, categories, images, truth)

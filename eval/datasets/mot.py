@@ -80,7 +80,7 @@ def find_sequences(root: Path, names: Sequence[str] | None = None) -> list[MotSe
 
 
 def _sequence(folder: Path) -> MotSequence:
-    info, truth = configparser.ConfigParser(), folder / "gt" / "gt.txt"
+    info, truth = configparser.ConfigParser(interpolation=None), folder / "gt" / "gt.txt"
     try:
         info.read(folder / "seqinfo.ini", encoding="utf-8")
         part = info["Sequence"]

@@ -21,6 +21,7 @@ UNKNOWN = 0  # as truth: not annotated; as a result: nothing said
 INITIALIZATION = 1  # as a result: here the tracker was given the truth
 FAILURE = 2  # as a result: here the tracker was stopped
 _MAX_RUN = 255 * 255  # the longest run that the toolkit writes into 16 bits
+_MAX_SIDE = 2**15  # pixels; no picture is larger, and a damaged line must not take all memory
 _SPECIAL, _RECTANGLE, _MASK = 0, 1, 3
 
 
@@ -158,9 +159,9 @@ def _split(run: int, longest: int) -> Iterable[int]:
 
 
 def _from_runs(runs: Sequence[int], width: int, height: int) -> np.ndarray:
+    if not 0 <= min(width, height) <= max(width, height) <= _MAX_SIDE or sum(runs) > width * height:
+        raise InputError(f"mask of {width}x{height}: its runs hold {sum(runs)} pixels")
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    if min(width, height) < 0 or len(flat) > width * height:
-        raise InputError(f"mask of {width}x{height}: its runs hold {len(flat)} pixels")
     return np.pad(flat, (0, width * height - len(flat))).reshape(height, width)
 
 

@@ -89,6 +89,8 @@ class Workspace:
         if not self.exists() or not listing.is_file():
             raise InputError(f"{self.root} is not a VOT workspace: expected config.yaml and sequences/list.txt")
         names = [name for line in listing.read_text(encoding="utf-8").splitlines() if (name := line.strip())]
+        if outside := [name for name in names if Path(name).name != name or name == ".."]:
+            raise InputError(f"{listing}: expected names of folders beside it, got {outside[0]!r}")
         for name in chosen or ():
             if name not in names:
                 raise unknown_name("VOT sequence", name, names)
@@ -149,19 +151,21 @@ def write_sequences(workspace: Workspace, sequences: Sequence[MaskSequence], vis
     folder = workspace.root / "sequences"
     if "%" in str(folder):
         raise InputError(f"{workspace.root}: the VOT toolkit cannot read a workspace with % in its path")
+    folder.mkdir(parents=True, exist_ok=True)
+    (workspace.root / _SEEN).write_text(f"{visible_px}\n", encoding="utf-8")  # first: it says that this is ours
     for sequence in sequences:
         shutil.rmtree(folder / sequence.name, ignore_errors=True)
         write_sequence(sequence, folder / sequence.name, visible_px)
     (folder / "list.txt").write_text("".join(f"{sequence.name}\n" for sequence in sequences), encoding="utf-8")
     (workspace.root / "results").mkdir(exist_ok=True)
-    (workspace.root / _SEEN).write_text(f"{visible_px}\n", encoding="utf-8")
     (workspace.root / "config.yaml").write_text(_CONFIG, encoding="utf-8")
 
 
 def read_visible_px(workspace: Workspace) -> int | None:
     """What `write_sequences` was told, or None where nothing was written."""
     path = workspace.root / _SEEN
-    return int(path.read_text(encoding="utf-8")) if path.is_file() else None
+    words = path.read_text(encoding="utf-8").split() if path.is_file() else []
+    return int(words[0]) if len(words) == 1 and words[0].isdecimal() else None
 
 
 def write_trackers(workspace: Workspace, trackers: Mapping[str, MakeTracker], protocol: str = "folder") -> None:

@@ -1,7 +1,7 @@
 """What a base tracker is: it carries masks from frame to frame. HQ-SMem's other parts stand above it.
 
-The protocol is neutral to the model (ridge head, Cutie, SAM 2), after DESIGN "HQ-SMem is any base tracker + three
-parts": the stage decides what is seen, what is confident and what may be remembered; the tracker only does it.
+The protocol is neutral to the model (ridge head, Cutie, SAM 2), as HQ-SMem's paper builds on any of them: the stage
+decides what is seen, what is confident and what may be remembered; the tracker only does it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """boxes.txt in the MOTChallenge format: `frame,id,left,top,width,height,confidence,-1,-1,-1`.
 
-Frames count from 1, and so do pixels: the picture's first column and row are 1. Objects stand there while they are tracked. A run without the segment stage has no
-identities; its detections carry the id -1, as in MOTChallenge's own detection files.
+Frames count from 1, and so do pixels: the picture's first column and row are 1. Objects stand there while they are
+tracked. A run without the segment stage has no identities; its detections carry the id -1, as in MOTChallenge's own
+detection files.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ def box_lines(result: StepResult) -> str:
         masks = result.masks
         for row, object_id in enumerate(masks.object_ids):
             if masks.states[row] == "tracked" and masks.boxes_xyxy[row, 2] > masks.boxes_xyxy[row, 0]:
-                lines.append(_line(result.frame_index, object_id, masks.boxes_xyxy[row], masks.scores[row]))
+                lines.append(box_line(result.frame_index, object_id, masks.boxes_xyxy[row], masks.scores[row]))
     elif result.detections is not None:
         found = result.detections
         for box, score in zip(found.boxes_xyxy, found.scores, strict=True):
-            lines.append(_line(result.frame_index, -1, box, score))
+            lines.append(box_line(result.frame_index, -1, box, score))
     return "".join(lines)
 
 
@@ -40,7 +41,8 @@ def read_boxes(path: Path) -> np.ndarray:
     return np.array(rows, np.float64).reshape(-1, 10)
 
 
-def _line(frame_index: int, object_id: int, box: np.ndarray, score: float) -> str:
+def box_line(frame_index: int, object_id: int, box: np.ndarray, score: float) -> str:
+    """The line of one box (4,) xyxy, right and bottom exclusive, in pixels and frames from 0."""
     left, top, right, bottom = (float(side) for side in box)
     numbers = f"{left + 1:.2f},{top + 1:.2f},{right - left:.2f},{bottom - top:.2f},{score:.4f}"
     return f"{frame_index + 1},{object_id},{numbers},-1,-1,-1\n"

@@ -108,3 +108,37 @@ def test_publish_records_what_anyone_can_repeat(tmp_path: Path, capsys: pytest.C
     assert "/home/me" not in json.dumps(document)
     assert (tmp_path / "length.png").read_bytes()[:4] == b"\x89PNG"
     assert "| a | 1 |" in capsys.readouterr().out
+
+
+def test_what_was_not_timed_has_no_speed() -> None:
+    assert frames_per_second([SequenceScores("a", 100, 0.0, {})]) is None
+    assert frames_per_second([]) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--save", "{file}"), "expected a folder, or room for one"),
+        (("--save", "{folder}", "--name", "../x"), "without folders"),
+        (("--out", "{file}"), "expected a folder, or a path that does not exist"),
+    ],
+    ids=["save", "name", "out"],
+)
+def test_places_that_cannot_be_written_are_said_before_the_work(
+    words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    places = {"file": tmp_path / "file", "folder": tmp_path / "folder"}
+    args = options(*(word.format(**places) for word in words))
+    with pytest.raises(InputError, match=message):
+        score_sequences(Length(tmp_path / "log"), ["a"], args, "length")
+    assert not (tmp_path / "log").exists()
+
+
+def test_damaged_settings_are_explained(tmp_path: Path) -> None:
+    task, out = Length(tmp_path / "log"), tmp_path / "out"
+    score_sequences(task, ["a"], options("--out", str(out)), "length")
+    (path,) = out.rglob("settings.json")
+    path.write_text("{")
+    with pytest.raises(InputError, match="begin anew with --overwrite"):
+        score_sequences(task, ["a"], options("--out", str(out), "--resume"), "length")

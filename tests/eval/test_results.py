@@ -1,8 +1,9 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from eval.results import bars, markdown_table, render, write_results
+from eval.results import bars, command_line, markdown_table, render, write_results
 from streamvos.errors import InputError
 
 META = {"command": "streamvos eval x", "data": "made up", "seed": 0, "fps": 12.5}
@@ -43,3 +44,9 @@ def test_bad_input(rows, meta, message, tmp_path):
 def test_bars_leave_out_what_is_none():
     rows = [{"name": "ours", "J": 70.0, "F": 60.0}, {"name": "floor", "J": 30.0, "F": None}]
     assert render(bars(rows, "name", ("J", "F"), "percent"))[:4] == b"\x89PNG"
+
+
+def test_places_are_not_recorded_when_given_by_an_equals_sign() -> None:
+    words = ("eval", "davis", "/home/me/d", "--out=/home/me/o", "--toolkit=/home/me/vot", "--seed=3")
+    named = {Path("/home/me/d"): "DAVIS", Path("/home/me/vot"): "VOT"}
+    assert command_line(words, named) == "streamvos eval davis DAVIS --toolkit VOT --seed 3"

@@ -12,6 +12,8 @@ from apps.cli import main
 from eval.commands.mot import IouLinker, MotTask
 from eval.metrics.mot import INSTALL
 from pipelines.graph import GraphConfig
+from pipelines.session import Session
+from streamvos.export.boxes import box_lines
 from streamvos.records import Detections
 from streamvos.video.sources import open_source
 
@@ -41,6 +43,10 @@ def test_method_and_baseline(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     MotTask(root, "detections linked by IoU", detect, None, out)("street")
     found = [line.split(",") for line in (out / "street.txt").read_text().splitlines()]
     assert len(found) > 12 and {int(line[0]) for line in found} <= set(range(1, 13))
+    with Image.open(root / "mot/street/img1/000001.png") as picture:
+        seen = Session(GraphConfig(stages=("detect",))).step(np.array(picture), 0.0)
+    plain = [line.split(",")[2:6] for line in box_lines(seen).splitlines()]
+    assert sorted(plain) == sorted(line[2:6] for line in found if line[0] == "1")  # pixels from 1, as ours
     truth.write_text("".join(",".join([*line[:6], "1", *line[7:]]) + "\n" for line in found))
     kept = tmp_path / "tracks"
     command = ["eval", "mot", str(root), "--classes", "all", "--baseline", "--jobs", "1", "--out", str(kept)]

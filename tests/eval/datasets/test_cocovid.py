@@ -98,3 +98,16 @@ def test_not_json(tmp_path: Path):
     for path in (tmp_path / "x.json", tmp_path / "absent.json"):
         with pytest.raises(InputError, match="expected a CocoVID json"):
             read_cocovid(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("../../x", "does not allow"), ("/x", "does not allow"), ("..", "does not allow"), ("a", "of different names")],
+)
+def test_videos_name_files_inside_the_results(tmp_path: Path, name: str, message: str):
+    path = write_cocovid(tmp_path)
+    document = json.loads(path.read_text())
+    document["videos"][0]["name"] = name
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=message):
+        read_cocovid(path)

@@ -87,3 +87,17 @@ def test_the_toolkit_stands_beside_and_gets_what_we_get(
     assert main(command(davis, tmp_path / "own", "--no-toolkit")) == 0
     files = {path.name: path.read_bytes() for path in tmp_path.glob("toolkit/results/**/*.bin")}
     assert files == {path.name: path.read_bytes() for path in tmp_path.glob("own/results/**/*.bin")} and len(files) == 3
+
+
+def test_workspaces_of_others_are_left_alone(davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Many things have a config.yaml."""
+    (tmp_path / "config.yaml").write_text("mine: true\n")
+    for words in (["--overwrite"], ["--resume"]):
+        assert main(command(davis, tmp_path, "--no-toolkit", *words)) == 2
+        assert "that eval vots wrote" in capsys.readouterr().err
+    (tmp_path / "sequences").mkdir()
+    (tmp_path / "sequences" / "list.txt").write_text("../../elsewhere\n")
+    assert main(command(None, tmp_path, "--no-toolkit")) == 2
+    assert "expected names of folders beside it" in capsys.readouterr().err
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["config.yaml", "sequences"]
+    assert (tmp_path / "config.yaml").read_text() == "mine: true\n"

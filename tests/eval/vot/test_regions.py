@@ -82,3 +82,9 @@ def test_damaged_files_are_named(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(data)
     with pytest.raises(InputError, match="a.bin is not a VOT trajectory"):
         read_trajectory(tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize("line", ["m0,0,4,4,9000000000000", "m0,0,900000,900000,1"], ids=["runs", "size"])
+def test_damaged_masks_take_no_memory(line: str) -> None:
+    with pytest.raises(InputError):
+        parse_region(line)
