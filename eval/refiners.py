@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ def still_pictures(pictures: Sequence[Picture]) -> Iterator[Example]:
 def davis_frames(root: Path, every: int) -> Iterator[Example]:
     """The first and each further `every`-th frame of the sequences, objects merged."""
     for sequence in find_sequences(root, merge=True):
-        for index, (image, labels) in enumerate(zip(sequence.images(), sequence.label_maps(), strict=True)):
-            if index % every == 0 and np.count_nonzero(labels) >= _MIN_AREA_PX:
+        fewer = replace(sequence, frames=sequence.frames[::every], annotations=sequence.annotations[::every])
+        for image, labels in zip(fewer.images(), fewer.label_maps(), strict=True):
+            if np.count_nonzero(labels) >= _MIN_AREA_PX:
                 yield image, labels > 0
 
 
@@ -88,10 +90,12 @@ PROMPTS: Mapping[str, Ask] = {
 }
 
 
-def score(name: str, examples: Sequence[Example], refiners: Sequence[Refiner]) -> list[dict[str, Any]]:
+def score(
+    name: str, examples: Sequence[Example], refiners: Sequence[Refiner], prompts: Sequence[str] = tuple(PROMPTS)
+) -> list[dict[str, Any]]:
     """A row for each prompt and refiner: mean IoU and boundary measure, and the processor's milliseconds a mask."""
     rows = []
-    for prompt, ask in PROMPTS.items():
+    for prompt in prompts:
         if prompt == "coarse mask":
             scores = [_scores(coarse_of(truth, number), truth) for number, (_, truth) in enumerate(examples)]
             rows.append(_row(name, prompt, "none", scores, None))
@@ -100,7 +104,7 @@ def score(name: str, examples: Sequence[Example], refiners: Sequence[Refiner]) -
             for number, (image, truth) in enumerate(examples):
                 refiner.set_image(image, number)
                 started = time.process_time()
-                mask = ask(refiner, truth, number)
+                mask = PROMPTS[prompt](refiner, truth, number)
                 spent += time.process_time() - started
                 scores.append(_scores(mask, truth))
             rows.append(_row(name, prompt, refiner.name, scores, 1000 * spent / len(scores)))
@@ -134,6 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--davis", type=Path, help="DAVIS-2016")
     parser.add_argument("--every", type=int, default=10, help="frames of DAVIS that are used")
     parser.add_argument("--limit", type=int, help="objects of each data set, evenly spread")
+    parser.add_argument("--prompts", nargs="+", choices=tuple(PROMPTS), default=list(PROMPTS), help="default: all")
     parser.add_argument("--weights", type=Path, help="of the embedded refiner; the shipped ones where not given")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="refiners")
@@ -163,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         examples = list(read())
         if given.limit and given.limit < len(examples):
             examples = [examples[int(place)] for place in np.linspace(0, len(examples) - 1, given.limit)]
-        for row in score(name, examples, (GrabCutRefiner(), embedded)):
+        for row in score(name, examples, (GrabCutRefiner(), embedded), given.prompts):
             rows.append(row)
             sys.stdout.write(" | ".join(str(value) for value in row.values()) + "\n")
             sys.stdout.flush()
@@ -171,8 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = {path: name for name, path in paths.items() if path}
     command = command_line(words, names).replace("streamvos", "python -m eval.refiners", 1)
     meta = {"command": command, "data": ", ".join(sets), "seed": 0, "fps": None}
-    box = {row["refiner"]: row["IoU"] for row in rows if row["data"] == rows[-1]["data"] and row["prompt"] == "box"}
-    headline = Headline("IoU from boxes", box["embedded"], box["grabcut"], "GrabCut")
+    last = {row["refiner"]: row["IoU"] for row in rows if row["data"] == name and row["prompt"] == given.prompts[0]}
+    headline = Headline(f"IoU from {given.prompts[0]}, {name}", last["embedded"], last["grabcut"], "GrabCut")
     write_results(given.name, rows, {**meta, "threads": given.threads}, given.out, headline)
 
 

@@ -24,6 +24,7 @@ from pipelines.lives import Life, LifeConfig, judge, update
 from pipelines.mask_maps import drop_islands, enlarge, shrink
 from pipelines.newcomers import Newcomers
 from pipelines.refine import Refiner, SamHqRefiner, first_mask, refine_mask
+from pipelines.refine_embedded import EmbeddedRefiner
 from pipelines.refine_policy import RefineConfig
 from pipelines.roster import Roster
 from pipelines.trackers.cutie import CutieConfig
@@ -44,7 +45,8 @@ class SegmentConfig:
     discover: bool = True  # start objects from detections; off: only prompts
     base: Literal["embedded", "cutie", "sam2", "edgetam"] = "embedded"  # tracker; the others need fetched weights
     max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
-    refiner: Literal["none", "grabcut", "sam-hq"] = "none"  # of tracked masks; "sam-hq" needs its weights
+    first_masks: Literal["grabcut", "embedded"] = "grabcut"  # what makes masks of boxes and clicks
+    refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "none"  # of tracked masks; "sam-hq" needs its weights
     sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
     refine_every: int = 10  # frames between refinements of an object; smaller is finer and slower
     min_component_share: float = 0.05  # of the largest; smaller islands of a mask are dropped
@@ -78,8 +80,9 @@ class SegmentStage:
             raise InputError(f"segment.max_objects: expected at least 1, got {config.max_objects}")
         self.config = config
         self.tracker = make_tracker(config.base, config, size, device)
-        self._first_refiner: Refiner = GrabCutRefiner(seed=seed)
-        self._refiner = make_refiner(config, device, seed)
+        self._first_refiner = make_refiner(config.first_masks, config, device, seed)
+        same = config.refiner == config.first_masks  # and needs its network once
+        self._refiner = self._first_refiner if same else make_refiner(config.refiner, config, device, seed)
         self.reset()
 
     def reset(self) -> None:
@@ -236,10 +239,12 @@ class SegmentStage:
         )
 
 
-def make_refiner(config: SegmentConfig, device: torch.device, seed: int) -> Refiner | None:
-    """The refiner of tracked masks that a configuration names, None for "none"."""
-    if config.refiner == "none":
+def make_refiner(name: str, config: SegmentConfig, device: torch.device, seed: int) -> Refiner | None:
+    """The refiner of that name, None for "none"."""
+    if name == "none":
         return None
-    if config.refiner == "grabcut":
+    if name == "grabcut":
         return GrabCutRefiner(seed=seed)
+    if name == "embedded":
+        return EmbeddedRefiner.shipped(device)
     return SamHqRefiner(SamHqPredictor(config.sam_size, None, device))

@@ -82,6 +82,20 @@ _PACKAGED = (
     ),
 )
 
+_OURS = (
+    Entry(
+        "embedded-refiner",
+        "ours",
+        "streamvos",
+        "weights/embedded_refiner.safetensors",
+        "5fa430f6d298db484fb8f11baf7c3a849c92a99947c407dfe833e79a3aabce0a",
+        2441816,
+        "Apache-2.0",
+        "crops of RGB 256x256, (x - 127.5) / 127.5; prompts as pictures (docs/model-cards/refiner.md)",
+        "pip install --force-reinstall streamvos",
+    ),
+)
+
 _SAM_INPUT = "RGB, longest side 1024, ImageNet mean and standard deviation, padded to 1024x1024"
 _CUTIE_RELEASE = "https://github.com/hkchengrex/Cutie/releases/download/v1.0"
 _CUTIE_INPUT = "RGB in [0, 1], ImageNet mean and standard deviation, short side 480"
@@ -104,4 +118,4 @@ _HUB = (
     _transformers("depth-anything-v2-small", "depth-anything/Depth-Anything-V2-Small-hf", "DPTImageProcessor"),
 )
 
-ENTRIES: dict[str, Entry] = {entry.name: entry for entry in (*_PACKAGED, *_HUB)}
+ENTRIES: dict[str, Entry] = {entry.name: entry for entry in (*_PACKAGED, *_OURS, *_HUB)}

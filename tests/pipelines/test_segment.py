@@ -309,6 +309,21 @@ def test_refinement_leaves_its_reasons(draw_squares: Draw) -> None:
     assert len(events) == 5 and all("IoU with the coarse mask" in event.reason for event in events)
 
 
+def test_the_embedded_refiner_makes_first_masks_and_refines(draw_squares: Draw) -> None:
+    stage = build(dataclasses.replace(CONFIG, first_masks="embedded", refiner="embedded", refine_every=3))
+    image, truth = two(draw_squares, 0)
+    boxes = tuple(Prompt(0, key, box=box_of(truth[key])) for key in (1, 2))
+    result = step(stage, 0, image, prompts=boxes)
+    assert iou(result, 1, truth[1]) > 0.7 and iou(result, 2, truth[2]) > 0.7
+    events = []
+    for index in range(1, 5):
+        image, truth = two(draw_squares, index)
+        events += [one for one in step(stage, index, image).events if one.action in ("refine", "reject")]
+    assert [event.entry for event in events] == ["object 2", "object 1", "object 2"]
+    assert all("predicted IoU" in event.reason for event in events if event.action == "refine")
+    assert any(event.action == "refine" for event in events)
+
+
 REFUSED: dict[str, tuple[Callable[[], Prompt], str]] = {
     "empty mask": (lambda: Prompt(0, 1, mask=np.zeros((112, 160), bool)), "0 pixels are too few to follow"),
     "mask of another size": (lambda: Prompt(0, 1, mask=np.ones((56, 80), bool)), r"expected \(112, 160\)"),
