@@ -32,14 +32,14 @@ from pipelines.trackers.protocol import Propagation
 from pipelines.trackers.ridge import pack
 from streamvos.models.catalogue import locate
 
-WEIGHTS = "propagation-net"  # name in the catalogue
+WEIGHTS = "embedded-tracker"  # name in the catalogue
 
 
 @dataclass(frozen=True)
 class TrainedTrackerConfig(EmbeddedTrackerConfig):
     """The embedded tracker's settings that are about cues and appearance; weights and gains of its mix are unused."""
 
-    views_read: int = 5  # key frames that the network reads, the first and the latest; more costs time
+    views_read: int = 2  # key frames that the network reads, the first and the latest; more costs time
     reads_last: bool = True  # whether it reads the frame before, too; off: only key frames
 
 

@@ -84,6 +84,17 @@ _PACKAGED = (
 
 _OURS = (
     Entry(
+        "embedded-tracker",
+        "ours",
+        "streamvos",
+        "weights/embedded_tracker.safetensors",
+        "fcaaea589ddc77ed422e235f8e75bba85f85eb5e30b842b064aa8b15be15bdeb",
+        3101832,
+        "Apache-2.0",
+        "EfficientNet-Lite0 features of RGB, short side 384 (docs/model-cards/tracker.md)",
+        "pip install --force-reinstall streamvos",
+    ),
+    Entry(
         "embedded-refiner",
         "ours",
         "streamvos",

@@ -72,6 +72,15 @@ def test_two_objects_are_followed_and_share_the_picture(tracker: TrainedTracker,
         assert iou(found, 1, truth[1]) > 0.6 and iou(found, 2, truth[2]) > 0.6, f"frame {index}"
 
 
+def test_the_weights_that_come_with_it_follow_better_than_chance(draw_squares: Draw) -> None:
+    tracker = TrainedTracker(CONFIG, SIZE, torch.device("cpu"))
+    start(tracker, *squares(draw_squares, 0))
+    for index in range(1, 8):
+        image, truth = squares(draw_squares, index)
+        found = step(tracker, index, image)
+    assert iou(found, 1, truth[1]) > 0.7 and iou(found, 2, truth[2]) > 0.7
+
+
 def test_removal_and_reset_leave_nothing(tracker: TrainedTracker, draw_squares: Draw) -> None:
     start(tracker, *squares(draw_squares, 0))
     step(tracker, 1, squares(draw_squares, 1)[0])
