@@ -21,7 +21,7 @@ from streamvos.models.efficientnet_lite import EfficientNetLite0
 from streamvos.records import Prompt
 
 CPU = torch.device("cpu")
-SMALL = EmbeddedRefinerConfig(size_px=96)
+SMALL = EmbeddedRefinerConfig(size_px=96, margin=0.2, click_reaches=(0.2, 0.5))
 
 
 def scene(centre=(70, 60), axes=(30, 20), size=(120, 160)) -> tuple[np.ndarray, np.ndarray]:
