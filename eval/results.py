@@ -167,7 +167,7 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "load": round(os.getloadavg()[1], 1) if hasattr(os, "getloadavg") else None,  # other work makes all slower
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,  # other work makes all slower
         "torch": torch.__version__,
         "torch_threads": torch.get_num_threads(),
         "python": platform.python_version(),

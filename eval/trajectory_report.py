@@ -84,14 +84,16 @@ def _mean_row(title: str, rows: Sequence[Mapping[str, Any]], fps: float | None) 
 
 
 def headline_of(results: Mapping[Input, Sequence[SequenceScores]], with_baseline: bool) -> Headline | None:
-    """Mean ATE of the first kind of input; None where no sequence has one."""
+    """Mean ATE of the first kind of input, with the share of frames it speaks of; None where no sequence has one."""
     kind, part = next(iter(results.items()))
     found = [one.scores["errors"]["ate_rmse_m"] for one in part if one.scores["errors"]]
     if not found:
         return None
+    num_true = sum(one.scores["num_true"] for one in part)
+    num_compared = sum(one.scores["errors"]["num_poses"] for one in part if one.scores["errors"])
     floor = [one.scores["baselines"]["the camera rests"]["ate_rmse_m"] for one in part] if with_baseline else []
     return Headline(
-        f"ATE from {TITLES[kind]}, cm",
+        f"ATE from {TITLES[kind]}, cm, over {100 * num_compared / num_true:.0f}% of the frames",
         round(100 * float(np.mean(found)), 2),
         round(100 * float(np.mean(floor)), 2) if floor else None,
         "the camera rests",

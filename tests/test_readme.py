@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from apps.cli import main
+from eval.commands.report import BEGIN, END, report_rows
+from eval.results import markdown_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,9 +23,10 @@ def blocks(language: str) -> list[str]:
 COMMANDS = [
     line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines() if line.startswith("streamvos ")
 ]
-ON_THE_SAMPLE = [command for command in COMMANDS if "$" not in command]
 ON_DAVIS = [command for command in COMMANDS if "$DAVIS" in command]
-ON_SCENE = [command for command in COMMANDS if "$SCENE" in command]
+ON_COMPOSED = [command for command in COMMANDS if "composed" in command]
+ON_SCENE = [command for command in COMMANDS if "$SCENE" in command and command not in ON_COMPOSED]
+ON_THE_SAMPLE = [command for command in COMMANDS if command not in {*ON_DAVIS, *ON_COMPOSED, *ON_SCENE}]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readme_has_commands() -> None:
-    assert len(ON_THE_SAMPLE) >= 8 and len(ON_DAVIS) == len(ON_SCENE) == 1
+    assert len(ON_THE_SAMPLE) >= 8 and len(ON_DAVIS) == len(ON_SCENE) == 1 and len(ON_COMPOSED) == 2
     assert blocks("python") and blocks("json")
 
 
@@ -68,6 +71,17 @@ def test_scene_command(command: str, data_dir: Path, capsys: pytest.CaptureFixtu
     assert ate_cm["colour and depth"] < 2  # a camera taken to rest would be off by 8
 
 
+def test_composed_commands(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In order: what is composed is scored."""
+    folders = {"$SCENE": str(data_dir / "7scenes"), "$CUTOUTS": str(data_dir / "coco128-seg")}
+    monkeypatch.chdir(tmp_path)
+    for command in ON_COMPOSED:
+        assert main([folders.get(word, word) for word in shlex.split(command)[1:]]) == 0
+    assert "short-00" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("code", blocks("python"), ids=["run", "step"])
 def test_python(code: str) -> None:
     scope: dict[str, object] = {}
@@ -95,22 +109,6 @@ def test_nothing_is_left_open_and_every_link_leads_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_the_numbers_are_those_of_the_saved_results() -> None:
-    def rows(name: str) -> list[dict[str, float]]:
-        return json.loads((ROOT / "eval" / "results" / f"{name}.json").read_text())["rows"]
-
-    for title, name, sequence in (
-        ("embedded tracker", "davis2016-embedded", "mean"),
-        ("embedded tracker, `--size 480`", "davis2016-embedded-480", "mean"),
-        ("copy of the first mask", "davis2016-embedded", "mean, copy of the first mask"),
-    ):
-        row = {row["sequence"]: row for row in rows(name)}[sequence]
-        numbers = " | ".join(f"{row[column]:.1f}" for column in ("J&F", "J mean", "F mean"))
-        assert f"| {title} | {numbers} |" in README
-    for row in rows("trajectory-7scenes"):
-        assert f" {row['ATE, cm']:.2f} | {row['RPE, mm']:.1f} |" in README
-    speed = {row["stage"]: row for row in rows("bench-pipeline")}["all"]
-    assert f"| one process | {speed['local frames/s']:.1f} |" in README
-    assert f"| Ray | {speed['ray frames/s']:.1f} |" in README
-    for row in rows("bench-memory"):
-        assert f"| {row['frames']:,} | {row['peak MiB']:,.0f} |" in README
+def test_the_table_is_that_of_the_saved_results() -> None:
+    written = README.split(BEGIN)[1].split(END)[0].strip()
+    assert written == markdown_table(report_rows(ROOT / "eval" / "results", ROOT / "README.md")).strip()
