@@ -99,7 +99,7 @@ _OURS = (
         "ours",
         "streamvos",
         "weights/embedded_refiner.safetensors",
-        "5fa430f6d298db484fb8f11baf7c3a849c92a99947c407dfe833e79a3aabce0a",
+        "a43d8e943e531dccd9cec736d93a6729896f920e11d28123e9289af7ee0795bd",
         2441816,
         "Apache-2.0",
         "crops of RGB 256x256, (x - 127.5) / 127.5; prompts as pictures (docs/model-cards/refiner.md)",
