@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from eval.raycast import RoomConfig, box_centre, distance_to_walls, render, swaying_path
 from eval.metrics.trajectory import evaluate, identity_baseline
+from eval.raycast import RoomConfig, box_centre, distance_to_walls, render, swaying_path
 from pipelines.reconstruct import ReconstructConfig, ReconstructStage
 from pipelines.reconstruct_moving import contradicting_area, find_movable
 from pipelines.reconstruct_points import looked_through, of_object_by_ground
