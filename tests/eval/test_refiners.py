@@ -1,0 +1,92 @@
+"""Refiners side by side: clicks at the largest fault, rows of scores, the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from eval import refiners
+from pipelines.refine import Candidate, intersection_over_union
+
+
+class Boxes:
+    """Answers a box with that box, points with a square around the first, a coarse mask with that mask."""
+
+    name = "boxes"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[list[float]], list[bool]]] = []
+
+    def set_image(self, image: np.ndarray, frame_index: int) -> None:
+        self._size = image.shape[:2]
+
+    def refine(self, coarse=None, box=None, points=None, labels=None) -> tuple[Candidate, ...]:
+        mask = np.zeros(self._size, bool)
+        if points is not None:
+            self.asked.append((points.tolist(), labels.tolist()))
+            x, y = points[0].astype(int)
+            mask[y - 5 : y + 5, x - 5 : x + 5] = True
+        elif coarse is not None:
+            mask = coarse
+        else:
+            x1, y1, x2, y2 = box.astype(int)
+            mask[y1:y2, x1:x2] = True
+        return (Candidate("one", mask, None, "as asked"),)
+
+
+def example() -> tuple[np.ndarray, np.ndarray]:
+    truth = np.zeros((60, 80), bool)
+    truth[10:50, 20:60] = True
+    return np.where(truth[..., None], 200, 40).astype(np.uint8).repeat(3, axis=2), truth
+
+
+def test_scores_by_hand() -> None:
+    rows = refiners.score("squares", [example()], [Boxes()])
+    assert [(row["prompt"], row["refiner"]) for row in rows] == [
+        ("box", "boxes"),
+        ("1 click", "boxes"),
+        ("3 clicks", "boxes"),
+        ("coarse mask", "none"),
+        ("coarse mask", "boxes"),
+    ]
+    assert (rows[0]["IoU"], rows[0]["F"]) == (100.0, 100.0)
+    assert rows[1]["IoU"] == pytest.approx(100 * 100 / 1600, abs=0.1)
+    assert rows[3]["IoU"] == rows[4]["IoU"] < 100 and rows[3]["CPU ms"] is None
+
+
+def test_each_click_lies_in_the_largest_fault() -> None:
+    image, truth = example()
+    refiner = Boxes()
+    refiner.set_image(image, 0)
+    refiners.from_clicks(refiner, truth, 0, 3)
+    assert [len(points) for points, _ in refiner.asked] == [1, 2, 3]
+    points, labels = refiner.asked[-1]
+    assert labels == [True, True, True]  # the answer is too small: what is missing is asked for
+    assert all(truth[int(y), int(x)] for x, y in points) and points[1] != points[0]
+
+
+def test_coarse_masks_are_the_same_each_time() -> None:
+    _, truth = example()
+    assert np.array_equal(refiners.coarse_of(truth, 3), refiners.coarse_of(truth, 3))
+    assert 0.2 < intersection_over_union(refiners.coarse_of(truth, 3), truth) < 1
+
+
+def test_the_command_measures_the_shipped_refiner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("horse", "mask"):
+        (tmp_path / "horses" / name).mkdir(parents=True)
+    image, truth = example()
+    big = cv2.resize(image, (160, 120)), cv2.resize(truth.astype(np.uint8), (160, 120))
+    cv2.imwrite(str(tmp_path / "horses/horse/1.jpg"), big[0])
+    cv2.imwrite(str(tmp_path / "horses/mask/1.png"), big[1])
+    out = tmp_path / "out"
+    refiners.main(["--horses", str(tmp_path / "horses"), "--prompts", "box", "--out", str(out)])
+    document = json.loads((out / "refiners.json").read_text())
+    rows = {row["refiner"]: row for row in document["rows"]}
+    assert set(rows) == {"grabcut", "embedded"} and rows["embedded"]["IoU"] > 80
+    assert document["meta"]["command"] == "python -m eval.refiners --horses HORSES --prompts box"
+    assert document["headline"]["value"] == rows["embedded"]["IoU"]
+    assert "horses | 1 | box | embedded" in capsys.readouterr().out
