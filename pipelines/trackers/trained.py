@@ -39,6 +39,7 @@ WEIGHTS = "embedded-tracker"  # name in the catalogue
 class TrainedTrackerConfig(EmbeddedTrackerConfig):
     """The embedded tracker's settings that are about cues and appearance; weights and gains of its mix are unused."""
 
+    fit_every: int = 4  # frames between updates of the appearance; on made-up clips no worse than 2, and faster
     views_read: int = 2  # key frames that the network reads, the first and the latest; more costs time
     reads_last: bool = True  # whether it reads the frame before, too; off: only key frames
 

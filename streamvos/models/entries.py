@@ -88,7 +88,7 @@ _OURS = (
         "ours",
         "streamvos",
         "weights/embedded_tracker.safetensors",
-        "fcaaea589ddc77ed422e235f8e75bba85f85eb5e30b842b064aa8b15be15bdeb",
+        "10aac8924bbb29ed5b38a270ba09726e976403307c315aa27c4927100f7a2faa",
         3101832,
         "Apache-2.0",
         "EfficientNet-Lite0 features of RGB, short side 384 (docs/model-cards/tracker.md)",
