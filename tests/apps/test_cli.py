@@ -62,7 +62,7 @@ def save(path, shape, value=90):
         (("run", "clip.mp4", "--out", "o", "--size", "big"), "--size: invalid int value: 'big'"),
         (("run", "clip.mp4", "--out", "o", "--nothing"), "unrecognized arguments: --nothing"),
         (("ask", "nowhere", "what was seen?"), "'nowhere' is not a folder"),
-        (("bench",), "required: pipeline|memory"),
+        (("bench",), "required: pipeline|trackers|memory"),
     ],
 )
 def test_bad_usage(run, arguments, message):
