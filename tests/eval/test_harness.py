@@ -74,8 +74,10 @@ def test_out_is_not_taken_over(tmp_path: Path) -> None:
 
 def test_two_methods_share_one_folder(tmp_path: Path) -> None:
     args = options("--out", str(tmp_path / "out"))
-    score_sequences(Length(tmp_path / "log"), ["a"], args, "ours")
-    score_sequences(Length(tmp_path / "log", 1), ["a"], args, "baseline")
+    for task, title in ((Length(tmp_path / "log"), "ours"), (Length(tmp_path / "log", 1), "baseline")):
+        score_sequences(task, ["a"], args, title)
+    kept = sorted(path.parent.name for path in (tmp_path / "out").rglob("a.scores.json"))
+    assert kept == ["baseline", "ours"]
 
 
 def test_damaged_scores_are_made_again(tmp_path: Path) -> None:
