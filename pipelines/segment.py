@@ -32,6 +32,7 @@ from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from pipelines.trackers.protocol import Propagation
 from pipelines.trackers.registry import make_tracker
 from pipelines.trackers.sam2 import Sam2Config, VideoModelConfig
+from pipelines.trackers.trained import TrainedTrackerConfig
 from streamvos import masks
 from streamvos.errors import InputError
 from streamvos.models.sam_hq import SamHqPredictor
@@ -43,7 +44,8 @@ class SegmentConfig:
     """What is followed and how."""
 
     discover: bool = True  # start objects from detections; off: only prompts
-    base: Literal["embedded", "cutie", "sam2", "edgetam"] = "embedded"  # tracker; the others need fetched weights
+    # Base tracker: "trained" adds a network of ours to "embedded"; the other three need fetched weights.
+    base: Literal["embedded", "trained", "cutie", "sam2", "edgetam"] = "embedded"
     max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
     first_masks: Literal["grabcut", "embedded"] = "grabcut"  # what makes masks of boxes and clicks
     refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "none"  # of tracked masks; "sam-hq" needs its weights
@@ -51,6 +53,7 @@ class SegmentConfig:
     refine_every: int = 10  # frames between refinements of an object; smaller is finer and slower
     min_component_share: float = 0.05  # of the largest; smaller islands of a mask are dropped
     tracker: EmbeddedTrackerConfig = field(default_factory=EmbeddedTrackerConfig)
+    trained: TrainedTrackerConfig = field(default_factory=TrainedTrackerConfig)
     cutie: CutieConfig = field(default_factory=CutieConfig)
     sam2: Sam2Config = field(default_factory=Sam2Config)
     edgetam: VideoModelConfig = field(default_factory=VideoModelConfig)

@@ -11,14 +11,17 @@ from pipelines.trackers.cutie import CutieConfig, CutieTracker
 from pipelines.trackers.embedded import EmbeddedTracker, EmbeddedTrackerConfig
 from pipelines.trackers.protocol import BaseTracker
 from pipelines.trackers.sam2 import EdgeTamTracker, Sam2Config, Sam2Tracker, VideoModelConfig
+from pipelines.trackers.trained import TrainedTracker, TrainedTrackerConfig
 from streamvos.errors import InputError, unknown_name
 
 
 class TrackerSettings(Protocol):
-    """The settings of all base trackers, each under its own name; `SegmentConfig` has them."""
+    """The settings of all base trackers, each under its own name but `embedded`; `SegmentConfig` has them."""
 
     @property
     def tracker(self) -> EmbeddedTrackerConfig: ...
+    @property
+    def trained(self) -> TrainedTrackerConfig: ...
     @property
     def cutie(self) -> CutieConfig: ...
     @property
@@ -70,6 +73,11 @@ def make_tracker(name: str, settings: TrackerSettings, size: int, device: torch.
 @register("embedded")
 def _embedded(settings: TrackerSettings, size: int, device: torch.device) -> BaseTracker:
     return EmbeddedTracker(settings.tracker, size, device)
+
+
+@register("trained")
+def _trained(settings: TrackerSettings, size: int, device: torch.device) -> BaseTracker:
+    return TrainedTracker(settings.trained, size, device)
 
 
 @register("cutie")

@@ -2,7 +2,7 @@
 
 Everything that the embedded tracker knows (heads, key frames, the last mask) it keeps; only the fixed mix of its cues
 is replaced by `PropagationNet`, which reads trained values of the key frames and of the frame before and decides at
-stride 4. The DESIGN's "embedded tracker in two makes": this is the second.
+stride 4.
 """
 
 from __future__ import annotations

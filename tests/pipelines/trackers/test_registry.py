@@ -66,7 +66,7 @@ def same(one: Propagation, other: Propagation) -> bool:
 def test_names_are_those_of_the_configuration() -> None:
     hint = dataclasses.fields(SegmentConfig)
     assert "base" in [field.name for field in hint]
-    for name in ("embedded", *STRONG):
+    for name in ("embedded", "trained", *STRONG):
         assert name in tracker_names()
     assert SegmentConfig().base == "embedded"
 
