@@ -123,13 +123,16 @@ def _load(path: Path, changed: int) -> _Document:
             image["file_name"] = str(image["file_name"])
             images[image["video_id"]].append(image)
         truth: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in document["images"]}
-        for one in document["annotations"]:
-            truth[one["image_id"]].append(_annotation(one))
         categories = {category["id"]: str(category["name"]) for category in document["categories"]}
+        for one in document["annotations"]:
+            truth[one["image_id"]].append(_annotation(one, categories))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{str(path)!r}: a CocoVID entry is incomplete or refers to nothing ({error!r})") from None
+    for file_name in (image["file_name"] for frames in images.values() for image in frames):
+        if _leaves(file_name):
+            raise InputError(f"{str(path)!r}: expected file names inside the folder of images, got {file_name!r}")
     for name in names.values():
-        if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).name:
+        if _leaves(name) or not Path(name).name:
             raise InputError(f"{str(path)!r}: results are named after videos, which {name!r} does not allow")
     if len(set(names.values())) < len(names):
         raise InputError(f"{str(path)!r}: expected videos of different names")
@@ -138,7 +141,13 @@ def _load(path: Path, changed: int) -> _Document:
     return _Document(path, names, categories, images, truth)
 
 
-def _annotation(one: Mapping[str, Any]) -> dict[str, Any]:
+def _leaves(name: str) -> bool:
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
+def _annotation(one: Mapping[str, Any], categories: Mapping[int, str]) -> dict[str, Any]:
+    if one["category_id"] not in categories:
+        raise ValueError(f"category_id {one['category_id']}")
     box = [float(side) for side in one["bbox"]]
     if len(box) != 4 or not all(map(math.isfinite, box)):
         raise ValueError(f"bbox {one['bbox']}")

@@ -111,3 +111,20 @@ def test_videos_name_files_inside_the_results(tmp_path: Path, name: str, message
     path.write_text(json.dumps(document))
     with pytest.raises(InputError, match=message):
         read_cocovid(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "message"),
+    [
+        ("images", {"file_name": "../secret.jpg"}, "inside the folder of images"),
+        ("images", {"file_name": "/etc/secret.jpg"}, "inside the folder of images"),
+        ("annotations", {"category_id": 99}, "category_id 99"),
+    ],
+)
+def test_references_lead_nowhere_else(tmp_path: Path, part: str, entry: dict, message: str):
+    path = write_cocovid(tmp_path)
+    document = json.loads(path.read_text())
+    document[part][0] |= entry
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=message):
+        read_cocovid(path)
