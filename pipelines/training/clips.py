@@ -39,7 +39,8 @@ class ClipConfig:
     parallax_share: float = 0.3  # clips in which an object moves over its own picture; the rest: over another one
     distractor_share: float = 0.45  # clips with a look-alike that is not followed
     occluder_share: float = 0.3  # clips in which something passes in front
-    absence_share: float = 0.15  # clips in which an object leaves for some frames
+    absence_share: float = 0.25  # clips in which an object leaves for some frames
+    turn_share: float = 0.3  # cut-outs whose texture slides across their outline, as when a thing turns
     blur_share: float = 0.12  # frames blurred by motion
     grey_share: float = 0.05  # clips without colour
 
@@ -62,6 +63,7 @@ class Layer:
         targets: (h, w) uint8 masks (0 or 255) of what is followed in this layer.
         path: of the layer.
         shown: (T,) bool, False while it is away.
+        slide: (T, 2) source pixels by which the image, not the outline, has moved; None: not at all.
     """
 
     image: np.ndarray
@@ -69,6 +71,7 @@ class Layer:
     targets: tuple[np.ndarray, ...]
     path: Course
     shown: np.ndarray
+    slide: np.ndarray | None = None
 
 
 def make_clip(rng: np.random.Generator, pictures: Sequence[Picture], config: ClipConfig) -> Clip:
@@ -221,10 +224,31 @@ def _cut_out(
     image = recolour(rng, np.ascontiguousarray(piece(picture.image)), 0.5)
     masks = tuple(np.ascontiguousarray(piece((mask & region.mask).astype(np.uint8) * 255)) for mask in targets)
     height, width = alpha.shape
+    slide = None
+    if all(target is region.mask for target in targets) and rng.random() < config.turn_share:
+        image = _grown(image, alpha)
+        ends = rng.uniform(-1.0, 1.0, 2) * (0.35 * width, 0.15 * height)
+        slide = np.linspace(0.0, 1.0, config.num_frames)[:, None] * ends
     place = rng.uniform(0.2, 0.8, 2) * size
     layer_px = float(np.sqrt(height * width))
     path = wander(rng, config.num_frames, size, (width / 2, height / 2), tuple(place), layer_px, OBJECT_MOTION)
-    return Layer(image, alpha, masks, path, shown)
+    return Layer(image, alpha, masks, path, shown, slide)
+
+
+def _grown(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The cut-out's own pixels carried on beyond its outline: mirrored where that meets it, else the nearest."""
+    inside = alpha > 127
+    mirrored = ~inside & inside[:, ::-1]
+    filled = np.where(mirrored[..., None], image[:, ::-1], image)
+    known = inside | mirrored
+    if not known.any():
+        return image
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((int(nearest.max()) + 1, 3), np.uint8)
+    colours[nearest[known]] = filled[known]
+    return colours[nearest]
 
 
 def _compose(rng: np.random.Generator, layers: list[Layer], config: ClipConfig) -> Clip:
@@ -237,7 +261,12 @@ def _compose(rng: np.random.Generator, layers: list[Layer], config: ClipConfig) 
         for layer in layers:
             map_x, map_y = warp_maps(layer.path, index)
             mode = cv2.BORDER_REFLECT if layer.alpha is None else cv2.BORDER_REPLICATE
-            image = cv2.remap(layer.image, map_x, map_y, cv2.INTER_LINEAR, borderMode=mode)
+            if layer.slide is None:
+                image = cv2.remap(layer.image, map_x, map_y, cv2.INTER_LINEAR, borderMode=mode)
+            else:
+                right, down = layer.slide[index].astype(np.float32)
+                shifted = map_x + right, map_y + down
+                image = cv2.remap(layer.image, *shifted, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
             if layer.alpha is None:
                 canvas = image.astype(np.float32)
             elif layer.shown[index]:
