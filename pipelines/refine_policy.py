@@ -19,8 +19,9 @@ from streamvos.records import MemoryEvent
 
 @dataclass(frozen=True)
 class RefineConfig:
-    """How refined masks are judged."""
+    """When masks are refined, and how refined masks are judged."""
 
+    every: int = 10  # frames between refinements of an object; smaller is finer and slower
     # IoU with the coarse mask that a candidate must exceed; higher trusts the tracker more, 0 trusts the
     # refiner.
     min_agreement: float = 0.59
@@ -33,6 +34,8 @@ class RefineConfig:
     weight_appearance: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.every < 1:
+            raise InputError(f"refine.every: expected at least 1, got {self.every}")
         if not 0 <= self.min_agreement < 1:
             raise InputError(f"refine.min_agreement: expected a number in [0, 1), got {self.min_agreement}")
         weights = (self.weight_agreement, self.weight_predicted_iou, self.weight_appearance)

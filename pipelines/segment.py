@@ -2,14 +2,13 @@
 
 A base tracker carries the masks; `lives` decides who is tracked, occluded or lost; the detector's finds confirm
 objects, start new ones and bring lost ones back (`discovery`); a refiner makes first masks of boxes and clicks and,
-where one is chosen, refines tracked masks behind an IoU gate. Refined masks go out, and into the tracker only past
-a stricter gate: feeding all of them back made the authors' tracker worse.
+where one is chosen, refines tracked masks (`refinement`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,13 +18,12 @@ import torch
 from memory_bank.protocol import MemoryStats
 from pipelines.association import AssociationConfig
 from pipelines.discovery import Discovery
-from pipelines.grabcut import GrabCutRefiner
 from pipelines.lives import Life, LifeConfig, judge, update
-from pipelines.mask_maps import drop_islands, enlarge, shrink
+from pipelines.mask_maps import drop_islands, enlarge
 from pipelines.newcomers import Newcomers
-from pipelines.refine import Refiner, SamHqRefiner, first_mask, refine_mask
-from pipelines.refine_embedded import EmbeddedRefiner
+from pipelines.refine import first_mask
 from pipelines.refine_policy import RefineConfig
+from pipelines.refinement import Refinement, make_refiner
 from pipelines.roster import Roster
 from pipelines.trackers.cutie import CutieConfig
 from pipelines.trackers.embedded import EmbeddedTrackerConfig
@@ -35,7 +33,6 @@ from pipelines.trackers.sam2 import Sam2Config, VideoModelConfig
 from pipelines.trackers.trained import TrainedTrackerConfig
 from streamvos import masks
 from streamvos.errors import InputError
-from streamvos.models.sam_hq import SamHqPredictor
 from streamvos.records import Frame, ObjectMasks, Prompt, StepResult
 
 
@@ -50,7 +47,6 @@ class SegmentConfig:
     first_masks: Literal["grabcut", "embedded"] = "grabcut"  # what makes masks of boxes and clicks
     refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "none"  # of tracked masks; "sam-hq" needs its weights
     sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
-    refine_every: int = 10  # frames between refinements of an object; smaller is finer and slower
     min_component_share: float = 0.05  # of the largest; smaller islands of a mask are dropped
     tracker: EmbeddedTrackerConfig = field(default_factory=EmbeddedTrackerConfig)
     trained: TrainedTrackerConfig = field(default_factory=TrainedTrackerConfig)
@@ -83,9 +79,9 @@ class SegmentStage:
             raise InputError(f"segment.max_objects: expected at least 1, got {config.max_objects}")
         self.config = config
         self.tracker = make_tracker(config.base, config, size, device)
-        self._first_refiner = make_refiner(config.first_masks, config, device, seed)
+        self._first_refiner = make_refiner(config.first_masks, config.sam_size, device, seed)
         same = config.refiner == config.first_masks  # and needs its network once
-        self._refiner = self._first_refiner if same else make_refiner(config.refiner, config, device, seed)
+        self._refiner = self._first_refiner if same else make_refiner(config.refiner, config.sam_size, device, seed)
         self.reset()
 
     def reset(self) -> None:
@@ -100,6 +96,7 @@ class SegmentStage:
             self._newcomers,
             self._first_refiner,
         )
+        self._refinement = Refinement(self._refiner, self.config.refine, self.tracker, self._roster)
 
     def step(self, frame: Frame, result: StepResult) -> StepResult:
         for removal in result.removals:
@@ -114,7 +111,7 @@ class SegmentStage:
         self._take_prompts(frame, result.prompts, fresh)
         detections = self._discovery.step(frame, result.detections, propagation, fresh)
         propagation = self._keep_followed(propagation, fresh)
-        refined = self._refine(frame, propagation, confident)
+        refined = self._refinement.step(frame, propagation, confident)
         self.tracker.memorize(frame.index, propagation, confident)
         return dataclasses.replace(
             result,
@@ -190,33 +187,6 @@ class SegmentStage:
         )
         return Propagation(propagation.object_ids[kept], propagation.probabilities[kept])
 
-    def _refine(self, frame: Frame, propagation: Propagation, confident: dict[int, bool]) -> dict[int, np.ndarray]:
-        """Refine tracked masks whose turn it is; what passes the stricter gate also goes into the tracker."""
-        refined: dict[int, np.ndarray] = {}
-        if self._refiner is None:
-            return refined
-        for object_id, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
-            if (frame.index + object_id) % self.config.refine_every or not (probability > 0.5).any():
-                continue
-            self._refiner.set_image(frame.image, frame.index)
-            coarse = enlarge(probability, frame.size)
-            mask, decision = refine_mask(self._refiner, coarse, self.config.refine, self._likeness(object_id))
-            self._roster.tell(decision.action, frame.index, f"object {object_id}", decision.reason)
-            if decision.action == "refine":
-                refined[object_id] = mask
-                if decision.feed_back and confident.get(object_id, False):
-                    probability[:] = np.where(shrink(mask, probability.shape), np.maximum(probability, 0.9), 0.0)
-        return refined
-
-    def _likeness(self, object_id: int) -> Callable[[np.ndarray], float]:
-        """How like the object's key frames a mask's content is, in [0, 1]."""
-        known = self.tracker.appearances(object_id)
-
-        def likeness(mask: np.ndarray) -> float:
-            return float(np.clip((known @ self.tracker.appearance(mask)).max(), 0.0, 1.0))
-
-        return likeness
-
     def _compose(self, size: tuple[int, int], propagation: Propagation, decided: dict[int, np.ndarray]) -> ObjectMasks:
         """All objects' masks at full size, apart from each other; those decided in this frame come first."""
         taken = np.zeros(size, bool)
@@ -240,14 +210,3 @@ class SegmentStage:
             tuple(life.state for life in lives),
             tuple(life.class_name for life in lives),
         )
-
-
-def make_refiner(name: str, config: SegmentConfig, device: torch.device, seed: int) -> Refiner | None:
-    """The refiner of that name, None for "none"."""
-    if name == "none":
-        return None
-    if name == "grabcut":
-        return GrabCutRefiner(seed=seed)
-    if name == "embedded":
-        return EmbeddedRefiner.shipped(device)
-    return SamHqRefiner(SamHqPredictor(config.sam_size, None, device))

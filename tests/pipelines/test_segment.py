@@ -14,6 +14,7 @@ import torch
 from memory_bank.keyframes import KeyFrameConfig
 from pipelines.lives import LifeConfig
 from pipelines.mask_maps import drop_islands, enlarge, shrink
+from pipelines.refine_policy import RefineConfig
 from pipelines.segment import SegmentConfig, SegmentStage
 from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from streamvos import masks
@@ -295,7 +296,7 @@ def test_too_many_prompts_are_refused_and_detections_wait(draw_squares: Draw) ->
 
 
 def test_refinement_leaves_its_reasons(draw_squares: Draw) -> None:
-    stage = build(dataclasses.replace(CONFIG, refiner="grabcut", refine_every=3))
+    stage = build(dataclasses.replace(CONFIG, refiner="grabcut", refine=RefineConfig(every=3)))
     events = []
     for index in range(8):
         image, truth = two(draw_squares, index)
@@ -310,7 +311,7 @@ def test_refinement_leaves_its_reasons(draw_squares: Draw) -> None:
 
 
 def test_the_embedded_refiner_makes_first_masks_and_refines(draw_squares: Draw) -> None:
-    stage = build(dataclasses.replace(CONFIG, first_masks="embedded", refiner="embedded", refine_every=3))
+    stage = build(dataclasses.replace(CONFIG, first_masks="embedded", refiner="embedded", refine=RefineConfig(every=3)))
     image, truth = two(draw_squares, 0)
     boxes = tuple(Prompt(0, key, box=box_of(truth[key])) for key in (1, 2))
     result = step(stage, 0, image, prompts=boxes)
