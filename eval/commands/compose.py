@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from eval.compose.learned import PICTURES
 from eval.compose.settings import PRESETS
 from streamvos.errors import InputError
 
@@ -20,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cutouts", action="append", required=True, metavar="DIR[:CLASS]",
         help="pictures with masks: COCO json, YOLO polygons, or pictures beside masks; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pictures", choices=PICTURES, default="all",
+        help="of the cut-outs: all (default), those that no training of ours has seen, or those that trainings learn "
+        "from (folders must be whole, as they were when the training ran)",
     )  # fmt: skip
     parser.add_argument("--preset", default="short", metavar="|".join(PRESETS), help="default: short")
     parser.add_argument("--seed", type=int, default=0)
@@ -72,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
         tuple(args.exclude),
         args.any_object,
         args.horizon,
+        args.pictures,
     )
     prepare_folder(args.out, args.overwrite)
     start = time.perf_counter()

@@ -20,6 +20,7 @@ from eval.compose.cast import Casting, Plan, plan_cast
 from eval.compose.cutouts import Candidate, find_candidates
 from eval.compose.degrade import degrade, schedule
 from eval.compose.layout import TRUTH, SequenceWriter, cocovid
+from eval.compose.learned import Pictures
 from eval.compose.lvos_layout import FOLDER as LVOS
 from eval.compose.lvos_layout import write_lvos
 from eval.compose.questions import write_questions
@@ -48,6 +49,7 @@ class Order:
             show some that the truth does not know.
         horizon: of plain video, see `load_background`.
         any_object: draw also what the packaged detector cannot name, see `recognise`.
+        pictures: which of the cut-outs' pictures may be used, see `learned`.
     """
 
     backgrounds: Path
@@ -60,6 +62,7 @@ class Order:
     exclude: tuple[str, ...] = ()
     any_object: bool = False
     horizon: float = HORIZON
+    pictures: Pictures = "all"
 
 
 def prepare_folder(out: Path, overwrite: bool) -> None:
@@ -89,7 +92,8 @@ def compose(order: Order, out: Path, advance: Callable[[str], Any] = lambda name
         InputError: backgrounds or cut-outs that cannot be used; a disk that takes no more (what is whole is kept).
     """
     paths = find_backgrounds(order.backgrounds)
-    candidates = [each for each in find_candidates(order.cutouts) if each.class_name not in order.exclude]
+    found = find_candidates(order.cutouts, pictures=order.pictures)
+    candidates = [each for each in found if each.class_name not in order.exclude]
     if not candidates:
         raise InputError(f"all classes of the cut-outs are excluded ({', '.join(order.exclude)}); exclude fewer")
     truths: list[SequenceTruth] = []
@@ -196,6 +200,7 @@ def _write_summary(
         "backgrounds": [path.resolve().name for path in paths],
         "cutouts": [folder.resolve().name for folder, _ in order.cutouts],
         "num_cutouts": len(candidates),
+        "pictures": order.pictures,
         "horizon": order.horizon,
         "any_object": order.any_object,
         "excluded_classes": list(order.exclude),

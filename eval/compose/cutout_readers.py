@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ class PictureObjects:
     masks: np.ndarray
 
 
-def read_folder(folder: Path, class_name: str | None = None) -> Iterator[PictureObjects]:
+def read_folder(
+    folder: Path, class_name: str | None = None, keep: Callable[[Path], bool] = lambda path: True
+) -> Iterator[PictureObjects]:
     """Pictures of a folder in a layout that is recognised, in natural order.
 
     Args:
@@ -45,6 +47,7 @@ def read_folder(folder: Path, class_name: str | None = None) -> Iterator[Picture
             .txt) or two folders with pictures and masks of the same stem.
         class_name: class of all things where the layout does not name one; the default is the name of the pictures'
             folder, or "person" for masks with several labels (parts of clothing).
+        keep: says of a picture's path whether it may be used; the others are not read.
 
     Raises:
         InputError: none of the layouts, or a file that cannot be read.
@@ -53,14 +56,14 @@ def read_folder(folder: Path, class_name: str | None = None) -> Iterator[Picture
         raise InputError(f"cut-outs {str(folder)!r}: expected a folder with pictures and masks")
     jsons = [path for path in sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])]
     if jsons:
-        return _read_coco(folder, jsons[0])
+        return _read_coco(folder, jsons[0], keep)
     texts = sorted(folder.glob("labels/**/*.txt"), key=natural_key)
     if texts:
-        return _read_yolo(folder, texts)
-    return _read_pairs(folder, class_name)
+        return _read_yolo(folder, texts, keep)
+    return _read_pairs(folder, class_name, keep)
 
 
-def _read_coco(folder: Path, path: Path) -> Iterator[PictureObjects]:
+def _read_coco(folder: Path, path: Path, keep: Callable[[Path], bool]) -> Iterator[PictureObjects]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         names = {each["id"]: each["name"] for each in document["categories"]}
@@ -77,6 +80,8 @@ def _read_coco(folder: Path, path: Path) -> Iterator[PictureObjects]:
         things = by_image.get(image["id"], [])
         if things:
             picture = _find_picture(folder, image["file_name"])
+            if not keep(picture):
+                continue
             masks = [_coco_mask(each["segmentation"], image["height"], image["width"]) for each in things]
             yield PictureObjects(picture, tuple(names[each["category_id"]] for each in things), np.stack(masks))
 
@@ -98,13 +103,15 @@ def _find_picture(folder: Path, name: str) -> Path:
     raise InputError(f"cut-outs {str(folder)!r}: the annotations name {name!r}, which is not there")
 
 
-def _read_yolo(folder: Path, texts: list[Path]) -> Iterator[PictureObjects]:
+def _read_yolo(folder: Path, texts: list[Path], keep: Callable[[Path], bool]) -> Iterator[PictureObjects]:
     ids = sorted(NAME_OF)  # YOLO counts the 80 COCO classes without the gaps of their ids
     for text in texts:
         stem = folder / "images" / text.relative_to(folder / "labels").with_suffix("")
         picture = next((p for suffix in IMAGE_SUFFIXES if (p := stem.with_suffix(suffix)).is_file()), None)
         if picture is None:
             _log.warning("%s has no picture, and is left out", text)
+            continue
+        if not keep(picture):
             continue
         height, width = image_size(picture)
         names, masks = [], []
@@ -125,7 +132,7 @@ def _read_yolo(folder: Path, texts: list[Path]) -> Iterator[PictureObjects]:
             yield PictureObjects(picture, tuple(names), np.stack(masks))
 
 
-def _read_pairs(folder: Path, class_name: str | None) -> Iterator[PictureObjects]:
+def _read_pairs(folder: Path, class_name: str | None, keep: Callable[[Path], bool]) -> Iterator[PictureObjects]:
     masks_folder = next((folder / name for name in _MASK_FOLDERS if (folder / name).is_dir()), None)
     pictures = [
         path
@@ -137,7 +144,8 @@ def _read_pairs(folder: Path, class_name: str | None) -> Iterator[PictureObjects
             f"cut-outs {str(folder)!r}: expected COCO-style annotations (*.json), YOLO polygons (images/, labels/) "
             f"or pictures beside a folder of masks with the same stems ({', '.join(_MASK_FOLDERS)})"
         )
-    found = False
+    pictures = [path for path in pictures if keep(path)]
+    found = not pictures
     for picture in pictures[:: max(1, round(len(pictures) / _MAX_PICTURES))]:
         path = masks_folder / f"{picture.stem}.png"
         if not path.is_file():

@@ -16,6 +16,7 @@ import numpy as np
 
 from eval.compose.classes import UNMOVABLE
 from eval.compose.cutout_readers import PictureObjects, read_folder
+from eval.compose.learned import Pictures, usable
 from memory_bank.episodes.colours import colour_name
 from streamvos.errors import InputError
 from streamvos.masks import decode, encode, tight_box
@@ -69,20 +70,29 @@ class Cutout:
         return tight_box(self.alpha > 0.5)
 
 
-def find_candidates(folders: Sequence[tuple[Path, str | None]], config: CutoutConfig | None = None) -> list[Candidate]:
-    """All objects of some folders that pass the gate; `folders` are paths with a class, or None where named inside.
+def find_candidates(
+    folders: Sequence[tuple[Path, str | None]], config: CutoutConfig | None = None, pictures: Pictures = "all"
+) -> list[Candidate]:
+    """All objects of some folders that pass the gate.
+
+    Args:
+        folders: paths with a class, or None where classes are named inside.
+        pictures: which of the pictures may be used, see `usable`.
 
     Raises:
-        InputError: a folder in no known layout, or one without a single whole object.
+        InputError: a folder in no known layout, or one without a single whole object in the pictures that may be used.
     """
     config = config or CutoutConfig()
     found = []
     for folder, class_name in folders:
         before = len(found)
-        for picture in read_folder(folder, class_name):
+        for picture in read_folder(folder, class_name, usable(folder, pictures)):
             found += _whole_objects(picture, folder.resolve().name, config)
         if len(found) == before:
-            raise InputError(f"cut-outs {str(folder)!r}: no object is whole, large enough and of a class that moves")
+            which = "" if pictures == "all" else f" in its {pictures} pictures"
+            raise InputError(
+                f"cut-outs {str(folder)!r}: no object is whole, large enough and of a class that moves{which}"
+            )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Settings of the four presets."""
+"""Settings of the presets."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
         Preset("short", 60, 2, 3, (0.3, 0.65), twins=1, late_share=0.3, degraded_share=0.12, burst=(3, 6)),
+        Preset("several", 90, 3, 6, (0.25, 0.55), twins=1, late_share=0.3, degraded_share=0.12, burst=(3, 6)),
         Preset("degraded", 150, 3, 5, (0.3, 0.7), twins=1, late_share=0.3, degraded_share=0.4),
         Preset("dynamic", 240, 3, 5, (0.55, 0.95), twins=0, late_share=0.2, min_dynamic_share=0.15),
         Preset(

@@ -1,7 +1,7 @@
 """Readers of training pictures and clips: CCP and COCO-segment folders, horses, and clips in DAVIS layout.
 
 Everything is decoded once and kept small in memory: a few hundred pictures, read thousands of times. Every tenth
-picture (in the order of names) is set apart for validation.
+picture (in the order of names) is set apart for validation; `pictures_apart` tells others which those are.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from streamvos.models.efficientnet_lite import scale_to_short_side
 
 _MIN_AREA_PX = 500  # of a region at the stored size; smaller ones are not worth following
 _MAX_REGIONS = 6  # of one picture, the largest; bounds memory
+_SHORT_SIDES_PX = (320, 360)  # at which the trainings of tracker and refiner read: what is worth following may differ
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,15 @@ class Region:
 
 @dataclass(frozen=True)
 class Picture:
-    """(h, w, 3) uint8 RGB and the regions in it; `whole` are those that stand for themselves as cut-outs."""
+    """(h, w, 3) uint8 RGB and the regions in it; `whole` are those that stand for themselves as cut-outs.
+
+    `path` is the file it was read from; None for a picture that was made.
+    """
 
     image: np.ndarray
     regions: tuple[Region, ...]
     whole: tuple[Region, ...]
+    path: Path | None = None
 
 
 def read_ccp(folder: Path, short_side_px: int) -> list[Picture]:
@@ -49,7 +54,7 @@ def read_ccp(folder: Path, short_side_px: int) -> list[Picture]:
         if not _is_worth(person.mask):
             continue
         parts = [Region(f"ccp-{value}", labels == value) for value in np.unique(labels) if value]
-        pictures.append(Picture(image, (person, *_largest(parts, _MAX_REGIONS - 1)), (person,)))
+        pictures.append(Picture(image, (person, *_largest(parts, _MAX_REGIONS - 1)), (person,), candidates[0]))
     return pictures
 
 
@@ -62,7 +67,7 @@ def read_coco(folder: Path, short_side_px: int) -> list[Picture]:
         lines = labels.read_text().split("\n") if labels.exists() else []
         regions = _largest([_polygon(line, image.shape[:2], labels) for line in lines if line.strip()], _MAX_REGIONS)
         if regions:
-            pictures.append(Picture(image, regions, regions))
+            pictures.append(Picture(image, regions, regions, path))
     return pictures
 
 
@@ -76,7 +81,7 @@ def read_horses(folder: Path, short_side_px: int) -> list[Picture]:
         image = scale_to_short_side(_read(path), short_side_px)
         region = Region("horse", _shrink_labels(_read_labels(mask_path), image.shape[:2]) > 0)
         if _is_worth(region.mask):
-            pictures.append(Picture(image, (region,), (region,)))
+            pictures.append(Picture(image, (region,), (region,), path))
     return pictures
 
 
@@ -113,6 +118,35 @@ class ClipFolder:
 def split(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
     """Training and validation: every tenth picture is set apart."""
     return [p for i, p in enumerate(pictures) if i % 10], pictures[::10]
+
+
+def pictures_apart(folder: Path) -> tuple[frozenset[Path], frozenset[Path]] | None:
+    """The pictures of a folder that our trainings learn from, and those that none of them has seen.
+
+    It asks the trainings' own readers and `split`, so the folder must hold the same pictures as when they ran. A
+    picture that one training learns from and another sets apart, or that they skip, is in neither.
+
+    Args:
+        folder: in CCP or COCO-segment layout.
+
+    Returns:
+        Resolved paths to learn from, and held out; None for a folder of another layout, which no training reads.
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
+    if any((folder / "labels").glob("*.png")):
+        reader = read_ccp
+    elif any((folder / "labels").glob("**/*.txt")):
+        reader = read_coco
+    else:
+        return None
+    parts = [split(reader(folder, short_side_px)) for short_side_px in _SHORT_SIDES_PX]
+    training, held_out = (
+        frozenset.intersection(*(frozenset(p.path.resolve() for p in each[side] if p.path) for each in parts))
+        for side in (0, 1)
+    )
+    return training, held_out
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

@@ -11,6 +11,7 @@ import pytest
 
 from eval.compose.cutout_readers import read_folder
 from eval.compose.cutouts import cut, find_candidates
+from eval.compose.learned import usable
 from streamvos.errors import InputError
 
 H, W = 200, 240
@@ -129,3 +130,36 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         list(read_folder(tmp_path))
     with pytest.raises(InputError, match="expected a folder"):
         list(read_folder(tmp_path / "absent"))
+
+
+def _parted(folder: Path, count: int) -> Path:
+    """Photos beside labels, as the trainings read them: every tenth is held out."""
+    for place in ("photos", "labels"):
+        (folder / place).mkdir(parents=True)
+    for index in range(count):
+        cv2.imwrite(str(folder / "photos" / f"{index:03d}.jpg"), np.full((H, W, 3), 90, np.uint8))
+        cv2.imwrite(str(folder / "labels" / f"{index:03d}.png"), _oval())
+    return folder
+
+
+def test_held_out_and_training_pictures(tmp_path: Path) -> None:
+    folders = [(_parted(tmp_path / "people", 12), "person")]
+    stems = {
+        which: [candidate.path.stem for candidate in find_candidates(folders, pictures=which)]
+        for which in ("all", "held-out", "training")
+    }
+    assert stems["held-out"] == ["000", "010"]
+    assert stems["all"] == sorted(stems["held-out"] + stems["training"]) and len(stems["all"]) == 12
+
+
+def test_many_pictures_are_thinned_after_the_choice(tmp_path: Path) -> None:
+    folder = _parted(tmp_path / "people", 320)
+    pictures = list(read_folder(folder, "person", usable(folder, "held-out")))
+    assert [picture.path.stem for picture in pictures] == [f"{index:03d}" for index in range(0, 320, 10)]
+
+
+def test_what_no_training_reads_is_held_out_and_never_for_training(tmp_path: Path) -> None:
+    folders = [(_pair(tmp_path, [_oval(), _oval()]), None)]
+    assert len(find_candidates(folders, pictures="held-out")) == 2
+    with pytest.raises(InputError, match="no training of ours reads this layout"):
+        find_candidates(folders, pictures="training")
