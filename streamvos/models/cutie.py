@@ -9,7 +9,6 @@ settings are read from the package's own files, the encoders start at random, th
 from __future__ import annotations
 
 import importlib.metadata
-import pickle
 import threading
 import warnings
 from collections.abc import Iterator
@@ -19,8 +18,9 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from streamvos.errors import InputError, IntegrityError, unknown_name
+from streamvos.errors import InputError, unknown_name
 from streamvos.models.catalogue import locate
+from streamvos.models.checkpoint import load_checkpoint
 
 CutieSize = Literal["small", "base"]
 CATALOGUE_NAMES: dict[str, str] = {"small": "cutie-small", "base": "cutie-base"}
@@ -47,7 +47,7 @@ def load_cutie(size: CutieSize, weights: Path | None, device: torch.device) -> t
     _check_size(size)
     path = locate(CATALOGUE_NAMES[size]) if weights is None else weights
     network = _build(size)
-    _load(network, size, path)
+    load_checkpoint(network, path, "Cutie", size, may_lack=(_TRAINING_ONLY,))
     return network.to(device).eval()
 
 
@@ -112,25 +112,3 @@ def _encoders_without_download() -> Iterator[None]:
     finally:
         for name, maker in makers.items():
             setattr(resnet, name, maker)
-
-
-def _load(network: torch.nn.Module, size: str, path: Path) -> None:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise IntegrityError(f"Cutie weights {path} cannot be read: {reason}") from None
-    if not isinstance(state, dict):
-        raise IntegrityError(f"Cutie weights {path}: expected a dict of tensors, got {type(state).__name__}")
-    expected = network.state_dict()
-    training_only = [key for key in expected if key.startswith(_TRAINING_ONLY) and key not in state]
-    state.update({key: expected[key] for key in training_only})
-    problems = {
-        "missing": [key for key in expected if key not in state],
-        "unexpected": [key for key in state if key not in expected],
-        "of another shape": [key for key in expected if key in state and expected[key].shape != state[key].shape],
-    }
-    found = [f"{len(keys)} {kind} (first: {keys[0]})" for kind, keys in problems.items() if keys]
-    if found:
-        raise IntegrityError(f"Cutie weights {path} do not fit {size}: keys {', '.join(found)}")
-    network.load_state_dict(state)

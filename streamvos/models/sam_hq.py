@@ -9,7 +9,6 @@ padded), whatever the image's size.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -19,8 +18,9 @@ import cv2
 import numpy as np
 import torch
 
-from streamvos.errors import InputError, IntegrityError, unknown_name
+from streamvos.errors import InputError, unknown_name
 from streamvos.models.catalogue import locate
+from streamvos.models.checkpoint import load_checkpoint
 
 SamHqSize = Literal["vit_tiny", "vit_b", "vit_l", "vit_h"]
 CATALOGUE_NAMES: dict[str, str] = {
@@ -48,7 +48,7 @@ class SamHqPredictor:
 
     def __init__(self, size: SamHqSize, weights: Path | None, device: torch.device):
         model = _build(size)
-        _load(model, size, locate(CATALOGUE_NAMES[size]) if weights is None else weights)
+        load_checkpoint(model, locate(CATALOGUE_NAMES[size]) if weights is None else weights, "SAM-HQ", size)
         self._ready(model, device)
 
     @classmethod
@@ -134,23 +134,3 @@ def _build(size: str) -> torch.nn.Module:
     if size not in CATALOGUE_NAMES:
         raise unknown_name("SAM-HQ size", size, CATALOGUE_NAMES)
     return _package().sam_model_registry[size](checkpoint=None)
-
-
-def _load(model: torch.nn.Module, size: str, path: Path) -> None:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise IntegrityError(f"SAM-HQ weights {path} cannot be read: {reason}") from None
-    if not isinstance(state, dict):
-        raise IntegrityError(f"SAM-HQ weights {path}: expected a dict of tensors, got {type(state).__name__}")
-    expected = model.state_dict()
-    problems = {
-        "missing": [key for key in expected if key not in state],
-        "unexpected": [key for key in state if key not in expected],
-        "of another shape": [key for key in expected if key in state and expected[key].shape != state[key].shape],
-    }
-    found = [f"{len(keys)} {kind} (first: {keys[0]})" for kind, keys in problems.items() if keys]
-    if found:
-        raise IntegrityError(f"SAM-HQ weights {path} do not fit {size}: keys {', '.join(found)}")
-    model.load_state_dict(state)
