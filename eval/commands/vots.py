@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     workspace = _prepared(args, trackers)
     names = workspace.sequence_names(args.sequences)
     if toolkit is not None:
+        _check_whole(workspace, list(trackers), names)
         toolkit.evaluate(workspace, list(trackers))
     results = {tracker: _measured(workspace, tracker, names, args) for tracker in trackers}
     theirs = {} if toolkit is None else toolkit.analyse(workspace, list(trackers), names)
@@ -145,6 +146,20 @@ def _prepared(args: argparse.Namespace, trackers: Mapping[str, MakeTracker]) -> 
             raise InputError(f"{args.out} holds results of {name} with other settings: use those, or --overwrite")
     write_trackers(workspace, trackers, args.protocol)
     return workspace
+
+
+def _check_whole(workspace: Workspace, trackers: Sequence[str], names: Sequence[str]) -> None:
+    """The toolkit knows no choice of sequences: it would run those that were not chosen, too, perhaps for hours."""
+    others = [name for name in workspace.sequence_names() if name not in names]
+    missing = [
+        name for name in others if any(workspace.results(one, workspace.sequence(name)) is None for one in trackers)
+    ]
+    if missing:
+        raise InputError(
+            "--sequences: the VOT toolkit runs all sequences of a workspace, and there are no results yet of "
+            f"{', '.join(missing)}; leave out --sequences, or give --no-toolkit, or the folder with JPEGImages and "
+            "Annotations and another --workspace, which then holds only these"
+        )
 
 
 def _track(sequence: VotSequence, make_tracker: MakeTracker) -> dict[str, list]:

@@ -62,6 +62,25 @@ def test_mistakes_are_explained(
     assert words in capsys.readouterr().err
 
 
+def test_the_toolkit_cannot_run_a_part_of_a_workspace(
+    davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that ends with status 7 stands for the toolkit: what matters is whether it is run at all."""
+    toolkit = tmp_path / "vot"
+    toolkit.write_text("#!/bin/sh\nexit 7\n")
+    toolkit.chmod(0o755)
+    workspace = tmp_path / "w"
+    assert main(command(davis, workspace, "--no-toolkit")) == 0
+    part = command(None, workspace, "--toolkit", str(toolkit), "--sequences", "single")
+    assert main(part) == 2
+    assert "(status 7" in capsys.readouterr().err, "all the others have results: nothing else would be run"
+    next(workspace.glob("results/**/pair_1_001.bin")).unlink()
+    assert main(part) == 2
+    assert "no results yet of pair; leave out --sequences, or give --no-toolkit" in capsys.readouterr().err
+    assert main(command(None, workspace, "--no-toolkit", "--sequences", "single")) == 0
+    assert not list(workspace.glob("results/**/pair_1_001.bin"))
+
+
 def test_other_folders_are_left_alone(davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.txt").write_text("x")
     assert main(command(davis, tmp_path, "--no-toolkit", "--overwrite")) == 2
