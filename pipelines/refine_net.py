@@ -9,40 +9,33 @@ predicts is what candidates are chosen by.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as functional
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
+from pipelines.feature_net import LOGIT_LIMIT, FeatureNet, PictureViews, Residual
 from pipelines.refine_prompts import CHANNELS as PROMPT_CHANNELS
 from pipelines.refine_prompts import ODDS
-from pipelines.trackers.propagation_net import Residual
-from streamvos.errors import InputError
 from streamvos.models.efficientnet_lite import CHANNELS
 
 _KEY = 64  # channels of the keys of the self read-out
 _WIDE, _MIDDLE, _NARROW, _FINE = 96, 64, 32, 16  # channels of the decoder at strides 16, 8, 4, 2
 _ODDS_GAIN = 3.0  # from the odds of the prompt to a logit, at the start
 _SHARPNESS = 10.0  # of the self read-out, at the start
-_LIMIT = 12.0  # of a logit: beyond it a probability is 0 or 1 in every way that matters
 
 
-class View(NamedTuple):
-    """What the network sees in a crop, whatever the prompt; each (B, C, h, w) at the stride in its name."""
+@dataclass(frozen=True)
+class View(PictureViews):
+    """Of B crops, whatever the prompt; each at the stride in its name."""
 
     key16: torch.Tensor
     wide16: torch.Tensor
     middle8: torch.Tensor
     narrow4: torch.Tensor
     fine2: torch.Tensor
-
-    def rows(self, index: torch.Tensor) -> View:
-        """The crops of the given rows, one for each prompt."""
-        return View(*(part[index] for part in self))
 
 
 class Refined(NamedTuple):
@@ -53,18 +46,13 @@ class Refined(NamedTuple):
     iou: torch.Tensor
 
 
-class RefineNet(nn.Module):
-    """About 0.7 M parameters; see the module's head.
+class RefineNet(FeatureNet):
+    """0.61 M parameters; see the module's head."""
 
-    The buffers `mean` and `spread` (strides 4, 8, 16 one after another) bring the frozen features to zero mean and
-    unit spread; `set_statistics` fills them before training.
-    """
+    NAME: ClassVar[str] = "the refiner's network"
 
     def __init__(self) -> None:
         super().__init__()
-        total = sum(CHANNELS.values())
-        self.register_buffer("mean", torch.zeros(total))
-        self.register_buffer("spread", torch.ones(total))
         self.key = nn.Conv2d(CHANNELS[16], _KEY, 1)
         self.sharpness = nn.Parameter(torch.tensor(_SHARPNESS))
         self.wide_view = nn.Conv2d(CHANNELS[16], _WIDE, 3, padding=1)
@@ -92,22 +80,6 @@ class RefineNet(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    @classmethod
-    def from_file(cls, path: Path, device: torch.device) -> RefineNet:
-        """Read trained weights (safetensors), ready for use; raises `InputError` where they are of another network."""
-        net = cls()
-        try:
-            net.load_state_dict(load_file(path))
-        except (RuntimeError, SafetensorError, OSError) as error:
-            raise InputError(f"{path}: expected safetensors weights of the refiner's network: {error}") from None
-        return net.to(device, memory_format=torch.channels_last).eval()
-
-    def set_statistics(self, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor) -> None:
-        """Take mean and spread of each channel from (B, C, h, w) feature maps of typical crops."""
-        maps = [stride4, stride8, stride16]
-        self.mean.copy_(torch.cat([one.mean(dim=(0, 2, 3)) for one in maps]))
-        self.spread.copy_(torch.cat([one.std(dim=(0, 2, 3)) for one in maps]).clamp_min(1e-3))
-
     def look(self, pixels: torch.Tensor, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor) -> View:
         """All that the network needs of the crops themselves.
 
@@ -115,12 +87,7 @@ class RefineNet(nn.Module):
             pixels: (B, 3, S, S) RGB in [-1, 1]; S a multiple of 16.
             stride4, stride8, stride16: (B, C, h, w) frozen features of the same crops.
         """
-        sizes = [CHANNELS[4], CHANNELS[8], CHANNELS[16]]
-        means, spreads = self.mean.split(sizes), self.spread.split(sizes)
-        four, eight, sixteen = (
-            (maps - mean[:, None, None]) / spread[:, None, None]
-            for maps, mean, spread in zip((stride4, stride8, stride16), means, spreads, strict=True)
-        )
+        four, eight, sixteen = self.normalise(stride4, stride8, stride16)
         return View(
             self.key(sixteen),
             self.wide_view(sixteen),
@@ -142,7 +109,7 @@ class RefineNet(nn.Module):
         narrow = self.narrow_block(_larger(self.narrow_up(middle)) + view.narrow4 + self.narrow_prompt(prompts4))
         fine = self.fine_block(_larger(self.fine_up(narrow)) + view.fine2 + self.fine_prompt(prompts))
         detail = functional.pixel_shuffle(self.out(functional.relu(fine)), 2).float()
-        logits = (detail + _larger(logits8.float(), 8))[:, 0].clamp(-_LIMIT, _LIMIT)
+        logits = (detail + _larger(logits8.float(), 8))[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
         return Refined(logits, logits8[:, 0].float(), self._predict_iou(logits, wide, middle))
 
     def _read(self, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

@@ -8,16 +8,14 @@ Whatever does not depend on the object is computed once a frame (`look`).
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as functional
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
-from streamvos.errors import InputError
+from pipelines.feature_net import LOGIT_LIMIT, FeatureNet, PictureViews, Residual
 from streamvos.models.efficientnet_lite import CHANNELS
 
 KEY, VALUE = 64, 96  # channels of keys and values at stride 16
@@ -25,21 +23,17 @@ _WIDE, _MIDDLE, _NARROW = 96, 64, 32  # channels of the decoder at strides 16, 8
 _CUES8, _CUES4 = 15, 5
 _LOCAL_SHARE = 0.4  # of the carried mask in the mix that the decoder starts from
 _GAIN = 6.0  # from that mix to a logit
-_LIMIT = 12.0  # of a logit: beyond it a probability is 0 or 1 in every way that matters
 
 
-class View(NamedTuple):
-    """What the network sees in a frame, whatever the object; each (B, C, h, w) at the stride in its name."""
+@dataclass(frozen=True)
+class View(PictureViews):
+    """Of B frames, whatever the object; each at the stride in its name."""
 
     key16: torch.Tensor
     value16: torch.Tensor
     wide16: torch.Tensor
     middle8: torch.Tensor
     narrow4: torch.Tensor
-
-    def rows(self, index: torch.Tensor) -> View:
-        """The frames of the given rows, one for each object."""
-        return View(*(part[index] for part in self))
 
 
 class Cues(NamedTuple):
@@ -58,32 +52,13 @@ class Cues(NamedTuple):
     last: torch.Tensor
 
 
-class Residual(nn.Module):
-    """x + conv(relu(conv(relu(x)))), the identity at the start."""
+class PropagationNet(FeatureNet):
+    """0.77 M parameters; see the module's head."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.second(functional.relu(self.first(functional.relu(x))))
-
-
-class PropagationNet(nn.Module):
-    """About 0.9 M parameters; see the module's head.
-
-    The buffers `mean` and `spread` (strides 4, 8, 16 one after another) bring the frozen features to zero mean and
-    unit spread; `set_statistics` fills them before training.
-    """
+    NAME: ClassVar[str] = "the propagation network"
 
     def __init__(self) -> None:
         super().__init__()
-        total = sum(CHANNELS.values())
-        self.register_buffer("mean", torch.zeros(total))
-        self.register_buffer("spread", torch.ones(total))
         self.key = nn.Sequential(
             nn.Conv2d(CHANNELS[16] + CHANNELS[8], _WIDE, 1), nn.ReLU(), nn.Conv2d(_WIDE, KEY, 3, padding=1)
         )
@@ -106,30 +81,9 @@ class PropagationNet(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    @classmethod
-    def from_file(cls, path: Path, device: torch.device) -> PropagationNet:
-        """Read trained weights (safetensors), ready for use; raises `InputError` where they are of another network."""
-        net = cls()
-        try:
-            net.load_state_dict(load_file(path))
-        except (RuntimeError, SafetensorError, OSError) as error:
-            raise InputError(f"{path}: expected safetensors weights of the propagation network: {error}") from None
-        return net.to(device, memory_format=torch.channels_last).eval()
-
-    def set_statistics(self, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor) -> None:
-        """Take mean and spread of each channel from (B, C, h, w) feature maps of typical frames."""
-        maps = [stride4, stride8, stride16]
-        self.mean.copy_(torch.cat([one.mean(dim=(0, 2, 3)) for one in maps]))
-        self.spread.copy_(torch.cat([one.std(dim=(0, 2, 3)) for one in maps]).clamp_min(1e-3))
-
     def look(self, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor) -> View:
         """(B, C, h, w) frozen features to all that the network needs of the frames themselves."""
-        sizes = [CHANNELS[4], CHANNELS[8], CHANNELS[16]]
-        means, spreads = self.mean.split(sizes), self.spread.split(sizes)
-        four, eight, sixteen = (
-            (maps - mean[:, None, None]) / spread[:, None, None]
-            for maps, mean, spread in zip((stride4, stride8, stride16), means, spreads, strict=True)
-        )
+        four, eight, sixteen = self.normalise(stride4, stride8, stride16)
         return View(
             self.key(torch.cat([sixteen, functional.avg_pool2d(eight, 2)], dim=1)),
             self.value_view(sixteen),
@@ -160,7 +114,7 @@ class PropagationNet(nn.Module):
         narrow = functional.interpolate(self.narrow_up(middle), size4, mode="bilinear", align_corners=False)
         narrow = self.narrow_block(narrow + view.narrow4 + self.narrow_cues(cues4))
         logits = self.out(functional.relu(narrow)) + self.mix_gain * (mix - 0.5)
-        return logits[:, 0].clamp(-_LIMIT, _LIMIT)
+        return logits[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
 
 
 def read_memory(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

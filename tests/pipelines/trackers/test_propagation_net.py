@@ -45,10 +45,6 @@ def test_before_training_it_says_what_its_cues_say() -> None:
     torch.testing.assert_close(logits, 6.0 * (mix - 0.5)[:, 0])
 
 
-def test_it_has_between_half_a_million_and_a_million_parameters() -> None:
-    assert 500_000 < sum(value.numel() for value in PropagationNet().parameters()) < 1_000_000
-
-
 def test_rows_do_not_depend_on_each_other() -> None:
     torch.manual_seed(0)
     net = PropagationNet()
