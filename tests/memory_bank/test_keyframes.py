@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from memory_bank.keyframe_policies import View, WriteRule
-from memory_bank.keyframes import KeyFrameConfig, KeyFrameMemory
+from memory_bank.keyframe_policies import SmartPolicy, View
+from memory_bank.keyframes import POLICIES, KeyFrameConfig, KeyFrameMemory
 from streamvos.errors import InputError
 from streamvos.snapshot import load_snapshot, save_snapshot
 
-SLOT = 8 * 4 + 6 * 2 + 4 * 4 + 17  # bytes of the payload below, its descriptor and its numbers
+SLOT = 8 * 4 + 6 * 2 + 4 * 4 + 34  # bytes of the payload below, its descriptor and its numbers
 GOOD = View(area_px=50, confidence=0.95, area_ratio=1.0, gap_frames=100, novelty=1.0)
 HIDDEN = View(area_px=0, confidence=0.0, area_ratio=0.0, gap_frames=100, novelty=1.0)
 
@@ -65,19 +66,21 @@ def test_novelty_is_the_distance_to_the_nearest_view() -> None:
     assert memory.novelty(1, look(60)) == pytest.approx(1 - np.cos(np.radians(30)), abs=1e-6)
 
 
-@pytest.mark.parametrize("policy", ["smart", "fifo"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_budget_is_reached_and_never_exceeded_while_objects_come_and_go(policy: str) -> None:
     memory = make(slots=20, policy=policy, max_per_object=6)
     rng = np.random.default_rng(3)
     first: dict[int, int] = {}
     fullest = 0
-    for frame in range(4000):
+    for frame in range(1200):
         object_id = int(rng.integers(1, 9))
         if object_id in first and rng.random() < 0.01:
             memory.remove(object_id)
             del first[object_id]
         newly = object_id not in first
-        put(memory, frame, object_id, float(rng.uniform(0, 360)), vouched=newly or rng.random() < 0.02)
+        view = dataclasses.replace(GOOD, distractor=float(rng.random()))
+        put(memory, frame, object_id, float(rng.uniform(0, 360)), view, vouched=newly or rng.random() < 0.02)
+        memory.note_use(object_id, rng.dirichlet(np.ones(memory.count(object_id))))
         if newly:
             first[object_id] = frame
         stats = memory.stats()
@@ -99,9 +102,9 @@ def test_the_first_vouched_view_survives_everything() -> None:
     assert frames_of(memory) == [0, 27, 28, 29]
 
 
-def test_smart_and_fifo_drop_different_views() -> None:
+def test_policies_drop_different_views() -> None:
     kept = {}
-    for policy in ("smart", "fifo"):
+    for policy in ("smart", "fifo", "dmaot"):
         memory = make(max_per_object=4, policy=policy)
         put(memory, 0, vouched=True)
         for frame, angle in ((10, 90), (20, 45), (30, 46), (40, 130)):
@@ -109,7 +112,7 @@ def test_smart_and_fifo_drop_different_views() -> None:
         kept[policy] = frames_of(memory)
         evicted = [event for event in memory.drain_events() if event.action == "evict"]
         assert [event.frame_index for event in evicted] == [40]
-    assert kept == {"smart": [0, 10, 30, 40], "fifo": [0, 20, 30, 40]}
+    assert kept == {"smart": [0, 10, 30, 40], "fifo": [0, 20, 30, 40], "dmaot": [0, 10, 30, 40]}
 
 
 def test_a_full_memory_makes_room_at_the_expense_of_the_object_with_most_views() -> None:
@@ -143,6 +146,66 @@ def test_every_decision_leaves_an_event_with_its_reason() -> None:
     assert memory.drain_events() == ()
 
 
+def test_each_object_has_a_budget_of_its_own() -> None:
+    memory = make(slots=20, object_budget_bytes=3 * SLOT + 1)
+    for frame in range(9):
+        put(memory, frame, object_id=1 + frame % 2, angle=10 * frame, vouched=frame < 2)
+    assert [memory.count(one) for one in (1, 2, 3)] == [3, 3, 0]
+
+
+def test_without_a_first_view_that_stays_one_slot_holds_the_latest() -> None:
+    memory = make(max_per_object=1, keeps_first=False, policy="fifo")
+    for frame in range(4):
+        assert put(memory, frame, vouched=frame == 0)
+    assert frames_of(memory) == [3] and memory.drain_events()[0].reason == "vouched for"
+
+
+def test_parts_of_chosen_views_are_read() -> None:
+    memory = make()
+    for frame in (4, 9, 2, 7):
+        put(memory, frame, angle=9 * frame)
+    views = memory.read(1, ("gram",), np.array([0, 3]))
+    assert list(views) == ["gram"] and views["gram"][:, 0].tolist() == [2, 9]
+    assert memory.read(1, chosen=np.array([1]))["key"].shape == (1, 2, 3)
+
+
+def test_what_is_used_stays_under_rmem() -> None:
+    memory = make(max_per_object=3, policy="rmem")
+    assert memory.wants_use and not make().wants_use
+    put(memory, 0, vouched=True)
+    for frame in (10, 20):
+        put(memory, frame)
+    for _ in range(5):
+        memory.note_use(1, np.array([0.2, 0.1, 0.7]))
+        memory.note_use(1, np.array([0.1]), np.array([1]))
+    memory.note_use(9, np.zeros(0))  # an object without views
+    put(memory, 30)
+    assert frames_of(memory) == [0, 20, 30]
+    (evicted,) = (event for event in memory.drain_events() if event.action == "evict")
+    assert evicted.reason.endswith("attention 0.100 in 10 reads")
+
+
+def test_an_anchor_stays_beside_plain_views() -> None:
+    memory = make(max_per_object=4)
+    put(memory, 0, vouched=True)
+    put(memory, 10, angle=1, view=dataclasses.replace(GOOD, novelty=0.0, distractor=0.9))
+    for frame in range(20, 90, 10):
+        put(memory, frame, angle=frame)
+    assert frames_of(memory)[:2] == [0, 10] and memory.count(1) == 4
+
+
+def test_a_full_memory_takes_from_others_before_it_takes_the_last_of_its_own() -> None:
+    memory = make(slots=6, policy="fifo")
+    for frame in range(5):
+        put(memory, frame, object_id=1, vouched=frame == 0)
+    put(memory, 5, object_id=2, vouched=True)
+    put(memory, 6, object_id=2)
+    put(memory, 7, object_id=2)
+    assert frames_of(memory, 1) == [0, 3, 4] and frames_of(memory, 2) == [5, 6, 7]
+    put(memory, 8, object_id=2)
+    assert frames_of(memory, 1) == [0, 3, 4] and frames_of(memory, 2) == [5, 7, 8]
+
+
 def test_slots_of_permanent_views_alone_refuse_with_a_reason() -> None:
     memory = make(max_per_object=1)
     put(memory, 0, vouched=True)
@@ -150,8 +213,8 @@ def test_slots_of_permanent_views_alone_refuse_with_a_reason() -> None:
     assert memory.drain_events()[-1].reason == "its slots hold only permanent views"
 
 
-def test_the_rule_of_the_config_decides() -> None:
-    memory = make(rule=WriteRule(min_confidence=0.99))
+def test_the_numbers_of_the_config_decide() -> None:
+    memory = make(smart=SmartPolicy(min_confidence=0.99))
     assert not put(memory, 0)
     assert put(memory, 1, vouched=True)
 
@@ -177,13 +240,20 @@ def test_reset_forgets_all_and_takes_another_payload() -> None:
     assert memory.read(1)["other"].tolist() == [[1, 1, 1]]
 
 
+def offer(memory: KeyFrameMemory, frame: int) -> None:
+    """A view of one of three objects, and what a tracker says of the views that it read."""
+    rng = np.random.default_rng(frame)
+    object_id, view = int(rng.integers(1, 4)), dataclasses.replace(GOOD, distractor=float(rng.random()))
+    put(memory, frame, object_id, float(rng.uniform(0, 360)), view, vouched=frame % 11 == 0)
+    memory.note_use(object_id, rng.dirichlet(np.ones(memory.count(object_id))))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "through a file"])
-def test_a_restored_memory_goes_on_the_same_way(tmp_path: Path, on_disk: bool) -> None:
-    memory, other = make(slots=9, max_per_object=4), make(slots=9, max_per_object=4)
-    rng = np.random.default_rng(5)
-    writes = [(frame, int(rng.integers(1, 4)), float(rng.uniform(0, 360)), frame % 11 == 0) for frame in range(80)]
-    for frame, object_id, angle, vouched in writes[:40]:
-        put(memory, frame, object_id, angle, vouched=vouched)
+def test_a_restored_memory_goes_on_the_same_way(tmp_path: Path, on_disk: bool, policy: str) -> None:
+    memory, other = (make(slots=9, max_per_object=4, policy=policy) for _ in range(2))
+    for frame in range(40):
+        offer(memory, frame)
     memory.remove(2)
     state = memory.state_dict()
     if on_disk:
@@ -193,9 +263,9 @@ def test_a_restored_memory_goes_on_the_same_way(tmp_path: Path, on_disk: bool) -
     other.load_state_dict(state)
     put(other, 40, 3)
     memory.drain_events(), other.drain_events()
-    for frame, object_id, angle, vouched in writes[41:]:
+    for frame in range(41, 80):
         for one in (memory, other):
-            put(one, frame, object_id, angle, vouched=vouched)
+            offer(one, frame)
     assert memory.drain_events() == other.drain_events()
     for object_id in (1, 2, 3):
         assert frames_of(memory, object_id) == frames_of(other, object_id) != []
@@ -223,8 +293,9 @@ def test_a_snapshot_of_another_budget_is_refused() -> None:
         make(slots=6).load_state_dict(memory.state_dict())
 
 
-def test_a_budget_for_no_view_is_refused() -> None:
-    memory = KeyFrameMemory(KeyFrameConfig(budget_bytes=SLOT - 1), torch.device("cpu"))
+@pytest.mark.parametrize("name", ["budget_bytes", "object_budget_bytes"])
+def test_a_budget_for_no_view_is_refused(name: str) -> None:
+    memory = KeyFrameMemory(KeyFrameConfig(**{name: SLOT - 1}), torch.device("cpu"))
     with pytest.raises(InputError, match=f"{SLOT - 1} holds no view of {SLOT} bytes; give a larger budget"):
         put(memory, 0)
 
@@ -242,7 +313,7 @@ def test_permanent_views_alone_leave_no_room() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"policy": "lru"}, "unknown key-frame policy 'lru'.*valid: fifo, smart"),
+        ({"policy": "lru"}, "unknown key-frame policy 'lru'.*valid: dam4sam, dmaot, fifo, gap, rmem, smart"),
         ({"max_per_object": 0}, "max_per_object: expected at least 1, got 0"),
     ],
     ids=["policy", "maximum"],
