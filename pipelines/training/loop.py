@@ -65,58 +65,86 @@ def train(net: nn.Module, task: Task, config: LoopConfig, out: Path, resume: boo
         InputError: `resume` without a checkpoint, or a checkpoint there without `resume`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "checkpoint.pt"
-    optimiser = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    average = {name: value.detach().clone() for name, value in net.state_dict().items()}
-    step, trained_minutes = 0, 0.0
-    if path.exists() != resume:
-        advice = "give --resume to go on" if path.exists() else "start without --resume"
-        raise InputError(f"{path}: {'is there already' if path.exists() else 'not found'}; {advice}")
+    run = _Run(net, config, out)
+    if run.checkpoint.exists() != resume:
+        advice = "give --resume to go on" if run.checkpoint.exists() else "start without --resume"
+        found = "is there already" if run.checkpoint.exists() else "not found"
+        raise InputError(f"{run.checkpoint}: {found}; {advice}")
     if resume:
-        state = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
-        net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, step, trained_minutes = state["average"], state["step"], state["minutes"]
-        logger.info("goes on at step %d after %.1f minutes", step, trained_minutes)
-    started = saved = time.monotonic()
-    recent: deque[dict[str, float]] = deque(maxlen=20)
-
-    def save() -> None:
-        minutes = trained_minutes + (time.monotonic() - started) / 60
-        state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-        _write(path, {**state, "step": step, "minutes": minutes, "config": asdict(config)})
-        export(average, out / "weights.safetensors", {"step": str(step), "minutes": f"{minutes:.1f}"})
-
+        run.restore()
+    saved = time.monotonic()
+    recent: deque[Mapping[str, float]] = deque(maxlen=20)
     with ThreadPoolExecutor(1) as beside:
-        upcoming = beside.submit(task.batch, step)
-        while step < config.steps and time.monotonic() - started < 60 * config.minutes:
+        upcoming = beside.submit(task.batch, run.step)
+        while run.step < config.steps and run.is_in_time():
             batch = upcoming.result()
-            upcoming = beside.submit(task.batch, step + 1)
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(step, config)
-            net.train()
-            loss, figures = task.loss(net, batch, step)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(net.parameters(), config.max_gradient)
-            if torch.isfinite(norm):
-                optimiser.step()
-            else:
-                logger.warning("step %d: gradient is not finite, left out", step)
-            step += 1
-            _follow(average, net, min(config.average, (1 + step) / (10 + step)))
-            recent.append({"loss": float(loss.detach()), **figures})
-            if step % recent.maxlen == 0:
-                minutes = trained_minutes + (time.monotonic() - started) / 60
-                logger.info("step %d, %.1f min: %s", step, minutes, _format(_means(recent)))
-            if step % config.validate_every == 0:
-                logger.info("validation at step %d: %s", step, _format(_validate(net, average, task)))
+            upcoming = beside.submit(task.batch, run.step + 1)
+            recent.append(run.learn(task, batch))
+            if run.step % recent.maxlen == 0:
+                logger.info("step %d, %.1f min: %s", run.step, run.minutes(), _format(_means(recent)))
+            if run.step % config.validate_every == 0:
+                logger.info("validation at step %d: %s", run.step, _format(_validate(net, run.average, task)))
             if time.monotonic() - saved > 60 * config.checkpoint_minutes:
-                save()
+                run.save()
                 saved = time.monotonic()
-        save()
-    net.load_state_dict(average)
+        run.save()
+    net.load_state_dict(run.average)
     return net.eval()
+
+
+class _Run:
+    """A network while it learns: its optimiser, averaged weights, and how far it has come."""
+
+    def __init__(self, net: nn.Module, config: LoopConfig, out: Path) -> None:
+        self._net, self._config, self._out = net, config, out
+        self._optimiser = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        self.average = {name: value.detach().clone() for name, value in net.state_dict().items()}
+        self.step = 0
+        self._minutes_before = 0.0  # of earlier runs
+        self._started = time.monotonic()
+
+    @property
+    def checkpoint(self) -> Path:
+        return self._out / "checkpoint.pt"
+
+    def minutes(self) -> float:
+        """Of training, earlier runs included."""
+        return self._minutes_before + (time.monotonic() - self._started) / 60
+
+    def is_in_time(self) -> bool:
+        return time.monotonic() - self._started < 60 * self._config.minutes
+
+    def restore(self) -> None:
+        state = torch.load(self.checkpoint, map_location=next(self._net.parameters()).device, weights_only=True)
+        self._net.load_state_dict(state["net"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.average, self.step, self._minutes_before = state["average"], state["step"], state["minutes"]
+        logger.info("goes on at step %d after %.1f minutes", self.step, self._minutes_before)
+
+    def save(self) -> None:
+        minutes = self.minutes()
+        state = {"net": self._net.state_dict(), "optimiser": self._optimiser.state_dict(), "average": self.average}
+        _write(self.checkpoint, {**state, "step": self.step, "minutes": minutes, "config": asdict(self._config)})
+        about = {"step": str(self.step), "minutes": f"{minutes:.1f}"}
+        export(self.average, self._out / "weights.safetensors", about)
+
+    def learn(self, task: Task, batch: Any) -> dict[str, float]:
+        """One step; figures for the log."""
+        config, net = self._config, self._net
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, config)
+        net.train()
+        loss, figures = task.loss(net, batch, self.step)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(net.parameters(), config.max_gradient)
+        if torch.isfinite(norm):
+            self._optimiser.step()
+        else:
+            logger.warning("step %d: gradient is not finite, left out", self.step)
+        self.step += 1
+        _follow(self.average, net, min(config.average, (1 + self.step) / (10 + self.step)))
+        return {"loss": float(loss.detach()), **figures}
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -86,3 +87,25 @@ def test_the_learning_rate_rises_then_falls() -> None:
     assert learning_rate(0, config) == pytest.approx(0.1) and learning_rate(9, config) == pytest.approx(1.0)
     assert learning_rate(60, config) == pytest.approx(0.01 + 0.99 / 2)
     assert learning_rate(110, config) == pytest.approx(0.01)
+
+
+def test_a_step_without_a_finite_gradient_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Line):
+        def loss(self, net: nn.Module, batch: tuple, step: int) -> tuple[torch.Tensor, Mapping]:
+            loss, figures = super().loss(net, batch, step)
+            return (loss * math.inf if step == 1 else loss), figures
+
+    net = train(fresh(), Broken(), LoopConfig(steps=3, warm_up_steps=2), tmp_path, resume=False)
+    assert "step 1: gradient is not finite, left out" in caplog.text
+    assert all(torch.isfinite(value).all() for value in net.state_dict().values())
+
+
+def test_minutes_add_up_over_runs(tmp_path: Path) -> None:
+    ended = LoopConfig(steps=3, warm_up_steps=2)
+    train(fresh(), Line(), ended, tmp_path, resume=False)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    torch.save({**state, "minutes": 60.0}, tmp_path / "checkpoint.pt")
+    train(fresh(), Line(), ended, tmp_path, resume=True)
+    again = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert 60.0 <= again["minutes"] < 61.0 and again["step"] == 3
+    assert set(again) == {"net", "optimiser", "average", "step", "minutes", "config"}
