@@ -77,14 +77,15 @@ def global_affinity(
     Args:
         query: (C, h, w) unit keys of the current frame.
         keys: (n, C, h, w) unit keys of remembered frames.
-        values: (n, h, w) values of one object there.
+        values: (..., n, h, w) values of one object there, of any number of kinds.
         top: how many matches vote.
         temperature: of the softmax over their cosines.
 
     Returns:
-        (h, w) float32.
+        (..., h, w) float32.
     """
     likeness = query.flatten(1).T @ keys.permute(1, 0, 2, 3).flatten(1)  # (h * w, n * h * w)
     best, index = likeness.topk(min(top, likeness.shape[1]), dim=1)
     weights = torch.softmax(best / temperature, dim=1)
-    return (weights * values.flatten()[index]).sum(dim=1).view(query.shape[-2:])
+    carried = (weights * values.flatten(-3)[..., index]).sum(dim=-1)
+    return carried.unflatten(-1, query.shape[-2:])

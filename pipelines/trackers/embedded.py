@@ -10,20 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from memory_bank.keyframe_policies import View
+from memory_bank.keyframe_policies import View, choose_views
 from memory_bank.keyframes import KeyFrameConfig, KeyFrameMemory
 from memory_bank.protocol import MemoryStats
 from pipelines.trackers.affinity import global_affinity, key_map, local_affinity
 from pipelines.trackers.objects import TrackedObject
-from pipelines.trackers.protocol import Propagation
+from pipelines.trackers.protocol import CellMap, Propagation
+from pipelines.trackers.recall import distractor_score, likeness_of_views
 from pipelines.trackers.ridge import Normaliser, PixelSums, describe, pack, solve, unpack
+from streamvos.device import pick_precision
 from streamvos.errors import InputError
 from streamvos.models.efficientnet_lite import EfficientNetLite0
 from streamvos.records import MemoryEvent
@@ -37,7 +39,9 @@ class EmbeddedTrackerConfig:
     global_weight: float = 0.1  # of the affinity to key frames; larger finds returns sooner, and look-alikes
     radius_cells: int = 8  # window of the local affinity, in cells of 8 pixels; larger follows faster motion
     temperature: float = 0.07  # of the affinities; smaller trusts single matches more
-    views_compared: int = 5  # key frames of the global affinity, the first and the latest; more costs time
+    views_compared: int = 5  # key frames of the global affinity; more costs time
+    # Which key frames are read: the first and either the latest or those most like what is seen now.
+    views_chosen: Literal["latest", "alike"] = "latest"
     top_matches: int = 20  # how many key-frame cells vote for a cell
     gain: float = 6.0  # slope from score to probability; larger is more decided
     sharpness: float = 16.0  # slope that hardens a mask before it is remembered
@@ -48,6 +52,7 @@ class EmbeddedTrackerConfig:
     running_rate: float = 0.15  # of the running mean; larger forgets faster
     keyframe_weight: float = 0.4  # of the key frames against the running mean when the head is fitted
     regularisation: float = 1e-3  # of the ridge
+    precision: str = "auto"  # of the frozen features; "auto": bfloat16 where the processor has it, twice as fast
     keyframes: KeyFrameConfig = field(default_factory=KeyFrameConfig)
 
 
@@ -64,7 +69,8 @@ class EmbeddedTracker:
         if size < 32:
             raise InputError(f"size: expected a working short side of at least 32 pixels, got {size}")
         self._config, self._size, self._device = config, size, device
-        self._encoder = EfficientNetLite0(device)
+        self._dtype = pick_precision(config.precision, device)
+        self._encoder = EfficientNetLite0(device, self._dtype)
         self.memory = KeyFrameMemory(config.keyframes, device)
         self.reset()
 
@@ -152,6 +158,16 @@ class EmbeddedTracker:
         self._objects.pop(object_id, None)
         self.memory.remove(object_id)
 
+    @torch.inference_mode()
+    def cells(self) -> CellMap:
+        features = self._features
+        (padded_height, padded_width), (height, width) = features.image.shape[:2], features.valid
+        coarse = functional.interpolate(
+            features.stride16, features.stride8.shape[-2:], mode="bilinear", align_corners=False
+        )
+        joined = torch.cat([coarse, features.stride8], dim=1)[0].float()
+        return CellMap(joined, (0, padded_height - height, 0, padded_width - width))
+
     def appearance(self, mask: np.ndarray) -> np.ndarray:
         height, width = self._features.valid
         return self._descriptor(cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA))
@@ -203,11 +219,7 @@ class EmbeddedTracker:
             values = torch.stack([self._sharp_cells(self._objects[object_ids[row]].last_probability) for row in seen])
             carried = local_affinity(self._key8, self._last_key, values, config.radius_cells, config.temperature)
         for row, object_id in enumerate(object_ids):
-            views = self.memory.read(int(object_id))
-            count = len(views["key"])
-            chosen = [0, *range(max(1, count - config.views_compared + 1), count)]
-            keys, values = views["key"][chosen].float(), views["value"][chosen].float()
-            found = global_affinity(self._key16, keys, values, config.top_matches, config.temperature)
+            found = self._match_views(int(object_id))
             found = functional.interpolate(found[None, None], scores.shape[-2:], mode="bilinear", align_corners=False)[
                 0, 0
             ]
@@ -215,6 +227,27 @@ class EmbeddedTracker:
             mixed = (1.0 - local_weight - config.global_weight) * scores[row] + config.global_weight * found
             scores[row] = mixed + local_weight * carried[seen.index(row)] if row in seen else mixed
         return scores
+
+    def _match_views(self, object_id: int) -> torch.Tensor:
+        """(h, w) at stride 16: what the object's key frames say by global affinity."""
+        chosen = self._recall(object_id, self._config.views_compared)
+        views = self.memory.read(object_id, ("key", "value"), chosen)
+        keys, values = views["key"].float(), views["value"].float()
+        if self.memory.wants_use:  # a mark for each view carries the share of its votes
+            marks = torch.eye(len(chosen), device=self._device)[:, :, None, None].expand(-1, -1, *values.shape[1:])
+            values = torch.cat([values[None], marks])
+        found = global_affinity(self._key16, keys, values, self._config.top_matches, self._config.temperature)
+        if not self.memory.wants_use:
+            return found
+        self.memory.note_use(object_id, found[1:].mean(dim=(1, 2)).cpu().numpy(), chosen)
+        return found[0]
+
+    def _recall(self, object_id: int, most: int) -> np.ndarray:
+        """Which of an object's key frames to read, at most so many."""
+        likeness = None
+        if self._config.views_chosen == "alike":
+            likeness = likeness_of_views(self.memory.descriptors(object_id), self._key8)
+        return choose_views(self.memory.count(object_id), most, likeness)
 
     def _probability(self, score: np.ndarray, last: np.ndarray | None) -> np.ndarray:
         """(h, w) score at stride 8 to probability at the working size, lower far from the last mask."""
@@ -244,10 +277,11 @@ class EmbeddedTracker:
             area_px / item.usual_area_px(),
             frame_index - last_written if last_written is not None else frame_index,
             self.memory.novelty(object_id, self._descriptor(probability)),
+            distractor_score((item.head @ self._pixels).view(target.shape).cpu().numpy(), target.cpu().numpy() > 0.5),
         )
         item.note_area(area_px)
         self._store(frame_index, object_id, gram, moment, probability, target, view)
-        views = self.memory.read(object_id)
+        views = self.memory.read(object_id, ("gram", "moment"))
         weights = torch.full((len(views["gram"]),), 0.5 / max(1, len(views["gram"]) - 1), device=self._device)
         weights[0] = 0.5 if len(weights) > 1 else 1.0  # the first view, which somebody vouches for
         share = self._config.keyframe_weight

@@ -21,6 +21,7 @@ from memory_bank.keyframe_policies import View as ViewFacts
 from pipelines.trackers.affinity import local_affinity
 from pipelines.trackers.embedded import EmbeddedTracker, EmbeddedTrackerConfig
 from pipelines.trackers.propagation_net import (
+    VALUE,
     Cues,
     PropagationNet,
     highest_of_others,
@@ -40,7 +41,7 @@ class TrainedTrackerConfig(EmbeddedTrackerConfig):
     """The embedded tracker's settings that are about cues and appearance; weights and gains of its mix are unused."""
 
     fit_every: int = 4  # frames between updates of the appearance; on made-up clips no worse than 2, and faster
-    views_read: int = 2  # key frames that the network reads, the first and the latest; more costs time
+    views_read: int = 2  # key frames that the network reads (`views_chosen` says which); more costs time
     reads_last: bool = True  # whether it reads the frame before, too; off: only key frames
 
 
@@ -76,7 +77,8 @@ class TrainedTracker(EmbeddedTracker):
     def observe(self, image: np.ndarray) -> None:
         super().observe(image)
         features = self._features
-        self._view = self._net.look(features.stride4, features.stride8, features.stride16)
+        with self._quick():
+            self._view = self._net.look(features.stride4, features.stride8, features.stride16)
         self._masks.clear()
         self._values.clear()
 
@@ -87,7 +89,9 @@ class TrainedTracker(EmbeddedTracker):
             return Propagation(object_ids, np.zeros((0, *self._features.valid), np.float32))
         group = torch.zeros(len(object_ids), dtype=torch.int64, device=self._device)
         read = torch.cat([self._read(int(object_id)) for object_id in object_ids])
-        logits = self._net.decode(self._view.rows(group), read, self._cues(object_ids, group))
+        cues = self._cues(object_ids, group)
+        with self._quick():
+            logits = self._net.decode(self._view.rows(group), read, cues).float()
         return Propagation(object_ids, self._to_probabilities(logits, group))
 
     @torch.inference_mode()
@@ -131,14 +135,21 @@ class TrainedTracker(EmbeddedTracker):
 
     def _read(self, object_id: int) -> torch.Tensor:
         """(1, VALUE, h, w) from the object's key frames and the frame before."""
-        views = self.memory.read(object_id)
-        count = len(views["key"])
-        chosen = [0, *range(max(1, count - self._config.views_read + 1), count)]
-        keys, values = ([view[None] for view in views[name][chosen].float()] for name in ("key", "value"))
+        chosen = self._recall(object_id, self._config.views_read)
+        views = self.memory.read(object_id, ("key", "value"), chosen)
+        keys, values = ([view[None] for view in views[name].float()] for name in ("key", "value"))
         if self._config.reads_last and self._last_seen is not None and object_id in self._last_values:
             keys.append(self._last_seen)
             values.append(self._last_values[object_id])
-        return read_memory(self._view.key16, torch.stack(keys, dim=2), torch.stack(values, dim=2))
+        key, value = torch.stack(keys, dim=2), torch.stack(values, dim=2)
+        if not self.memory.wants_use:
+            return read_memory(self._view.key16, key, value)
+        # a mark for each frame, read as a value, is its share of the attention
+        marks = torch.eye(len(keys), device=self._device)[None, :, :, None, None].expand(-1, -1, -1, *key.shape[-2:])
+        read = read_memory(self._view.key16, key, torch.cat([value, marks], dim=1))
+        shares = read[0, VALUE:].mean(dim=(1, 2)).cpu().numpy()
+        self.memory.note_use(object_id, shares[: len(chosen)], chosen)
+        return read[:, :VALUE]
 
     def _cues(self, object_ids: np.ndarray, group: torch.Tensor) -> Cues:
         heads = torch.stack([self._objects[object_id].head for object_id in object_ids])
@@ -189,7 +200,12 @@ class TrainedTracker(EmbeddedTracker):
         for other_id, mask in self._masks.items():
             if other_id != object_id:
                 others = others + mask
-        return self._net.value(self._view, torch.stack([own, others.clamp(max=1.0)])[None])
+        with self._quick():
+            return self._net.value(self._view, torch.stack([own, others.clamp(max=1.0)])[None]).float()
+
+    def _quick(self) -> torch.autocast:
+        """The network's convolutions in the precision of the features, as in training."""
+        return torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
 
     def _quarter(self, probability: np.ndarray) -> torch.Tensor:
         """(h, w) at the working size to hardened (h / 4, w / 4), with the frame's padding."""

@@ -102,3 +102,13 @@ def test_keys_are_unit_vectors(stride: int, shape: tuple[int, ...]) -> None:
     made = key_map(stride16, 3 + 5 * stride8, stride)
     assert made.shape == shape
     assert torch.allclose(made.norm(dim=0), torch.ones(shape[1:]), atol=1e-5)
+
+
+def test_kinds_of_values_are_carried_alike() -> None:
+    generator = torch.Generator().manual_seed(4)
+    query, keys = torch.rand(5, 3, 4, generator=generator), torch.rand(2, 5, 3, 4, generator=generator)
+    values = torch.rand(6, 2, 3, 4, generator=generator)
+    together = global_affinity(query, keys, values, 7, TEMPERATURE)
+    assert together.shape == (6, 3, 4)
+    for kind, alone in zip(values, together, strict=True):
+        assert torch.allclose(global_affinity(query, keys, kind, 7, TEMPERATURE), alone)

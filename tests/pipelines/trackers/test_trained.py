@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,3 +138,25 @@ def test_a_mask_of_another_size_is_refused_and_changes_nothing(tracker: TrainedT
     with pytest.raises(InputError, match="mask of object 7"):
         tracker.add(0, 7, np.ones((5, 5), bool))
     assert tracker.state_bytes() == before
+
+
+@pytest.mark.parametrize("chosen", ["latest", "alike"])
+def test_attention_is_told_to_the_memory_that_wants_it(weights: Path, draw_squares: Draw, chosen: str) -> None:
+    keyframes = KeyFrameConfig(budget_bytes=20 * 2**20, policy="rmem", max_per_object=3)
+    config = TrainedTrackerConfig(keyframes=keyframes, views_read=3, views_chosen=chosen, fit_every=2)
+    tracker, plain = (
+        TrainedTracker(one, SIZE, torch.device("cpu"), weights)
+        for one in (config, dataclasses.replace(config, keyframes=dataclasses.replace(keyframes, policy="gap")))
+    )
+    start(tracker, *squares(draw_squares, 0))
+    start(plain, *squares(draw_squares, 0))
+    for index in range(1, 14):
+        image, _ = squares(draw_squares, index)
+        one, other = step(tracker, index, image), step(plain, index, image)
+        if index == 6:  # as long as both hold the same views, being watched changes nothing
+            assert np.allclose(one.probabilities, other.probabilities, atol=1e-5)
+    state = tracker.memory.state_dict()
+    assert (state["num_reads"] > 0).all() and len(state["num_reads"]) == 6
+    mean = state["attention"] / state["num_reads"]
+    assert (mean > 0).all() and mean[state["object_id"] == 1].sum() < 1
+    assert not plain.memory.state_dict()["num_reads"].any()

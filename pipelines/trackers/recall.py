@@ -1,0 +1,48 @@
+"""What a tracker tells and asks its key-frame memory: which views to read, and whether look-alikes are about."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+_BEST_CELLS = 20  # of the frame, whose likeness to a view counts
+
+
+def likeness_of_views(descriptors: np.ndarray, cells: torch.Tensor) -> np.ndarray:
+    """How well what a view shows can be seen in a frame, wherever it is there.
+
+    Args:
+        descriptors: (n, C) float32 unit vectors of the views' objects.
+        cells: (C, h, w) unit keys of the frame.
+
+    Returns:
+        (n,) float32: mean cosine to the best cells.
+    """
+    cosines = torch.from_numpy(descriptors).to(cells.device) @ cells.flatten(1)
+    best = cosines.topk(min(_BEST_CELLS, cosines.shape[1]), dim=1).values
+    return best.mean(dim=1).cpu().numpy()
+
+
+def distractor_score(scores: np.ndarray, own: np.ndarray) -> float:
+    """How much something else in the frame looks like an object: its best region elsewhere, by its own.
+
+    The idea of DAM4SAM (Videnovic et al., CVPR 2025), which compares masks; here, scores of the object's own head.
+
+    Args:
+        scores: (h, w) float32 of each cell, about 1 on the object and 0 off it.
+        own: (h, w) bool, the object's cells.
+
+    Returns:
+        0 where nothing does, 1 where something does as much as the object itself.
+    """
+    if not own.any():
+        return 0.0
+    side = float(np.sqrt(own.sum()))
+    regional = cv2.blur(scores, (max(1, round(side / 2)),) * 2, borderType=cv2.BORDER_REPLICATE)
+    reach = max(1, round(side / 2))  # what is near is the object's own rim
+    near = cv2.dilate(own.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)) > 0
+    best = float(regional[own].max())
+    if near.all() or best <= 0:
+        return 0.0
+    return float(np.clip(regional[~near].max() / best, 0.0, 1.0))
