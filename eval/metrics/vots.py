@@ -52,6 +52,25 @@ class FrameCounts:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """One frame of one object, as far as the measures need it; the masks themselves are not kept.
+
+    Args:
+        overlap: of what the tracker said and what is true.
+        is_known: something is known of this frame.
+        is_there, says_there: the object, in truth and as the tracker says.
+        is_given, is_stopped: in place of an answer stands that the truth was given, or that the tracker was stopped.
+    """
+
+    overlap: float
+    is_known: bool
+    is_there: bool
+    says_there: bool
+    is_given: bool
+    is_stopped: bool
+
+
+@dataclass(frozen=True)
 class VotsScores:
     """The six measures, each in [0, 1]; None where no frame defines it."""
 
@@ -102,15 +121,15 @@ def score_object(
     """Score one object; see `score_sequence` for the arguments."""
     if len(result) != len(truth) or (ignore is not None and len(ignore) != len(truth)):
         raise InputError(f"expected a region for each of {len(truth)} frames, got {len(result)} results")
-    hidden = ignore or [None] * len(truth)
-    overlaps = [overlap(*regions, size) for regions in zip(result, truth, hidden, strict=True)]
-    quality, accuracy = _counted_overlaps(result, truth, overlaps)
-    counts = count_frames(result, truth, overlaps)
+    hidden = [None] * len(truth) if ignore is None else ignore
+    frames = [_judge(*regions, size) for regions in zip(result, truth, hidden, strict=True)]
+    quality = [one.overlap for one in frames if one.is_known and not one.is_stopped]
+    counts = count_frames(frames)
     there = counts.tracked + counts.drifted + counts.missed
     away = counts.imagined + counts.noticed
     return VotsScores(
         quality=_mean(quality),
-        accuracy=_mean(accuracy),
+        accuracy=_mean(one.overlap for one in frames if _is_accurate(one)),
         robustness=counts.tracked / there if there else None,
         nre=counts.missed / there if there else None,
         dre=counts.drifted / there if there else None,
@@ -118,18 +137,18 @@ def score_object(
     )
 
 
-def count_frames(result: Sequence[Region], truth: Sequence[Region], overlaps: Sequence[float]) -> FrameCounts:
+def count_frames(frames: Iterable[Judged]) -> FrameCounts:
     """Sort the annotated frames of one object by what the tracker did."""
     counts = dict.fromkeys(FrameCounts.__dataclass_fields__, 0)
-    for said, true, value in zip(result, truth, overlaps, strict=True):
-        if true == Special(UNKNOWN):
+    for one in frames:
+        if not one.is_known:
             continue
-        if is_empty(true):
-            kind = "noticed" if is_empty(said) else "imagined"
-        elif value > 0:
+        if not one.is_there:
+            kind = "imagined" if one.says_there else "noticed"
+        elif one.overlap > 0:
             kind = "tracked"
         else:
-            kind = "missed" if is_empty(said) else "drifted"
+            kind = "drifted" if one.says_there else "missed"
         counts[kind] += 1
     return FrameCounts(**counts)
 
@@ -163,18 +182,20 @@ def is_empty(region: Region) -> bool:
     return True
 
 
-def _counted_overlaps(
-    result: Sequence[Region], truth: Sequence[Region], overlaps: Sequence[float]
-) -> tuple[list[float], list[float]]:
-    """The overlaps that make quality, and those that make accuracy."""
-    quality, accuracy = [], []
-    for said, true, value in zip(result, truth, overlaps, strict=True):
-        if true == Special(UNKNOWN) or said == Special(FAILURE):
-            continue
-        quality.append(value)
-        if not is_empty(true) and (value > 0 or said == Special(INITIALIZATION)):
-            accuracy.append(value)
-    return quality, accuracy
+def _judge(said: Region, true: Region, ignore: Region | None, size: tuple[int, int]) -> Judged:
+    return Judged(
+        overlap=overlap(said, true, ignore, size),
+        is_known=true != Special(UNKNOWN),
+        is_there=not is_empty(true),
+        says_there=not is_empty(said),
+        is_given=said == Special(INITIALIZATION),
+        is_stopped=said == Special(FAILURE),
+    )
+
+
+def _is_accurate(one: Judged) -> bool:
+    """Whether the frame counts for accuracy."""
+    return one.is_known and one.is_there and not one.is_stopped and (one.overlap > 0 or one.is_given)
 
 
 def _bounds(region: Region) -> tuple[int, int, int, int]:

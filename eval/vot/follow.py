@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.trackers import Tracker
 from eval.vot.folder_protocol import Query
-from eval.vot.regions import EMPTY, UNKNOWN, Mask, Region, Special, cropped, format_region, in_frame
+from eval.vot.regions import EMPTY, UNKNOWN, Mask, PackedRegions, Region, cropped, format_region, in_frame
 from streamvos.errors import InputError
 from streamvos.masks import VOID, ids_in
 from streamvos.video.images import read_image
@@ -57,7 +57,7 @@ class Follower:
 
 def follow(
     frames: Sequence[Path], queries: Mapping[str, Query], make_tracker: Callable[[], Tracker]
-) -> dict[str, list[Region]]:
+) -> dict[str, PackedRegions]:
     """Run a fresh tracker over all frames.
 
     Args:
@@ -70,9 +70,9 @@ def follow(
     """
     follower = Follower(make_tracker())
     order = sorted(queries, key=lambda name: queries[name].frame_index)
-    answers: dict[str, list[Region]] = {name: [Special(UNKNOWN)] * len(frames) for name in queries}
+    answers = {name: [str(UNKNOWN)] * len(frames) for name in queries}
     for index, path in enumerate(frames):
         new = [queries[name].mask for name in order if queries[name].frame_index == index]
         for name, region in zip(order, follower.step(read_image(path), new), strict=False):
-            answers[name][index] = region
-    return answers
+            answers[name][index] = format_region(region)
+    return {name: PackedRegions(lines) for name, lines in answers.items()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,41 @@ class Mask:
 
 Region = Special | Rectangle | Mask
 EMPTY = Mask(np.zeros((0, 0), bool))
+
+
+class PackedRegions(Sequence[Region]):
+    """The regions of one object, one for each frame, decoded one at a time when they are asked for.
+
+    The masks of a long video take gigabytes as pixels and megabytes as runs.
+
+    Args:
+        packed: a line of text or the bytes of each region, as the toolkit stores them.
+    """
+
+    def __init__(self, packed: Sequence[str | bytes]) -> None:
+        self._packed = list(packed)
+
+    @classmethod
+    def of(cls, regions: Iterable[Region]) -> PackedRegions:
+        """Pack regions as they come; masks are read back as the toolkit reads them, see `parse_region`."""
+        return cls([format_region(region) for region in regions])
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __getitem__(self, index: int | slice) -> Region | PackedRegions:
+        if isinstance(index, slice):
+            return PackedRegions(self._packed[index])
+        packed = self._packed[index]
+        return parse_region(packed) if isinstance(packed, str) else _from_bytes(packed, 0)[0]
+
+    def chosen(self, flags: Sequence[bool]) -> PackedRegions:
+        """Those of the frames whose flag is true."""
+        return PackedRegions(list(compress(self._packed, flags)))
+
+    def filled(self, length: int) -> PackedRegions:
+        """With nothing known of the frames from its end up to `length`."""
+        return PackedRegions([*self._packed, *[str(UNKNOWN)] * (length - len(self))])
 
 
 def bounds(pixels: np.ndarray) -> tuple[int, int, int, int]:
@@ -119,24 +155,28 @@ def format_region(region: Region) -> str:
     return "m" + ",".join(map(str, (region.x, region.y, width, height, *_to_runs(region.pixels))))
 
 
-def read_trajectory(path: Path) -> list[Region]:
-    """Read the regions of one object, one for each frame, from text or from bytes (`.bin`).
+def read_trajectory(path: Path) -> PackedRegions:
+    """Read the regions of one object, one for each frame, from text or from bytes (`.bin`); all are checked.
 
     Raises:
         InputError: damaged, or of another kind.
     """
     try:
         if path.suffix == ".bin":
-            return _parse_bytes(path.read_bytes())
-        return [parse_region(line.strip()) for line in path.read_text(encoding="utf-8").splitlines()]
+            return PackedRegions(_cut_bytes(path.read_bytes()))
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            parse_region(line)
+        return PackedRegions(lines)
     except (OSError, UnicodeDecodeError, struct.error, InputError, ValueError) as error:
         raise InputError(f"{path} is not a VOT trajectory: {error}") from None
 
 
-def write_trajectory(path: Path, regions: Sequence[Region]) -> None:
+def write_trajectory(path: Path, regions: Iterable[Region]) -> None:
     """Write the regions of one object: bytes where the name ends in `.bin`, lines of text otherwise."""
     if path.suffix == ".bin":
-        path.write_bytes(struct.pack("<hI", 1, len(regions)) + b"".join(map(_to_bytes, regions)))
+        packed = [_to_bytes(region) for region in regions]
+        path.write_bytes(struct.pack("<hI", 1, len(packed)) + b"".join(packed))
     else:
         path.write_text("".join(f"{format_region(region)}\n" for region in regions), encoding="utf-8")
 
@@ -176,8 +216,21 @@ def _to_bytes(region: Region) -> bytes:
     return head + struct.pack(f"<{len(runs)}H", *runs)
 
 
-def _parse_bytes(data: bytes) -> list[Region]:
-    place = 0
+def _cut_bytes(data: bytes) -> list[bytes]:
+    """The bytes of each region of a file; each is decoded once, to see that it is whole."""
+    version, count = struct.unpack_from("<hI", data, 0)
+    if version != 1:
+        raise InputError(f"expected version 1, got {version}")
+    place, parts = struct.calcsize("<hI"), []
+    for _ in range(count):
+        end = _from_bytes(data, place)[1]
+        parts.append(data[place:end])
+        place = end
+    return parts
+
+
+def _from_bytes(data: bytes, place: int) -> tuple[Region, int]:
+    """The region that begins at a byte, and where it ends."""
 
     def take(form: str) -> tuple[float, ...]:
         nonlocal place
@@ -185,19 +238,12 @@ def _parse_bytes(data: bytes) -> list[Region]:
         place += struct.calcsize(form)
         return values
 
-    version, count = take("<hI")
-    if version != 1:
-        raise InputError(f"expected version 1, got {version}")
-    regions: list[Region] = []
-    for _ in range(count):
-        (kind,) = take("<B")
-        if kind == _SPECIAL:
-            regions.append(Special(*take("<I")))
-        elif kind == _RECTANGLE:
-            regions.append(Rectangle(*take("<ffff")))
-        elif kind == _MASK:
-            x, y, width, height, num_runs = take("<hhHHH")
-            regions.append(Mask(_from_runs(take(f"<{num_runs}H"), width, height), x, y))
-        else:
-            raise InputError(f"expected a code, a rectangle or a mask, got a region of kind {kind}")
-    return regions
+    (kind,) = take("<B")
+    if kind == _SPECIAL:
+        return Special(*take("<I")), place
+    if kind == _RECTANGLE:
+        return Rectangle(*take("<ffff")), place
+    if kind != _MASK:
+        raise InputError(f"expected a code, a rectangle or a mask, got a region of kind {kind}")
+    x, y, width, height, num_runs = take("<hhHHH")
+    return Mask(_from_runs(take(f"<{num_runs}H"), width, height), x, y), place

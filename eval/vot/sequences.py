@@ -13,10 +13,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
-
-import numpy as np
 
 from eval.datasets.mask_sequences import MaskSequence
 from eval.metrics.vots import VotsScores, score_sequence
@@ -24,11 +21,11 @@ from eval.vot.regions import (
     EMPTY,
     UNKNOWN,
     Mask,
+    PackedRegions,
     Region,
     Special,
     cropped,
     format_region,
-    parse_region,
     read_trajectory,
     write_trajectory,
 )
@@ -64,7 +61,10 @@ class VotSequence:
         """Measure the regions of each object."""
 
         def chosen(regions: Sequence[Region]) -> Sequence[Region]:
-            return regions if self.scored is None else list(compress(regions, self.scored))
+            if self.scored is None:
+                return regions
+            packed = regions if isinstance(regions, PackedRegions) else PackedRegions.of(regions)
+            return packed.chosen(self.scored)
 
         said, true = ({name: chosen(of) for name, of in part.items()} for part in (results, self.objects))
         return score_sequence(said, true, self.size, None if self.ignore is None else chosen(self.ignore))
@@ -140,41 +140,35 @@ def read_sequence(folder: Path) -> VotSequence:
     if not frames or not frames[0].is_file():
         raise InputError(f"{folder}: expected frames {pattern}")
     files = sorted(folder.glob("groundtruth_*.txt")) or [folder / "groundtruth.txt"]
-    objects = {path.stem.partition("_")[2] or "object": _filled(read_trajectory(path), length) for path in files}
+    objects = {path.stem.partition("_")[2] or "object": read_trajectory(path).filled(length) for path in files}
     ignore = objects.pop(IGNORE, None)
     return VotSequence(
         folder.name, frames, image_size(frames[0]), objects, ignore, _tag(folder / "evaluation.tag", length)
     )
 
 
-def _trajectories(sequence: MaskSequence, visible_px: int) -> dict[str, list[Region]]:
+def _trajectories(sequence: MaskSequence, visible_px: int) -> dict[str, PackedRegions]:
     """Truth of each object, and of what is to be ignored."""
-    length = len(sequence.annotations)
-    objects: dict[int, list[Region]] = {}
-    void: list[Region] = [EMPTY] * length
+    length, unknown, away = len(sequence.annotations), str(UNKNOWN), format_region(EMPTY)
+    objects: dict[int, list[str]] = {}
+    void = [away] * length
     for index, labels in enumerate(sequence.label_maps()):
         if labels is None:
             continue
         for regions in objects.values():
-            regions[index] = EMPTY
+            regions[index] = away
         for object_id in ids_in(labels):
-            region = _as_read(labels == object_id)
-            if object_id in objects or (min(region.pixels.shape) > 1 and region.pixels.sum() >= visible_px):
-                objects.setdefault(object_id, [Special(UNKNOWN)] * length)[index] = region
-        void[index] = _as_read(labels == VOID)
+            region = cropped(Mask(labels == object_id))
+            is_seen = min(region.pixels.shape) > 1 and region.pixels.sum() >= visible_px
+            if object_id in objects or is_seen:
+                objects.setdefault(object_id, [unknown] * length)[index] = format_region(region)
+        void[index] = format_region(cropped(Mask(labels == VOID)))
     if not objects:
         raise InputError(
             f"expected an object at least two pixels wide and high, and of {visible_px} pixels or more, got none"
         )
-    named = {str(object_id): regions for object_id, regions in sorted(objects.items())}
-    return named | ({IGNORE: void} if any(region.pixels.size for region in void) else {})
-
-
-def _as_read(mask: np.ndarray) -> Mask:
-    """What the toolkit makes of a mask that comes from a file."""
-    region = parse_region(format_region(cropped(Mask(mask))))
-    assert isinstance(region, Mask)
-    return region
+    named = {str(object_id): PackedRegions(lines) for object_id, lines in sorted(objects.items())}
+    return named | ({IGNORE: PackedRegions(void)} if set(void) != {away} else {})
 
 
 def _tag(path: Path, length: int) -> list[bool] | None:
@@ -183,10 +177,6 @@ def _tag(path: Path, length: int) -> list[bool] | None:
         return None
     lines = path.read_text(encoding="utf-8").splitlines()
     return [index < len(lines) and lines[index].strip() == "1" for index in range(length)]
-
-
-def _filled(regions: list[Region], length: int) -> list[Region]:
-    return [*regions, *[Special(UNKNOWN)] * (length - len(regions))]
 
 
 def _link(source: Path, target: Path) -> None:

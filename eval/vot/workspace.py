@@ -16,12 +16,14 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from eval.datasets.mask_sequences import MaskSequence
 from eval.vot.regions import (
     INITIALIZATION,
+    PackedRegions,
     Region,
     Special,
     format_region,
@@ -100,7 +102,7 @@ class Workspace:
         """Read one sequence."""
         return read_sequence(self.root / "sequences" / name)
 
-    def results(self, tracker: str, sequence: VotSequence) -> dict[str, list[Region]] | None:
+    def results(self, tracker: str, sequence: VotSequence) -> dict[str, PackedRegions] | None:
         """The kept regions of each object, or None where they are not complete."""
         folder = self._results(tracker, sequence.name)
         found = {}
@@ -127,10 +129,10 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         for name, regions in answers.items():
             stem = sequence.result_name(name)
-            kept = [Special(INITIALIZATION), *(parse_region(format_region(region)) for region in regions[1:])]
+            as_read = (parse_region(format_region(region)) for region in regions[1:])
             times = f"{seconds / len(regions)}\n" * len(regions)
             (folder / f"{stem}_time.value").write_text(times, encoding="utf-8")
-            write_trajectory(folder / f"{stem}.part.bin", kept)
+            write_trajectory(folder / f"{stem}.part.bin", chain([Special(INITIALIZATION)], as_read))
             (folder / f"{stem}.part.bin").replace(folder / f"{stem}.bin")
 
     def _results(self, tracker: str, sequence: str) -> Path:

@@ -1,5 +1,6 @@
 """Regions as the toolkit stores them: round trips, and what it makes of odd ones."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from eval.vot.regions import (
     read_trajectory,
     write_trajectory,
 )
+from eval.vot.sequences import VotSequence
 from streamvos.errors import InputError
 
 SPOTS = np.random.default_rng(0).random((300, 400)) < 0.01
@@ -88,3 +90,30 @@ def test_damaged_files_are_named(data: bytes, tmp_path: Path) -> None:
 def test_damaged_masks_take_no_memory(line: str) -> None:
     with pytest.raises(InputError):
         parse_region(line)
+
+
+def test_packed_regions_are_those_that_were_packed(tmp_path: Path) -> None:
+    regions = [Special(0), cropped(Mask(SPOTS, 5, 7)), EMPTY, Special(2)]
+    for name in ("a.txt", "a.bin"):
+        write_trajectory(tmp_path / name, regions)
+        read = read_trajectory(tmp_path / name)
+        assert len(read) == 4 and all(map(same, read, regions)) and same(read[-3], regions[1])
+        assert all(map(same, read.chosen([False, True, False, True]), regions[1::2]))
+        assert all(map(same, read[1:3], regions[1:3]))
+        assert read.filled(6)[5] == Special(0) and len(read.filled(6)) == 6
+
+
+def test_a_long_video_is_scored_without_its_masks_in_memory(tmp_path: Path) -> None:
+    """400 masks of 360x640 are 92 MB as pixels, and a few kB as runs."""
+    size, count = (360, 640), 400
+    for name, left in (("said.bin", 0), ("true.txt", 8)):
+        write_trajectory(tmp_path / name, (Mask(np.ones((size[0], 600), bool), left) for _ in range(count)))
+    tracemalloc.start()
+    try:
+        said, true = (read_trajectory(tmp_path / name) for name in ("said.bin", "true.txt"))
+        scores = VotSequence("a", (), size, {"1": true}).score({"1": said})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert scores.quality == pytest.approx(592 / 608) and scores.adq is None
+    assert peak < 8 * 2**20
