@@ -6,6 +6,7 @@ picture (in the order of names) is set apart for validation; `pictures_apart` te
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from streamvos.models.efficientnet_lite import scale_to_short_side
 
 _MIN_AREA_PX = 500  # of a region at the stored size; smaller ones are not worth following
 _MAX_REGIONS = 6  # of one picture, the largest; bounds memory
-_SHORT_SIDES_PX = (320, 360)  # at which the trainings of tracker and refiner read: what is worth following may differ
+TRACKER_SHORT_SIDE_PX = 320  # at which its training reads pictures; what is worth following may differ with it
+REFINER_SHORT_SIDE_PX = 360  # likewise
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ class Picture:
     regions: tuple[Region, ...]
     whole: tuple[Region, ...]
     path: Path | None = None
+
+
+@dataclass(frozen=True)
+class PictureSets:
+    """`learned` is trained on; `validation`, by name, never is."""
+
+    learned: Sequence[Picture]
+    validation: Mapping[str, Sequence[Picture]]
 
 
 def read_ccp(folder: Path, short_side_px: int) -> list[Picture]:
@@ -141,7 +151,7 @@ def pictures_apart(folder: Path) -> tuple[frozenset[Path], frozenset[Path]] | No
         reader = read_coco
     else:
         return None
-    parts = [split(reader(folder, short_side_px)) for short_side_px in _SHORT_SIDES_PX]
+    parts = [split(reader(folder, short_side_px)) for short_side_px in (TRACKER_SHORT_SIDE_PX, REFINER_SHORT_SIDE_PX)]
     training, held_out = (
         frozenset.intersection(*(frozenset(p.path.resolve() for p in each[side] if p.path) for each in parts))
         for side in (0, 1)

@@ -7,21 +7,18 @@ to the IoU that the mask of the moment has.
 
 from __future__ import annotations
 
-import argparse
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as functional
 
+from pipelines.feature_net import Maps, stack_features
 from pipelines.refine_net import Refined, RefineNet
 from pipelines.refine_prompts import prompt_maps
-from pipelines.training.datasets import Picture, read_ccp, read_coco, read_horses, split
-from pipelines.training.loop import LoopConfig, train
+from pipelines.training import command
+from pipelines.training.datasets import REFINER_SHORT_SIDE_PX, Picture, PictureSets
 from pipelines.training.losses import jaccard, soft_jaccard
 from pipelines.training.refiner_samples import (
     Prompting,
@@ -32,12 +29,7 @@ from pipelines.training.refiner_samples import (
     noisy_box,
     spoil,
 )
-from streamvos.device import pick_device
 from streamvos.models.efficientnet_lite import EfficientNetLite0
-
-logger = logging.getLogger(__name__)
-
-_SHORT_SIDE_PX = 360  # of the stored pictures
 
 
 @dataclass(frozen=True)
@@ -68,27 +60,18 @@ class RefinerTask:
     """The `Task` of the loop.
 
     Args:
-        pictures: to train on. held_out: to validate on. horses: likewise, never trained on.
+        pictures: to train on and to validate on.
         config: see there.
         seed: of all batches.
         device: where the network and the frozen encoder run.
     """
 
-    def __init__(
-        self,
-        pictures: Sequence[Picture],
-        held_out: Sequence[Picture],
-        horses: Sequence[Picture],
-        config: RefinerTaskConfig,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        self._pictures, self._config, self._seed, self._device = pictures, config, seed, device
+    def __init__(self, pictures: PictureSets, config: RefinerTaskConfig, seed: int, device: torch.device) -> None:
+        self._pictures, self._config, self._seed, self._device = pictures.learned, config, seed, device
         self._encoder = EfficientNetLite0(device)
         self._validation = {
             name: [_validation_examples(group, index, config.sample) for index in range(config.num_validation)]
-            for name, group in (("held_out", held_out), ("horses", horses))
-            if group
+            for name, group in pictures.validation.items()
         }
 
     def batch(self, step: int) -> Examples:
@@ -136,19 +119,18 @@ class RefinerTask:
         """The network's answer to all prompts; the encoder does not learn."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bfloat16):
             with torch.no_grad():
-                seen = [self._encoder.encode(image, len(image)) for image in examples.images]
-                names = ("stride4", "stride8", "stride16")
-                maps = [torch.cat([getattr(one, name) for one in seen]).float() for name in names]
+                maps = [one.float() for one in self._encode(examples.images)]
             pixels = torch.from_numpy(examples.images).to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
             view = net.look(pixels, *maps).rows(torch.from_numpy(examples.crop).to(self._device))
             return net.decode(view, torch.from_numpy(examples.prompts).to(self._device))
 
-    def statistics(self, num_crops: int = 40) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def statistics(self, num_crops: int = 40) -> Maps:
         """Feature maps of typical crops, for `RefineNet.set_statistics`."""
         rngs = [np.random.default_rng([self._seed, 10**7, index]) for index in range(num_crops)]
-        images = [make_crop(rng, self._pictures, self._config.sample)[0] for rng in rngs]
-        seen = [self._encoder.encode(image, len(image)) for image in images]
-        return tuple(torch.cat([getattr(one, name) for one in seen]) for name in ("stride4", "stride8", "stride16"))
+        return self._encode([make_crop(rng, self._pictures, self._config.sample)[0] for rng in rngs])
+
+    def _encode(self, images: Sequence[np.ndarray] | np.ndarray) -> Maps:
+        return stack_features([self._encoder.encode(image, len(image)) for image in images])
 
 
 def edge_weighted_entropy(logits: torch.Tensor, truths: torch.Tensor, edge_weight: float) -> torch.Tensor:
@@ -178,45 +160,16 @@ def _validation_examples(pictures: Sequence[Picture], index: int, config: Sample
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.training.refiner", description=__doc__.split("\n")[0])
-    parser.add_argument("--ccp", type=Path, required=True, help="Clothing Co-Parsing: photos/, labels/")
-    parser.add_argument("--coco", type=Path, required=True, help="COCO segments in YOLO layout: images/, labels/")
-    parser.add_argument("--horses", type=Path, help="Weizmann horses, for validation only: horse/, mask/")
-    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint.pt and weights.safetensors")
-    parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
-    parser.add_argument("--steps", type=int, default=LoopConfig.steps)
-    parser.add_argument("--minutes", type=float, default=LoopConfig.minutes, help="stop after so many, resumable")
-    parser.add_argument("--seed", type=int, default=LoopConfig.seed)
-    parser.add_argument("--rate", type=float, default=LoopConfig.learning_rate, help="highest learning rate")
+    parser = command.options("pipelines.training.refiner", __doc__)
     parser.add_argument("--batch", type=int, default=RefinerTaskConfig.crops, help="crops in a step")
     parser.add_argument("--prompts", type=int, default=RefinerTaskConfig.prompts, help="of each crop")
     parser.add_argument("--size", type=int, default=SampleConfig.size_px, help="side of the crops in pixels")
-    parser.add_argument("--validate-every", type=int, default=LoopConfig.validate_every, help="steps")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
-    parser.add_argument("--bfloat16", action="store_true", help="16-bit arithmetic where the processor has it: faster")
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(given.threads)
-    cv2.setNumThreads(1)
-    device = pick_device(given.device)
-    ccp, ccp_held_out = split(read_ccp(given.ccp, _SHORT_SIDE_PX))
-    coco, coco_held_out = split(read_coco(given.coco, _SHORT_SIDE_PX))
-    horses = read_horses(given.horses, _SHORT_SIDE_PX) if given.horses else []
+    device = command.set_up(given)
+    pictures = command.read_pictures(given, REFINER_SHORT_SIDE_PX, coco_times=4, coco_times_held_out=4)
     config = RefinerTaskConfig(given.batch, given.prompts, SampleConfig(given.size), bfloat16=given.bfloat16)
-    task = RefinerTask(ccp + 4 * coco, ccp_held_out + 4 * coco_held_out, horses, config, given.seed, device)
-    torch.manual_seed(given.seed)
-    net = RefineNet().to(device, memory_format=torch.channels_last)
-    net.set_statistics(*task.statistics())
-    logger.info("%d trained parameters", sum(value.numel() for value in net.parameters()))
-    loop = LoopConfig(
-        steps=given.steps,
-        learning_rate=given.rate,
-        seed=given.seed,
-        minutes=given.minutes,
-        validate_every=given.validate_every,
-    )
-    train(net, task, loop, given.out, given.resume)
+    task = RefinerTask(pictures, config, given.seed, device)
+    command.learn(lambda: RefineNet().to(device, memory_format=torch.channels_last), task, given)
 
 
 if __name__ == "__main__":

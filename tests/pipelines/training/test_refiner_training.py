@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 
 from pipelines.refine_net import RefineNet
 from pipelines.training import refiner
-from pipelines.training.datasets import Picture
+from pipelines.training.datasets import Picture, PictureSets
 from pipelines.training.refiner import RefinerTask, RefinerTaskConfig, edge_weighted_entropy
 from pipelines.training.refiner_samples import SampleConfig, clicks, corrections, make_crop, make_prompting, spoil
 
@@ -20,8 +20,8 @@ CONFIG = RefinerTaskConfig(crops=2, sample=SampleConfig(size_px=96), num_validat
 
 
 @pytest.fixture(scope="module")
-def task(pictures: list[Picture]) -> RefinerTask:
-    return RefinerTask(pictures, pictures[:1], [], CONFIG, 0, torch.device("cpu"))
+def task(picture_sets: PictureSets) -> RefinerTask:
+    return RefinerTask(picture_sets, CONFIG, 0, torch.device("cpu"))
 
 
 def fresh(task: RefinerTask) -> RefineNet:
@@ -97,28 +97,18 @@ def test_edges_weigh_more() -> None:
     assert without[0] == pytest.approx(without[1])
 
 
-def test_the_loss_of_one_batch_falls(task: RefinerTask) -> None:
-    net, batch = fresh(task), task.batch(0)
-    optimiser = torch.optim.AdamW(net.parameters(), 2e-3)
-    losses = []
-    for _ in range(25):
-        loss, figures = task.loss(net, batch, 0)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    assert set(figures) == {"J", "iou_error"}
+def test_the_loss_of_one_batch_falls(task: RefinerTask, losses_of: Callable[..., list[float]]) -> None:
+    losses = losses_of(task, fresh(task), task.batch(0), 0, 2e-3, 25)
     assert losses[-1] < 0.6 * losses[0], losses
 
 
-def test_every_trained_part_has_a_gradient(task: RefinerTask) -> None:
-    net = fresh(task)
-    for step in range(3):  # last layers start at 0: what lies before them learns from later steps on
-        loss, _ = task.loss(net, task.batch(step), step)
-        loss.backward()
-        torch.optim.SGD(net.parameters(), 0.1).step()
-    missing = [name for name, value in net.named_parameters() if value.grad is None or not value.grad.abs().sum()]
-    assert missing == []
+def test_every_trained_part_has_a_gradient(task: RefinerTask, without_gradient: Callable[..., list[str]]) -> None:
+    assert without_gradient(task, fresh(task), range(3)) == []
+
+
+def test_the_log_says_overlap_and_how_well_it_is_guessed(task: RefinerTask) -> None:
+    _, figures = task.loss(fresh(task), task.batch(0), 0)
+    assert set(figures) == {"J", "iou_error"} and all(0 <= value <= 1 for value in figures.values())
 
 
 def test_validation_says_how_well_each_prompt_goes(task: RefinerTask) -> None:
@@ -127,32 +117,12 @@ def test_validation_says_how_well_each_prompt_goes(task: RefinerTask) -> None:
     assert all(0.0 <= value <= 1.0 for value in figures.values())
 
 
-def test_sixteen_bits_change_little(task: RefinerTask, pictures: list[Picture]) -> None:
-    half = RefinerTask(pictures, [], [], replace(CONFIG, bfloat16=True), 0, torch.device("cpu"))
+def test_sixteen_bits_change_little(task: RefinerTask, picture_sets: PictureSets) -> None:
+    half = RefinerTask(picture_sets, replace(CONFIG, bfloat16=True), 0, torch.device("cpu"))
     net = fresh(task)
     losses = [float(one.loss(net, one.batch(0), 0)[0].detach()) for one in (task, half)]
     assert losses[0] == pytest.approx(losses[1], rel=0.03)
 
 
-def test_the_command_trains_and_resumes(tmp_path: Path, pictures: list[Picture]) -> None:
-    for index, picture in enumerate(pictures * 4):
-        labels = np.zeros(picture.image.shape[:2], np.uint8)
-        for value, region in enumerate(picture.regions, 1):
-            labels[region.mask] = value
-        for folder, name, content in (
-            ("ccp/photos", f"{index}.jpg", picture.image),
-            ("ccp/labels", f"{index}.png", labels),
-            ("coco/images", f"{index}.jpg", picture.image),
-        ):
-            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-            assert cv2.imwrite(str(tmp_path / folder / name), content)
-        (tmp_path / "coco/labels").mkdir(exist_ok=True)
-        (tmp_path / "coco/labels" / f"{index}.txt").write_text("0 0.2 0.2 0.7 0.2 0.7 0.8\n")
-    common = ["--ccp", str(tmp_path / "ccp"), "--coco", str(tmp_path / "coco"), "--out", str(tmp_path / "out")]
-    small = ["--batch", "1", "--size", "64", "--device", "cpu"]
-    refiner.main([*common, *small, "--steps", "2"])
-    refiner.main([*common, *small, "--steps", "3", "--resume"])
-    state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
-    assert state["step"] == 3
-    net = RefineNet.from_file(tmp_path / "out" / "weights.safetensors", torch.device("cpu"))
-    assert all(torch.equal(value, state["average"][name]) for name, value in net.state_dict().items())
+def test_the_command_trains_and_resumes(check_command: Callable[..., None]) -> None:
+    check_command(refiner.main, RefineNet)

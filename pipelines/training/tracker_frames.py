@@ -1,0 +1,72 @@
+"""The tracker's frame loop, differentiable: the first mask is given, every later one is the network's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from pipelines.trackers.affinity import local_affinity
+from pipelines.trackers.propagation_net import (
+    Cues,
+    PropagationNet,
+    highest_of_others,
+    others_of,
+    read_memory,
+    share_logits,
+)
+from pipelines.training.memory_masks import remember
+from pipelines.training.tracker_batches import Batch, TrackerTaskConfig
+
+
+def follow(
+    net: PropagationNet, batch: Batch, config: TrackerTaskConfig, rng: np.random.Generator | None
+) -> list[torch.Tensor]:
+    """Carry the first masks through the clips: T - 1 logits (R, h4, w4), shared among the objects of a clip."""
+    num_frames, group = batch.masks.shape[1], batch.group
+    look = net.look(*(maps.flatten(0, 1) for maps in (batch.stride4, batch.stride8, batch.stride16)))
+    views = [look.rows(group * num_frames + index) for index in range(num_frames)]
+    last = batch.masks[:, 0]
+    keys, values, logits = [], [], []
+    for index in range(1, num_frames):
+        both = torch.stack([last, others_of(last, group)], dim=1)
+        keys.append(views[index - 1].key16)
+        values.append(net.value(views[index - 1], both))
+        chosen = _remembered(index, rng)
+        memory = (torch.stack([source[i] for i in chosen], dim=2) for source in (keys, values))
+        read = read_memory(views[index].key16, *memory)
+        cues = _cues(batch, index, last, both, config, rng)
+        logits.append(share_logits(net.decode(views[index], read, cues).float(), group))
+        last = remember(logits[-1].detach(), batch.keys[group, index], rng)
+    return logits
+
+
+def _cues(
+    batch: Batch,
+    index: int,
+    last: torch.Tensor,
+    both: torch.Tensor,
+    config: TrackerTaskConfig,
+    rng: np.random.Generator | None,
+) -> Cues:
+    group = batch.group
+    parts = functional.pixel_unshuffle(last[:, None], 2)  # (R, 4, h8, w8)
+    carried = torch.zeros_like(parts)
+    for clip in range(len(batch.keys)):
+        if rng is not None and rng.random() < config.carry_lost:
+            continue
+        rows = group == clip
+        query, key = batch.keys[clip, index], batch.keys[clip, index - 1]
+        found = local_affinity(query, key, parts[rows].flatten(0, 1), config.radius_cells, config.temperature)
+        carried[rows] = found.view(-1, *parts.shape[1:])
+    ridge = batch.ridge[:, index, None]
+    others = others_of(carried.mean(dim=1, keepdim=True), group)
+    return Cues(ridge, highest_of_others(ridge, group), carried, others, both)
+
+
+def _remembered(index: int, rng: np.random.Generator | None) -> list[int]:
+    """Which earlier frames are in memory: the first and the last, sometimes all or the first alone."""
+    kind = 0.5 if rng is None else rng.random()
+    if kind < 0.2:
+        return [0]
+    return list(range(index)) if kind > 0.8 else sorted({0, index - 1})
