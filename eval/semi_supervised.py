@@ -8,18 +8,20 @@ not share (where objects are given, what is scored, and how) is a `Benchmark`.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from eval.controls import CONTROLS, Control, Lender, OtherVideo, controlled, lender_of
 from eval.datasets.mask_sequences import MaskSequence, write_label_map
 from eval.harness import SequenceScores, add_options, graph_config, score_sequences
 from eval.results import Plot
-from eval.trackers import CopyFirstMask, SessionTracker, TimedRun
+from eval.trackers import CopyFirstMask, SessionTracker, TimedRun, Tracker
+from pipelines.graph import GraphConfig
 from streamvos.errors import InputError
 
 BASELINES = {"mask": "copy of the first mask", "box": "copy of the first box"}
@@ -49,11 +51,14 @@ class SemiSupervisedTask:
         benchmark: see there.
         make_tracker: see `eval.trackers`.
         out: where to write the label maps, or None.
+        lenders: for the control `other-video`, all sequences, each of which lends its first view to the one before;
+            empty where the tracker has its own memory.
     """
 
     benchmark: Benchmark
     make_tracker: SessionTracker | CopyFirstMask
     out: Path | None
+    lenders: tuple[str, ...] = ()
 
     def __call__(self, name: str) -> SequenceScores:
         sequence = self.benchmark.load(name)
@@ -65,18 +70,35 @@ class SemiSupervisedTask:
     def _score(self, sequence: MaskSequence) -> SequenceScores:
         sequence.check_sizes()
         starts = self.benchmark.starts(sequence)
-        run = TimedRun(self.make_tracker, keep_given=self.make_tracker.first == "mask")
+        run = TimedRun(self._controlled(sequence.name), keep_given=self.make_tracker.first == "mask")
         predictions = run(_with_given(sequence, starts))
         if self.out is not None:
             predictions = _kept(predictions, sequence, self.out / sequence.name)
         scores = self.benchmark.score(sequence, starts, predictions)
+        if run.key_frame_bytes is not None:
+            scores["key_frame_bytes"] = run.key_frame_bytes
         return SequenceScores(sequence.name, run.num_frames, run.seconds, scores)
+
+    def _controlled(self, name: str) -> Callable[[], Tracker]:
+        if not self.lenders:
+            return self.make_tracker
+        lender = self.benchmark.load(lender_of(name, self.lenders))
+        starts = self.benchmark.starts(lender)
+        image, given = next(shown for shown in _with_given(lender, starts) if shown[1] is not None)
+        return OtherVideo(self.make_tracker, Lender(image, given))
 
 
 def add_tracking_options(parser: argparse.ArgumentParser, name: str) -> None:
     """Add the options that all such evaluations have."""
     parser.add_argument(
         "--first", choices=("mask", "box"), default="mask", help="what is given of each object (default: its mask)"
+    )
+    parser.add_argument(
+        "--control",
+        choices=CONTROLS,
+        default="none",
+        help="exchange the key-frame memory, to see what it is worth: `no-memory` keeps the latest view alone, "
+        "`other-video` holds the first view of the next sequence (default: none)",
     )
     add_options(parser, name)
 
@@ -85,13 +107,44 @@ def score_benchmark(
     benchmark: Benchmark, names: Sequence[str], args: argparse.Namespace
 ) -> tuple[list[SequenceScores], list[SequenceScores] | None]:
     """Results of the tracker that the options describe and, on --baseline, of the floor."""
-    tracker = SessionTracker(graph_config(args, stages=["segment"]), args.first)
-    title = "embedded tracker" if args.first == "mask" else "embedded tracker, boxes given"
-    results = score_sequences(SemiSupervisedTask(benchmark, tracker, args.out), names, args, title)
+    task = tracking_task(benchmark, graph_config(args, stages=["segment"]), names, args.first, args.control, args.out)
+    title = (
+        "embedded tracker" + ", boxes given" * (args.first == "box") + f", {args.control}" * (args.control != "none")
+    )
+    results = score_sequences(task, names, args, title)
     if not args.baseline:
         return results, None
     floor = SemiSupervisedTask(benchmark, CopyFirstMask(args.first), None)
     return results, score_sequences(floor, names, args, BASELINES[args.first])
+
+
+def tracking_task(
+    benchmark: Benchmark,
+    config: GraphConfig,
+    names: Sequence[str],
+    first: Literal["mask", "box"] = "mask",
+    control: Control = "none",
+    out: Path | None = None,
+) -> SemiSupervisedTask:
+    """The graph with a control or without, as a task; raises `InputError` where the control cannot be run.
+
+    Args:
+        benchmark, out: see `SemiSupervisedTask`.
+        config: of the graph, with the segment stage.
+        names: of the sequences that are scored.
+        first: what is given of each object.
+        control: see `eval.controls`.
+    """
+    lenders = tuple(names) if control == "other-video" else ()
+    if lenders:
+        lender_of(lenders[0], lenders)  # raises where there is none
+    return SemiSupervisedTask(benchmark, SessionTracker(controlled(config, control), first), out, lenders)
+
+
+def tracking_notes(args: argparse.Namespace) -> dict[str, str]:
+    """What is to be recorded of the options of `add_tracking_options`."""
+    control = {} if args.control == "none" else {"control": args.control}
+    return {"given": f"the {args.first} of each object", **control}
 
 
 def annotated(

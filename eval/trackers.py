@@ -15,14 +15,15 @@ from pipelines.session import Session
 from streamvos.masks import VOID, ids_in, label_map, tight_box
 from streamvos.records import Prompt
 
-_FRAME_S = Fraction(1, 24)  # pictures of such data sets carry no times
+FRAME_S = Fraction(1, 24)  # pictures of such data sets carry no times
 
 
 class Tracker(Protocol):
     """Follows the objects of one sequence.
 
     Takes a frame, (H, W, 3) uint8 RGB, and the label map of the objects that are given in it, (H, W) uint8, or None.
-    Returns the label map of all objects seen, (H, W) uint8, 0 the background.
+    Returns the label map of all objects seen, (H, W) uint8, 0 the background. One with key frames has the attribute
+    `key_frame_bytes`, the most that they took so far.
     """
 
     def __call__(self, image: np.ndarray, given: np.ndarray | None) -> np.ndarray: ...
@@ -41,18 +42,23 @@ class SessionTracker:
     first: Literal["mask", "box"] = "mask"
 
     def __call__(self) -> Tracker:
-        session = Session(self.config, discover=False)
+        return _SessionRun(Session(self.config, discover=False), self.first)
 
-        def track(image: np.ndarray, given: np.ndarray | None) -> np.ndarray:
-            index = session.next_index
-            for object_id in [] if given is None else ids_in(given):
-                mask = given == object_id
-                shape = {"mask": mask} if self.first == "mask" else {"box": tight_box(mask)}
-                session.add(Prompt(index, object_id, **shape))
-            result = session.step(image, float(index * _FRAME_S))
-            return label_map(result.masks).astype(np.uint8)
 
-        return track
+class _SessionRun:
+    """See `SessionTracker`."""
+
+    def __init__(self, session: Session, first: Literal["mask", "box"]) -> None:
+        self._session, self._first = session, first
+        self.key_frame_bytes = 0
+
+    def __call__(self, image: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+        index = self._session.next_index
+        for prompt in prompts_of(given, index, self._first):
+            self._session.add(prompt)
+        result = self._session.step(image, float(index * FRAME_S))
+        self.key_frame_bytes = max(self.key_frame_bytes, self._session.stats()["keyframes"].bytes)
+        return label_map(result.masks).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,11 @@ class TimedRun:
         self.num_frames = 0
         self.seconds = 0.0
 
+    @property
+    def key_frame_bytes(self) -> int | None:
+        """The most that the tracker's key frames took so far, None where it has none."""
+        return getattr(self._track, "key_frame_bytes", None)
+
     def __call__(self, frames: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> Iterator[np.ndarray]:
         """Label maps of (image, given labels), one at a time."""
         for image, given in frames:
@@ -100,6 +111,15 @@ class TimedRun:
             if given is not None and self._keep_given:
                 labels = np.where((given > 0) & (given != VOID), given, labels)
             yield labels
+
+
+def prompts_of(given: np.ndarray | None, index: int, first: Literal["mask", "box"]) -> list[Prompt]:
+    """The user's words at a frame: the objects of a label map, each by its mask or by the tight box around it."""
+    prompts = []
+    for object_id in [] if given is None else ids_in(given):
+        mask = given == object_id
+        prompts.append(Prompt(index, object_id, **{"mask": mask} if first == "mask" else {"box": tight_box(mask)}))
+    return prompts
 
 
 def _boxes(labels: np.ndarray) -> np.ndarray:

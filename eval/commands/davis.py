@@ -23,6 +23,7 @@ from eval.semi_supervised import (
     add_tracking_options,
     quality_plot,
     score_benchmark,
+    tracking_notes,
 )
 from streamvos.errors import InputError
 
@@ -126,7 +127,7 @@ class Davis:
 
 def _notes(args: argparse.Namespace, benchmark: Davis) -> dict[str, str]:
     """How it was run, where that is not the toolkit's way."""
-    notes = {"given": f"the {args.first} of each object"}
+    notes = tracking_notes(args)
     if benchmark.merge:
         notes["objects"] = "all as one"
     if benchmark.late is not None:

@@ -17,7 +17,14 @@ from eval.harness import publish
 from eval.jf_table import jf_row, jf_rows, jf_scores
 from eval.metrics.davis import score_sequence
 from eval.results import Headline
-from eval.semi_supervised import BASELINES, add_tracking_options, annotated, quality_plot, score_benchmark
+from eval.semi_supervised import (
+    BASELINES,
+    add_tracking_options,
+    annotated,
+    quality_plot,
+    score_benchmark,
+    tracking_notes,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             ("J mean", "F mean"),
             [one.scores["curve"] for one in results],
         ),
-        notes={"given": f"the {args.first} of each object in the first annotation"},
+        notes={**tracking_notes(args), "given": f"the {args.first} of each object in the first annotation"},
     )
 
 

@@ -15,7 +15,14 @@ from eval.datasets.mask_sequences import MaskSequence
 from eval.harness import SequenceScores, frames_per_second, publish
 from eval.metrics.lvos import MEASURES, ObjectScore, final_means, score_sequence
 from eval.results import Headline
-from eval.semi_supervised import BASELINES, add_tracking_options, annotated, quality_plot, score_benchmark
+from eval.semi_supervised import (
+    BASELINES,
+    add_tracking_options,
+    annotated,
+    quality_plot,
+    score_benchmark,
+    tracking_notes,
+)
 from streamvos.errors import InputError
 
 
@@ -46,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         placeholders={args.root: "LVOS", args.unseen or args.root: "UNSEEN"} if args.unseen else {args.root: "LVOS"},
         headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if floors else None, BASELINES[args.first]),
         plot=quality_plot([*sequences, mean], MEASURES, [one.scores["curve"] for one in results]),
-        notes={"given": f"the {args.first} of each object where it appears first"},
+        notes={**tracking_notes(args), "given": f"the {args.first} of each object where it appears first"},
     )
 
 

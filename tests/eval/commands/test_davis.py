@@ -141,3 +141,15 @@ def test_copy_of_the_first_mask_on_real_sequences(tmp_path: Path) -> None:
     scores = SemiSupervisedTask(Davis(root), CopyFirstMask(), tmp_path)("car-shadow").scores
     assert len(scores["curve"]) == 38 and len(list((tmp_path / "car-shadow").iterdir())) == 40
     assert scores["curve"][0] > scores["curve"][-1]
+
+
+def test_controls_keep_results_of_their_own(davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["eval", "davis", str(davis), "--size", "96", "--jobs", "1", "--out", str(tmp_path / "out")]
+    for control in ("no-memory", "other-video"):
+        assert main([*command, "--resume", "--control", control, "--save", str(tmp_path), "--name", control]) == 0
+        document = json.loads((tmp_path / f"{control}.json").read_text())
+        assert document["meta"]["control"] == control and f"--control {control}" in document["meta"]["command"]
+    assert main([*command, "--resume", "--control", "other-video", "--sequences", "left"]) == 2
+    assert "begun with other settings" in capsys.readouterr().err
+    assert main([*command[:-2], "--control", "other-video", "--sequences", "left"]) == 2
+    assert "--control other-video needs at least two sequences" in capsys.readouterr().err
