@@ -56,6 +56,7 @@ class GrabCutRefiner:
     """Masks from boxes, points and coarse masks without learned weights."""
 
     name = "grabcut"
+    polishes = False  # along good masks it loses more than it gains
 
     def __init__(self, config: GrabCutConfig | None = None, seed: int = 0):
         self._config = config or GrabCutConfig()
@@ -72,13 +73,14 @@ class GrabCutRefiner:
         box: np.ndarray | None = None,
         points: np.ndarray | None = None,
         labels: np.ndarray | None = None,
+        quick: bool = False,
     ) -> tuple[Candidate, ...]:
         """See `Refiner.refine`; a coarse mask gives the candidates "band" and "box", the others give one."""
         box, points, labels = checked_prompt(self._image, coarse, box, points, labels)
         if coarse is None:
             return (self._from_points(points, labels) if box is None else self._from_box(box, points, labels),)
-        fresh = self._from_box(tight_box(coarse) if box is None else box, points, labels)
-        return (self._from_band(coarse), fresh)
+        band = self._from_band(coarse)
+        return (band,) if quick else (band, self._from_box(tight_box(coarse) if box is None else box, points, labels))
 
     def _from_box(self, box: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None) -> Candidate:
         config, size = self._config, self._image.shape[:2]

@@ -44,9 +44,13 @@ class Candidate:
 
 
 class Refiner(Protocol):
-    """Makes fine masks. Set the image once, refine as many objects as it shows."""
+    """Makes fine masks. Set the image once, refine as many objects as it shows.
+
+    `polishes` says whether a quick look is cheap and good enough to be taken at every frame.
+    """
 
     name: str
+    polishes: bool
 
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
         """Take the (H, W, 3) uint8 RGB image of all later calls; the same array again costs nothing."""
@@ -57,6 +61,7 @@ class Refiner(Protocol):
         box: np.ndarray | None = None,
         points: np.ndarray | None = None,
         labels: np.ndarray | None = None,
+        quick: bool = False,
     ) -> tuple[Candidate, ...]:
         """Candidates, at least one, for a coarse mask and/or box and/or points.
 
@@ -64,6 +69,7 @@ class Refiner(Protocol):
             coarse: (H, W) bool, not empty.
             box: (4,) xyxy pixels; what lies outside the frame is cut off.
             points: (P, 2) xy pixels, with `labels` (P,) bool, True on the object.
+            quick: only one candidate, the one that is best on its own.
 
         Raises:
             InputError: no prompt, an empty or wrongly sized mask, a box or all points outside the frame.
@@ -71,9 +77,14 @@ class Refiner(Protocol):
 
 
 class SamHqRefiner:
-    """SAM-HQ as refiner. A coarse mask is asked for three times: box; box and mask; box and inner point."""
+    """SAM-HQ as refiner. A coarse mask is asked for in five ways, of which quick looks take the first.
+
+    They are: box and mask; box; box and inner point; box with the high-quality token alone; three answers to the inner
+    point, of which SAM takes the one that it believes most.
+    """
 
     name = "sam-hq"
+    polishes = False  # a second and more on a CPU
 
     def __init__(self, predictor: SamHqPredictor):
         self._predictor = predictor
@@ -90,53 +101,73 @@ class SamHqRefiner:
         box: np.ndarray | None = None,
         points: np.ndarray | None = None,
         labels: np.ndarray | None = None,
+        quick: bool = False,
     ) -> tuple[Candidate, ...]:
         box, points, labels = checked_prompt(self._image, coarse, box, points, labels)
         if coarse is None:
             name = "+".join(name for name, one in (("box", box), ("points", points)) if one is not None)
             return (self._ask(name, box=box, points=points, labels=labels),)
-        box = tight_box(coarse) if box is None else box
+        given = {"box": tight_box(coarse) if box is None else box, "points": points, "labels": labels}
+        first = self._ask("box+mask", **given, mask=coarse)
+        if quick:
+            return (first,)
         inner, inside = innermost_point(coarse)[None], np.ones(1, bool)
+        with_inner = {"points": inner, "labels": inside}
         if points is not None:
-            inner, inside = np.concatenate([inner, points]), np.concatenate([inside, labels])
+            with_inner = {"points": np.concatenate([inner, points]), "labels": np.concatenate([inside, labels])}
         return (
-            self._ask("box", box=box, points=points, labels=labels),
-            self._ask("box+mask", box=box, points=points, labels=labels, mask=coarse),
-            self._ask("box+point", box=box, points=inner, labels=inside),
+            first,
+            self._ask("box", **given),
+            self._ask("box+point", **{**given, **with_inner}),
+            self._ask("box, hq token only", **given, hq_token_only=True),
+            self._ask("point, best of three", points=inner, labels=inside),
         )
 
-    def _ask(self, name: str, **prompt: np.ndarray | None) -> Candidate:
+    def _ask(self, name: str, **prompt: np.ndarray | bool | None) -> Candidate:
         mask, predicted_iou = self._predictor.predict(**prompt)
         return Candidate(name, mask, predicted_iou, f"SAM-HQ from {name}, predicted IoU {predicted_iou:.2f}")
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How like what is known of an object a mask's content is, and what surrounds it; each in [0, 1]."""
+
+    inside: float
+    surroundings: float | None
 
 
 def refine_mask(
     refiner: Refiner,
     coarse: np.ndarray,
     config: RefineConfig,
-    appearance: Callable[[np.ndarray], float] | None = None,
+    likeness: Callable[[np.ndarray], Likeness] | None = None,
+    quick: bool = False,
 ) -> tuple[np.ndarray, RefineDecision]:
     """Refine one object's coarse mask in the image that was set, behind the gate.
 
     Args:
         refiner: with the image set.
         coarse: (H, W) bool, the tracker's mask; an empty one never reaches the refiner.
-        appearance: how well an (H, W) bool mask fits what is known of the object, in [0, 1]; None: not known.
+        likeness: of an (H, W) bool mask to the object; None: not known, or not asked for.
+        quick: look at one candidate alone.
 
     Returns:
         The chosen mask, or `coarse` itself where the gate rejects or skips; and the decision.
     """
     coarse_px = int(np.count_nonzero(coarse))
-    candidates = refiner.refine(coarse=coarse) if coarse_px else ()
-    numbers = [
-        CandidateNumbers(
-            one.name,
-            intersection_over_union(one.mask, coarse),
-            one.predicted_iou,
-            None if appearance is None else appearance(one.mask),
+    candidates = refiner.refine(coarse=coarse, quick=quick) if coarse_px else ()
+    numbers = []
+    for one in candidates:
+        known = None if likeness is None or not one.mask.any() else likeness(one.mask)
+        numbers.append(
+            CandidateNumbers(
+                one.name,
+                intersection_over_union(one.mask, coarse),
+                one.predicted_iou,
+                None if known is None else known.inside,
+                None if known is None else known.surroundings,
+            )
         )
-        for one in candidates
-    ]
     decision = decide(coarse_px, numbers, config)
     return (coarse if decision.row is None else candidates[decision.row].mask), decision
 

@@ -10,9 +10,10 @@ took most of that away (0.644); so a mask is fed back only where it passes a str
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from pipelines.refine_triggers import TriggerConfig
 from streamvos.errors import InputError
 from streamvos.records import MemoryEvent
 
@@ -21,24 +22,30 @@ from streamvos.records import MemoryEvent
 class RefineConfig:
     """When masks are refined, and how refined masks are judged."""
 
-    every: int = 10  # frames between refinements of an object; smaller is finer and slower
+    when: TriggerConfig = field(default_factory=TriggerConfig)
     # IoU with the coarse mask that a candidate must exceed; higher trusts the tracker more, 0 trusts the
     # refiner.
     min_agreement: float = 0.59
     # IoU above which a refined mask may also be written into the tracker's memory; above 1 never feeds back.
     feed_back_agreement: float = 0.85
+    # What the refiner must think of such a mask itself, where it thinks at all; higher feeds back less.
+    feed_back_predicted_iou: float = 0.75
     # Shares in a candidate's score; a larger share lets that number decide between candidates that pass
     # the gate.
     weight_agreement: float = 1.0
     weight_predicted_iou: float = 1.0
     weight_appearance: float = 1.0
+    weight_surroundings: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise InputError(f"refine.every: expected at least 1, got {self.every}")
         if not 0 <= self.min_agreement < 1:
             raise InputError(f"refine.min_agreement: expected a number in [0, 1), got {self.min_agreement}")
-        weights = (self.weight_agreement, self.weight_predicted_iou, self.weight_appearance)
+        weights = (
+            self.weight_agreement,
+            self.weight_predicted_iou,
+            self.weight_appearance,
+            self.weight_surroundings,
+        )
         if min(weights) < 0 or self.weight_agreement == 0:
             raise InputError(f"refine weights: expected none below 0 and weight_agreement above 0, got {weights}")
 
@@ -51,13 +58,15 @@ class CandidateNumbers:
         name: how it was made ("box", "box+mask").
         agreement: IoU with the coarse mask, in [0, 1].
         predicted_iou: the refiner's own estimate in [0, 1], None where it has none.
-        appearance: how well the pixels fit what is known of the object, in [0, 1], None where nothing is.
+        appearance: how well the pixels inside fit what is known of the object, in [0, 1], None where nothing is.
+        surroundings: how well those just outside do, likewise; a mask that leaves a part of the object out has more.
     """
 
     name: str
     agreement: float
     predicted_iou: float | None = None
     appearance: float | None = None
+    surroundings: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,7 @@ def score_candidate(numbers: CandidateNumbers, config: RefineConfig) -> float:
         (numbers.agreement, config.weight_agreement),
         (numbers.predicted_iou, config.weight_predicted_iou),
         (numbers.appearance, config.weight_appearance),
+        (None if numbers.surroundings is None else 1 - numbers.surroundings, config.weight_surroundings),
     )
     known = [(value, weight) for value, weight in parts if value is not None]
     return sum(value * weight for value, weight in known) / sum(weight for _, weight in known)
@@ -113,7 +123,8 @@ def decide(coarse_px: int, candidates: Sequence[CandidateNumbers], config: Refin
         )
     row = max(passing, key=lambda row: (score_candidate(candidates[row], config), -row))
     chosen = candidates[row]
-    feed_back = chosen.agreement > config.feed_back_agreement
+    sure = chosen.predicted_iou is None or chosen.predicted_iou > config.feed_back_predicted_iou
+    feed_back = chosen.agreement > config.feed_back_agreement and sure
     return RefineDecision("refine", row, feed_back, _praise(chosen, len(passing), len(candidates), config))
 
 
@@ -123,6 +134,8 @@ def _praise(chosen: CandidateNumbers, num_passing: int, num_candidates: int, con
         facts.append(f"predicted IoU {chosen.predicted_iou:.2f}")
     if chosen.appearance is not None:
         facts.append(f"appearance {chosen.appearance:.2f}")
+    if chosen.surroundings is not None:
+        facts.append(f"surroundings {chosen.surroundings:.2f}")
     return (
         f"{chosen.name}: {', '.join(facts)}, score {score_candidate(chosen, config):.2f}, "
         f"best of {num_passing} that pass of {num_candidates}"

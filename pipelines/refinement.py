@@ -1,29 +1,36 @@
 """The stage's side of refinement (HQ-SMem, Kazemi et al., 2025): whose masks are refined, and where they go.
 
-Which candidate is believed is decided in `refine_policy.py`; what makes candidates is a `Refiner`. Refined masks go
-out, and into the tracker only past a stricter gate: feeding all of them back made the authors' tracker worse.
+When is decided in `refine_triggers.py`, which candidate is believed in `refine_policy.py`; what makes candidates is a
+`Refiner`. Refined masks go out, and into the tracker only past a stricter gate: feeding all of them back made the
+authors' tracker worse.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
 from pipelines.grabcut import GrabCutRefiner
 from pipelines.mask_maps import enlarge, shrink
-from pipelines.refine import Refiner, SamHqRefiner, refine_mask
+from pipelines.refine import Likeness, Refiner, SamHqRefiner, refine_mask
 from pipelines.refine_embedded import EmbeddedRefiner
 from pipelines.refine_policy import RefineConfig
+from pipelines.refine_triggers import Turn, Usual, due, mask_facts, may_be_candidate, most_urgent
 from pipelines.roster import Roster
 from pipelines.trackers.protocol import BaseTracker, Propagation
 from streamvos.models.sam_hq import SamHqPredictor, SamHqSize
 from streamvos.records import Frame
 
+_RING = 0.15  # width of what surrounds a mask, as a share of the square root of its area
+
 
 class Refinement:
-    """Refines the tracked masks of one stream.
+    """Refines the tracked masks of one stream; its state is what each object's masks are usually like.
 
     Args:
         refiner: makes candidates; None: nothing is refined.
@@ -34,6 +41,7 @@ class Refinement:
     def __init__(self, refiner: Refiner | None, config: RefineConfig, tracker: BaseTracker, roster: Roster) -> None:
         self._refiner, self._config = refiner, config
         self._tracker, self._roster = tracker, roster
+        self._usual: dict[int, Usual] = {}
 
     def step(self, frame: Frame, propagation: Propagation, confident: Mapping[int, bool]) -> dict[int, np.ndarray]:
         """Refine the masks whose turn it is.
@@ -49,25 +57,80 @@ class Refinement:
         refined: dict[int, np.ndarray] = {}
         if self._refiner is None:
             return refined
-        for object_id, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
-            if (frame.index + object_id) % self._config.every or not (probability > 0.5).any():
+        maps = dict(zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True))
+        turns = most_urgent(self._turns(frame.index, maps, confident), self._config.when)
+        coarse = {key: enlarge(maps[key], frame.size) for key in (maps if turns else ())}
+        for object_id, turn in turns:
+            mask, feeds_back = self._refine(frame, object_id, turn, coarse)
+            if mask is None:
                 continue
-            self._refiner.set_image(frame.image, frame.index)
-            coarse = enlarge(probability, frame.size)
-            mask, decision = refine_mask(self._refiner, coarse, self._config, self._likeness(object_id))
-            self._roster.tell(decision.action, frame.index, f"object {object_id}", decision.reason)
-            if decision.action == "refine":
-                refined[object_id] = mask
-                if decision.feed_back and confident.get(object_id, False):
-                    probability[:] = np.where(shrink(mask, probability.shape), np.maximum(probability, 0.9), 0.0)
+            refined[object_id] = mask
+            if feeds_back and confident.get(object_id, False):
+                probability = maps[object_id]
+                probability[:] = np.where(shrink(mask, probability.shape), np.maximum(probability, 0.9), 0.0)
         return refined
 
-    def _likeness(self, object_id: int) -> Callable[[np.ndarray], float]:
-        """How like the object's key frames a mask's content is, in [0, 1]."""
+    def state_dict(self) -> dict[str, Any]:
+        return {object_id: dataclasses.asdict(usual) for object_id, usual in self._usual.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._usual = {object_id: Usual(**numbers) for object_id, numbers in state.items()}
+
+    def _turns(
+        self, frame_index: int, maps: Mapping[int, np.ndarray], confident: Mapping[int, bool]
+    ) -> list[tuple[int, Turn]]:
+        """What is due in this frame; the objects' usual numbers follow."""
+        when, turns = self._config.when, []
+        self._usual = {key: usual for key, usual in self._usual.items() if key in self._roster.lives}
+        for object_id, probability in maps.items():
+            facts = mask_facts(probability)
+            if not facts.area_px:
+                continue
+            usual = self._usual.setdefault(object_id, Usual())
+            learnable = confident.get(object_id, False) and may_be_candidate(frame_index, usual, when)
+            novelty = self._novelty(object_id, probability) if learnable else None
+            turn = due(frame_index, object_id, facts, usual, novelty, when)
+            usual.follow(facts)
+            if turn is not None and (turn.trigger != "polish" or self._refiner.polishes):
+                turns.append((object_id, turn))
+        return turns
+
+    def _novelty(self, object_id: int, probability: np.ndarray) -> float:
+        known = self._tracker.appearances(object_id)
+        now = self._tracker.appearance(probability > 0.5)
+        return 1.0 - float((known @ now).max()) if len(known) else 1.0
+
+    def _refine(
+        self, frame: Frame, object_id: int, turn: Turn, coarse: Mapping[int, np.ndarray]
+    ) -> tuple[np.ndarray | None, bool]:
+        """The accepted mask, None where it was rejected, and whether it may enter the tracker."""
+        quick, usual = turn.trigger == "polish", self._usual[object_id]
+        usual.refined_frame = frame.index
+        if not quick:
+            usual.selected_frame = frame.index
+        if turn.trigger == "memory":
+            usual.candidate_frame = frame.index
+        self._refiner.set_image(frame.image, frame.index)
+        likeness = None if quick else self._likeness(object_id)
+        mask, decision = refine_mask(self._refiner, coarse[object_id], self._config, likeness, quick)
+        self._roster.tell(decision.action, frame.index, f"object {object_id}", f"{turn.reason}; {decision.reason}")
+        if decision.action != "refine":
+            return None, False
+        for other, taken in coarse.items():
+            if other != object_id:
+                mask = mask & ~taken
+        return mask, decision.feed_back and not quick
+
+    def _likeness(self, object_id: int) -> Callable[[np.ndarray], Likeness]:
+        """How like the object's key frames a mask's content is, and a ring around it."""
         known = self._tracker.appearances(object_id)
 
-        def likeness(mask: np.ndarray) -> float:
+        def of(mask: np.ndarray) -> float:
             return float(np.clip((known @ self._tracker.appearance(mask)).max(), 0.0, 1.0))
+
+        def likeness(mask: np.ndarray) -> Likeness:
+            ring = _ring(mask)
+            return Likeness(of(mask), of(ring) if ring.any() else None)
 
         return likeness
 
@@ -81,3 +144,10 @@ def make_refiner(name: str, sam_size: SamHqSize, device: torch.device, seed: int
     if name == "embedded":
         return EmbeddedRefiner.shipped(device)
     return SamHqRefiner(SamHqPredictor(sam_size, None, device))
+
+
+def _ring(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool: what lies around a mask that is not empty."""
+    width = max(2, round(_RING * float(np.sqrt(np.count_nonzero(mask)))))
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
+    return (away > 0) & (away <= width)

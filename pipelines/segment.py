@@ -128,6 +128,7 @@ class SegmentStage:
             "tracker": self.tracker.state_dict(),
             "roster": self._roster.state_dict(),
             "newcomers": self._newcomers.state_dict(),
+            "refinement": self._refinement.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -135,6 +136,7 @@ class SegmentStage:
         self.tracker.load_state_dict(state["tracker"])
         self._roster.load_state_dict(state["roster"])
         self._newcomers.load_state_dict(state["newcomers"])
+        self._refinement.load_state_dict(state["refinement"])
 
     def products(self) -> dict[str, Any]:
         return {"num_objects": self._roster.next_id - 1, "tracker_bytes": self.tracker.state_bytes()}

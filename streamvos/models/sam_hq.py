@@ -74,6 +74,7 @@ class SamHqPredictor:
         points: np.ndarray | None = None,
         labels: np.ndarray | None = None,
         mask: np.ndarray | None = None,
+        hq_token_only: bool = False,
     ) -> tuple[np.ndarray, float]:
         """One mask for one prompt; at least one of box, points, mask.
 
@@ -84,6 +85,8 @@ class SamHqPredictor:
             box: (4,) xyxy pixels.
             points: (P, 2) xy pixels, with `labels` (P,) bool, True on the object.
             mask: (H, W) bool, a coarse mask to start from.
+            hq_token_only: leave out SAM's own mask, which is added to the fine one otherwise; sharper where the picture
+                shows one object, worse where it shows many.
 
         Returns:
             (H, W) bool, and the model's own estimate of its IoU in [0, 1].
@@ -100,6 +103,7 @@ class SamHqPredictor:
                 box=None if box is None else box.astype(np.float32),
                 mask_input=None if mask is None else mask_prompt(mask),
                 multimask_output=ambiguous,
+                hq_token_only=hq_token_only,
             )
         return masks[0].astype(bool), float(np.clip(predicted_iou[0], 0.0, 1.0))
 

@@ -17,6 +17,7 @@ class Boxes:
     """Answers a box with that box, points with a square around the first, a coarse mask with that mask."""
 
     name = "boxes"
+    polishes = False
 
     def __init__(self) -> None:
         self.asked: list[tuple[list[list[float]], list[bool]]] = []
@@ -24,7 +25,7 @@ class Boxes:
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
         self._size = image.shape[:2]
 
-    def refine(self, coarse=None, box=None, points=None, labels=None) -> tuple[Candidate, ...]:
+    def refine(self, coarse=None, box=None, points=None, labels=None, quick=False) -> tuple[Candidate, ...]:
         mask = np.zeros(self._size, bool)
         if points is not None:
             self.asked.append((points.tolist(), labels.tolist()))

@@ -4,6 +4,7 @@ import pytest
 from pipelines.grabcut import GrabCutRefiner
 from pipelines.refine import (
     Candidate,
+    Likeness,
     SamHqRefiner,
     first_candidate,
     first_mask,
@@ -29,6 +30,7 @@ class Fixed:
     """A refiner that proposes what it was given."""
 
     name = "fixed"
+    polishes = True
 
     def __init__(self, *masks: np.ndarray):
         self.masks, self.calls = masks, 0
@@ -36,7 +38,7 @@ class Fixed:
     def set_image(self, image, frame_index):
         pass
 
-    def refine(self, coarse=None, box=None, points=None, labels=None):
+    def refine(self, coarse=None, box=None, points=None, labels=None, quick=False):
         self.calls += 1
         return tuple(Candidate(str(row), mask, None, "fixed") for row, mask in enumerate(self.masks))
 
@@ -66,8 +68,10 @@ def test_an_empty_mask_never_reaches_the_refiner():
 def test_appearance_decides_between_candidates_that_pass():
     wider = block(10, 8, 20, 26)
     assert refine_mask(Fixed(NEAR, wider), COARSE, CONFIG)[1].row == 0
-    looks = lambda mask: float(np.array_equal(mask, wider))  # noqa: E731
-    assert refine_mask(Fixed(NEAR, wider), COARSE, CONFIG, looks)[1].row == 1
+    by_inside = lambda mask: Likeness(float(np.array_equal(mask, wider)), None)  # noqa: E731
+    assert refine_mask(Fixed(NEAR, wider), COARSE, CONFIG, by_inside)[1].row == 1
+    by_surroundings = lambda mask: Likeness(0.9, float(np.array_equal(mask, NEAR)))  # noqa: E731
+    assert refine_mask(Fixed(NEAR, wider), COARSE, CONFIG, by_surroundings)[1].row == 1
 
 
 def test_first_mask_of_each_kind_of_prompt():
@@ -108,7 +112,7 @@ def test_sam_hq_with_random_weights_end_to_end():
         decisions.append(decision)
         assert mask.shape == (60, 80) and mask.dtype == bool
         if decision.action == "reject":
-            assert mask is coarse and "of 3 candidates" in decision.reason
+            assert mask is coarse and "of 5 candidates" in decision.reason
     assert [one.action for one in decisions].count("reject") >= 3
     one = refiner.refine(points=np.array([[20, 20]], np.float32), labels=np.ones(1, bool))
     assert [candidate.name for candidate in one] == ["points"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -109,14 +110,38 @@ def test_colours_lead_before_any_training(untrained: EmbeddedRefiner) -> None:
     assert max(intersection_over_union(one.mask, truth) for one in (near, far)) > 0.8
 
 
-def test_a_coarse_mask_gives_two_candidates_that_the_gate_judges(untrained: EmbeddedRefiner) -> None:
+def test_a_coarse_mask_gives_candidates_that_the_gate_judges(untrained: EmbeddedRefiner) -> None:
     image, truth = scene()
     untrained.set_image(image, 0)
     coarse = cv2.dilate(truth.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    assert [one.name for one in untrained.refine(coarse=coarse)] == ["mask", "box"]
+    assert [one.name for one in untrained.refine(coarse=coarse)] == ["mask", "mask+point", "box"]
     mask, decision = refine_mask(untrained, coarse, RefineConfig())
     assert decision.action == "refine"
     assert intersection_over_union(mask, truth) > intersection_over_union(coarse, truth)
+
+
+def test_a_quick_look_at_a_coarse_mask_is_the_first_of_all(untrained: EmbeddedRefiner) -> None:
+    image, truth = scene()
+    untrained.set_image(image, 0)
+    coarse = cv2.dilate(truth.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    (quick,), first = untrained.refine(coarse=coarse, quick=True), untrained.refine(coarse=coarse)[0]
+    assert quick.name == first.name == "mask" and np.array_equal(quick.mask, first.mask)
+
+
+def test_a_box_is_looked_at_from_both_sides() -> None:
+    """With one look plain and one mirrored from as far, a mirrored picture has the mirrored mask."""
+    net = fresh_net()
+    torch.nn.init.normal_(net.out.weight, std=0.5)  # or its answer is what the colours say, whatever the side
+    refiner = EmbeddedRefiner(net, CPU, dataclasses.replace(SMALL, box_margins=(0.2, 0.2)))
+    image, truth = scene((60, 50))
+    refiner.set_image(image, 0)
+    (plain,) = refiner.refine(box=tight_box(truth))
+    (single,) = refiner.refine(box=tight_box(truth), quick=True)
+    x1, y1, x2, y2 = tight_box(truth)
+    refiner.set_image(np.ascontiguousarray(image[:, ::-1]), 0)
+    (turned,) = refiner.refine(box=np.array([160 - x2, y1, 160 - x1, y2], np.float32))
+    assert np.array_equal(turned.mask[:, ::-1], plain.mask) and plain.mask.any()
+    assert not np.array_equal(single.mask, plain.mask)
 
 
 @pytest.mark.parametrize("centre", [(5, 60), (155, 60), (70, 3), (158, 118)], ids=["left", "right", "top", "corner"])

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from pipelines.refine_policy import RefineConfig
+from pipelines.refine_triggers import TriggerConfig
 from streamvos.records import Prompt
+
+AT_INTERVALS = TriggerConfig(
+    every=3, polish_every=0, memory_gap=0, confidence_drop=0, area_jump=0, border_doubt=0, max_per_frame=3
+)
 
 
 def test_refinement_leaves_its_reasons(make_squares: Callable[..., Any]) -> None:
-    squares = make_squares(refiner="grabcut", refine=RefineConfig(every=3))
+    squares = make_squares(refiner="grabcut", refine=RefineConfig(when=AT_INTERVALS))
     events = []
     for index in range(8):
         image, truth = squares.two(index)
@@ -25,7 +30,7 @@ def test_refinement_leaves_its_reasons(make_squares: Callable[..., Any]) -> None
 
 
 def test_the_embedded_refiner_makes_first_masks_and_refines(make_squares: Callable[..., Any]) -> None:
-    squares = make_squares(first_masks="embedded", refiner="embedded", refine=RefineConfig(every=3))
+    squares = make_squares(first_masks="embedded", refiner="embedded", refine=RefineConfig(when=AT_INTERVALS))
     image, truth = squares.two(0)
     boxes = tuple(Prompt(0, key, box=squares.box_of(truth[key])) for key in (1, 2))
     result = squares.step(0, image, prompts=boxes)
