@@ -13,6 +13,7 @@ COMMANDS = {
     "davis": "J&F on DAVIS (2016 and 2017 layout), the first masks given",
     "lvos": "J&F and V on LVOS (v1 and v2), seen and unseen classes apart",
     "longvideos": "J&F on Long Videos, on the frames with an annotation",
+    "ablation": "variants of the tracker side by side on DAVIS-like sets, with controls and spread",
     "vots": "VOTS measures beside the VOT toolkit's, run as a separate program, on DAVIS-like folders",
     "imagenet-vid": "boxes in video on ImageNet VID or any CocoVID: AP, by motion and degradation",
     "mot": "tracks on MOTChallenge layouts: MOTA, IDF1 and HOTA by TrackEval",
@@ -21,6 +22,7 @@ COMMANDS = {
     "compose": "make a benchmark with exact truth from backgrounds and cut-outs",
     "questions": "answers about composed sequences, judged against exact truth",
     "cdnet": "which pixels move, on videos in the layout of CDnet 2014",
+    "strips": "pictures of results beside the truth, at the worst and a typical frame of each sequence",
     "report": "one table of all saved results, for the README",
 }
 
