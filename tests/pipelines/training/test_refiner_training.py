@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -124,5 +125,8 @@ def test_sixteen_bits_change_little(task: RefinerTask, picture_sets: PictureSets
     assert losses[0] == pytest.approx(losses[1], rel=0.03)
 
 
-def test_the_command_trains_and_resumes(check_command: Callable[..., None]) -> None:
-    check_command(refiner.main, RefineNet)
+def test_the_command_trains_and_resumes(train_in_parts: Callable[..., Any]) -> None:
+    state, weights = train_in_parts(refiner.main)
+    net = RefineNet.from_file(weights, torch.device("cpu"))
+    assert state["step"] == 3
+    assert all(torch.equal(value, state["average"][name]) for name, value in net.state_dict().items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,8 +90,11 @@ def test_the_ridge_score_is_high_inside_and_its_quality_is_drawn() -> None:
     assert len({float(one[1].sum()) for one in drawn}) > 3
 
 
-def test_the_command_trains_and_resumes(check_command: Callable[..., None]) -> None:
-    check_command(tracker.main, PropagationNet, "--frames", "3")
+def test_the_command_trains_and_resumes(train_in_parts: Callable[..., Any]) -> None:
+    state, weights = train_in_parts(tracker.main, "--frames", "3")
+    net = PropagationNet.from_file(weights, CPU)
+    assert state["step"] == 3
+    assert all(torch.equal(value, state["average"][name]) for name, value in net.state_dict().items())
 
 
 def test_a_clip_of_several_objects_shares_its_pixels(task: TrackerTask) -> None:
