@@ -34,15 +34,14 @@ def run(tmp_path, capsys):
 
 
 @pytest.fixture
-def expect_error(run, tmp_path):
-    """Run `streamvos run` and expect one line that contains `message`."""
+def error_of(run, tmp_path):
+    """Run `streamvos run`, which must fail with one line on stderr; returns what it says."""
 
-    def call(message: str, *arguments, code: int = 2) -> None:
+    def call(*arguments, code: int = 2) -> str:
         have, out, lines = run("run", "--out", tmp_path / "out", *FAST, *arguments)
-        assert len(lines) == 1, lines
-        assert lines[0].startswith("streamvos: error: ") and message in lines[0]
-        assert have == code
-        assert out == ""
+        assert len(lines) == 1 and lines[0].startswith("streamvos: error: "), lines
+        assert (have, out) == (code, "")
+        return lines[0].removeprefix("streamvos: error: ")
 
     return call
 
@@ -134,10 +133,10 @@ def test_debug_is_an_option_of_every_command(run, arguments):
         (("--profile", "hub"), "streamvos models fetch sam-hq-vit-tiny"),
     ],
 )
-def test_bad_options(expect_error, make_video, monkeypatch, tmp_path, options, message):
+def test_bad_options(error_of, make_video, monkeypatch, tmp_path, options, message):
     monkeypatch.setenv("STREAMVOS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    expect_error(message, make_video("clip.mp4", 3), *options)
+    assert message in error_of(make_video("clip.mp4", 3), *options)
     assert not (tmp_path / "out").exists()
 
 
@@ -163,25 +162,57 @@ def test_bad_options(expect_error, make_video, monkeypatch, tmp_path, options, m
         ("[reconstruct]\nsemi_dense = -1", "reconstruct semi_dense: expected 0 or more"),
     ],
 )
-def test_bad_config_files(expect_error, make_video, tmp_path, text, message):
+def test_bad_config_files(error_of, make_video, tmp_path, text, message):
     (tmp_path / "config.toml").write_text(text)
-    expect_error(message, make_video("clip.mp4", 3), "--config", tmp_path / "config.toml")
+    assert message in error_of(make_video("clip.mp4", 3), "--config", tmp_path / "config.toml")
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_file(expect_error, tmp_path):
-    expect_error("does not exist", tmp_path / "none.mp4")
+def no_file(path):
+    return path / "none.mp4"
 
 
-def test_text_file_named_mp4(expect_error, tmp_path):
-    (tmp_path / "text.mp4").write_text("this is not a video " * 50)
-    expect_error("text.mp4", tmp_path / "text.mp4")
+def text_named_mp4(path):
+    (path / "text.mp4").write_text("this is not a video " * 50)
+    return path / "text.mp4"
 
 
-def test_truncated_mp4(expect_error, make_video, tmp_path):
+def empty_file(path):
+    (path / "empty.mp4").write_bytes(b"")
+    return path / "empty.mp4"
+
+
+def empty_folder(path):
+    (path / "folder").mkdir()
+    return path / "folder"
+
+
+def mixed_sizes(path):
+    save(path / "mixed/0.png", (48, 64, 3))
+    save(path / "mixed/1.png", (48, 66, 3))
+    return path / "mixed"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (no_file, "none.mp4' does not exist"),
+        (text_named_mp4, "text.mp4"),
+        (empty_file, "empty.mp4' is empty"),
+        (empty_folder, "folder"),
+        (mixed_sizes, "1.png"),
+    ],
+)
+def test_bad_sources(error_of, tmp_path, make, message):
+    assert message in error_of(make(tmp_path))
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_truncated_mp4(error_of, make_video, tmp_path):
     whole = make_video("whole.mp4", 20).read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
-    expect_error("cut.mp4", tmp_path / "cut.mp4")
+    assert "cut.mp4" in error_of(tmp_path / "cut.mp4")
+    assert not (tmp_path / "out/cut").exists()
 
 
 def test_truncated_mp4_with_its_index_in_front_gives_what_it_has(run, make_video, tmp_path):
@@ -192,19 +223,6 @@ def test_truncated_mp4_with_its_index_in_front_gives_what_it_has(run, make_video
     assert len(lines) == 1 and lines[0].startswith("streamvos: warning: ")
     report = json.loads((tmp_path / "out/cut/run.json").read_text())
     assert 0 < report["counts"]["frames"] < 30 and "truncated?" in report["warnings"][0]
-
-
-def test_zero_frames(expect_error, tmp_path):
-    (tmp_path / "empty.mp4").write_bytes(b"")
-    expect_error("is empty", tmp_path / "empty.mp4")
-    (tmp_path / "folder").mkdir()
-    expect_error("folder", tmp_path / "folder")
-
-
-def test_folder_with_mixed_sizes(expect_error, tmp_path):
-    save(tmp_path / "mixed/0.png", (48, 64, 3))
-    save(tmp_path / "mixed/1.png", (48, 66, 3))
-    expect_error("1.png", tmp_path / "mixed")
 
 
 @pytest.mark.parametrize(
@@ -231,9 +249,9 @@ def test_unusual_pictures_run(run, tmp_path, name, shape, num_frames):
     ],
     ids=["id 0", "unknown id"],
 )
-def test_bad_ids_in_prompts(expect_error, make_video, tmp_path, data, message):
+def test_bad_ids_in_prompts(error_of, make_video, tmp_path, data, message):
     (tmp_path / "prompts.json").write_text(json.dumps(data))
-    expect_error(message, make_video("clip.mp4", 3), "--prompts", tmp_path / "prompts.json")
+    assert message in error_of(make_video("clip.mp4", 3), "--prompts", tmp_path / "prompts.json")
 
 
 def late_prompt(tmp_path):
@@ -243,10 +261,10 @@ def late_prompt(tmp_path):
     return path
 
 
-def test_a_prompt_after_the_last_picture(expect_error, tmp_path):
+def test_a_prompt_after_the_last_picture(error_of, tmp_path):
     for index in range(3):
         save(tmp_path / f"pictures/{index}.png", (48, 64, 3))
-    expect_error("at frame 3: the source has 3 frames", tmp_path / "pictures", "--prompts", late_prompt(tmp_path))
+    assert "at frame 3: the source has 3 frames" in error_of(tmp_path / "pictures", "--prompts", late_prompt(tmp_path))
     assert not (tmp_path / "out/pictures").exists()
 
 
@@ -266,41 +284,41 @@ def test_empty_texts(run, arguments, message):
     assert (code, out, len(lines)) == (2, "", 1) and message in lines[0]
 
 
-def test_mask_of_the_wrong_size(expect_error, make_video, tmp_path):
+def test_mask_of_the_wrong_size(error_of, make_video, tmp_path):
     mask = save(tmp_path / "mask.png", (30, 30), 1)
-    expect_error("64x48; got 30x30", make_video("clip.mp4", 3), "--first-mask", mask)
+    assert "64x48; got 30x30" in error_of(make_video("clip.mp4", 3), "--first-mask", mask)
     assert not (tmp_path / "out/clip").exists()
 
 
-def test_existing_output_folder(run, expect_error, make_video, tmp_path):
+def test_existing_output_folder(run, error_of, make_video, tmp_path):
     clip = make_video("clip.mp4", 3)
     mine = tmp_path / "out/clip/mine.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    expect_error("is not empty", clip)
-    expect_error("holds no run.json", clip, "--overwrite")
+    assert "is not empty" in error_of(clip)
+    assert "holds no run.json" in error_of(clip, "--overwrite")
     assert mine.read_text() == "mine"
 
 
-def test_overwrite_and_resume_of_a_complete_run(run, expect_error, make_video, tmp_path):
+def test_overwrite_and_resume_of_a_complete_run(run, error_of, make_video, tmp_path):
     clip = make_video("clip.mp4", 3)
     options = ("--out", tmp_path / "out", "--stages", "detect,remember", *FAST)
     assert run("run", clip, *options)[0] == 0
-    expect_error("is not empty", clip)
+    assert "is not empty" in error_of(clip)
     code, out, lines = run("run", clip, *options, "--resume")
     assert (code, lines) == (0, []) and "clip: complete already, 3 frames" in out
-    expect_error("max_frames was none, now 2", clip, *options[2:4], "--resume", "--max-frames", "2")
-    expect_error("stages was detect,remember, now detect;", clip, "--stages", "detect", "--resume", "--seed", "3")
+    assert "max_frames was none, now 2" in error_of(clip, *options[2:4], "--resume", "--max-frames", "2")
+    assert "stages was detect,remember, now detect;" in error_of(clip, "--stages", "detect", "--resume", "--seed", "3")
     code, out, lines = run("run", clip, *options, "--overwrite")
     assert (code, lines) == (0, []) and "clip: complete, 3 frames" in out
 
 
-def test_no_space_left(expect_error, make_video, monkeypatch, tmp_path):
+def test_no_space_left(error_of, make_video, monkeypatch, tmp_path):
     def full(*_):
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(result_files.ResultFiles, "write", full)
-    expect_error("no space left", make_video("clip.mp4", 8), "--stages", "reconstruct", code=1)
+    assert "no space left" in error_of(make_video("clip.mp4", 8), "--stages", "reconstruct", code=1)
     assert json.loads((tmp_path / "out/clip/run.json").read_text())["status"] == "failed"
 
 
