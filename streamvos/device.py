@@ -7,6 +7,7 @@ import torch
 from streamvos.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -20,3 +21,21 @@ def pick_device(name: str = "auto") -> torch.device:
         have = ", ".join(kind for kind, there in present.items() if there)
         raise InputError(f"device {name!r} is not available here (available: {have}); use --device auto")
     return torch.device(name)
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """Resolve "auto" to bfloat16 where the processor computes with it, else float32.
+
+    Frozen networks are about twice as fast in bfloat16 on such processors, and slower on others. Raises `InputError`
+    for an unknown name.
+    """
+    if name not in PRECISIONS:
+        raise InputError(f"unknown precision {name!r} (valid: {', '.join(PRECISIONS)})")
+    if name != "auto":
+        return getattr(torch, name)
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        has_bfloat16 = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
+    else:
+        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_bfloat16 else torch.float32

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as functional
 
-_ROWS_AT_ONCE = 8  # query rows compared in one product; bounds the size of the affinity matrix
+_TILE = 12  # side of the squares of cells compared at once; larger compares more cells that are out of reach
 
 
 def key_map(stride16: torch.Tensor, stride8: torch.Tensor, stride: int) -> torch.Tensor:
@@ -48,25 +48,28 @@ def local_affinity(
     height, width = values.shape[-2:]
     top, bottom = max(0, int(rows[0]) - radius), min(height, int(rows[-1]) + radius + 1)
     left, right = max(0, int(cols[0]) - radius), min(width, int(cols[-1]) + radius + 1)
-    first, last = max(0, left - radius), min(width, right + radius)  # columns of the frame before
-    offset = torch.arange(left, right)[:, None] - torch.arange(first, last)[None]
-    near_cols = (offset.abs() <= radius).to(query)  # (wq, wk)
-    for start in range(top, bottom, _ROWS_AT_ONCE):
-        end = min(bottom, start + _ROWS_AT_ONCE)
+    for start in range(top, bottom, _TILE):
+        end = min(bottom, start + _TILE)
         above, below = max(0, start - radius), min(height, end + radius)
-        offset = torch.arange(start, end)[:, None] - torch.arange(above, below)[None]
-        near_rows = (offset.abs() <= radius).to(query)  # (hq, hk)
-        block = query[:, start:end, left:right].flatten(1)  # (C, hq * wq)
-        weights = block.T @ key[:, above:below, first:last].flatten(1)  # (hq * wq, hk * wk)
-        weights = weights.sub_(1).div_(temperature).exp_()
-        weights = weights.view(end - start, right - left, below - above, last - first)
-        weights *= near_rows[:, None, :, None]
-        weights *= near_cols[None, :, None, :]
-        weights = weights.flatten(2).flatten(0, 1)
-        memory = values[:, above:below, first:last].flatten(1)  # (N, hk * wk)
-        part = (memory @ weights.T) / weights.sum(dim=1).clamp_min(1e-9)
-        carried[:, start:end, left:right] = part.view(-1, end - start, right - left)
+        for first in range(left, right, _TILE):
+            last = min(right, first + _TILE)
+            before, after = max(0, first - radius), min(width, last + radius)
+            block = query[:, start:end, first:last].flatten(1)  # (C, hq * wq)
+            weights = block.T @ key[:, above:below, before:after].flatten(1)  # (hq * wq, hk * wk)
+            weights = weights.sub_(1).div_(temperature).exp_()
+            weights = weights.view(end - start, last - first, below - above, after - before)
+            weights *= _near(start, end, above, below, radius).to(query)[:, None, :, None]
+            weights *= _near(first, last, before, after, radius).to(query)[None, :, None, :]
+            weights = weights.flatten(2).flatten(0, 1)
+            memory = values[:, above:below, before:after].flatten(1)  # (N, hk * wk)
+            part = (memory @ weights.T) / weights.sum(dim=1).clamp_min(1e-9)
+            carried[:, start:end, first:last] = part.view(-1, end - start, last - first)
     return carried
+
+
+def _near(start: int, end: int, first: int, last: int, radius: int) -> torch.Tensor:
+    """(end - start, last - first) bool: which indices are at most `radius` apart."""
+    return (torch.arange(start, end)[:, None] - torch.arange(first, last)[None]).abs() <= radius
 
 
 def global_affinity(

@@ -8,7 +8,7 @@ stride 4.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,8 @@ class TrainedTracker(EmbeddedTracker):
         super().observe(image)
         features = self._features
         with self._quick():
-            self._view = self._net.look(features.stride4, features.stride8, features.stride16)
+            view = self._net.look(features.stride4, features.stride8, features.stride16)
+        self._view = replace(view, key16=view.key16.float())  # it is remembered, and compared
         self._masks.clear()
         self._values.clear()
 

@@ -2,7 +2,7 @@
 
 Every tracker of ours looks at a frame through this network, once a frame, whatever the number of objects. Batch
 norm is folded into the convolutions and the memory layout is channels-last: 80 ms become 33 ms for a 384-pixel
-short side on two CPU cores.
+short side on two CPU cores, and half of that in bfloat16 where the processor has it.
 """
 
 from __future__ import annotations
@@ -43,17 +43,18 @@ class EfficientNetLite0:
 
     Args:
         device: where the network runs.
+        dtype: what it computes in; the feature maps are float32 all the same.
 
     Raises:
         MissingWeightsError, IntegrityError: from the catalogue.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         model = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 3))
         _load_by_order(model)
         _fold_batch_norm(model)
-        self._model = model.eval().to(device, memory_format=torch.channels_last)
-        self._device = device
+        self._model = model.eval().to(device, dtype, memory_format=torch.channels_last)
+        self._device, self._dtype = device, dtype
 
     @torch.inference_mode()
     def encode(self, image: np.ndarray, short_side_px: int) -> Features:
@@ -62,8 +63,8 @@ class EfficientNetLite0:
         height, width = small.shape[:2]
         padded = cv2.copyMakeBorder(small, 0, -height % 16, 0, -width % 16, cv2.BORDER_REPLICATE)
         pixels = torch.from_numpy(padded).to(self._device).permute(2, 0, 1)[None].float()
-        pixels = pixels.sub_(127.5).div_(127.5).contiguous(memory_format=torch.channels_last)
-        stride4, stride8, stride16 = self._model(pixels)
+        pixels = pixels.sub_(127.5).div_(127.5).to(self._dtype, memory_format=torch.channels_last)
+        stride4, stride8, stride16 = (maps.float() for maps in self._model(pixels))
         return Features(padded, (height, width), stride4, stride8, stride16)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from streamvos.device import DEVICES, pick_device
+from streamvos.device import DEVICES, pick_device, pick_precision
 from streamvos.errors import InputError, unknown_name
 
 
@@ -42,3 +42,15 @@ def test_unknown_names_suggest_the_nearest_and_list_all() -> None:
         "unknown policy 'samrt'; did you mean 'smart'? (valid: fifo, smart)"
     )
     assert "did you mean" not in str(unknown_name("policy", "xyz", ["smart", "fifo"]))
+
+
+def test_precision_by_name() -> None:
+    cpu = torch.device("cpu")
+    assert pick_precision("float32", cpu) == torch.float32
+    assert pick_precision("bfloat16", cpu) == torch.bfloat16
+    assert pick_precision("auto", cpu) in (torch.float32, torch.bfloat16)
+
+
+def test_unknown_precision_is_refused() -> None:
+    with pytest.raises(InputError, match="valid: auto, float32, bfloat16"):
+        pick_precision("half", torch.device("cpu"))
