@@ -159,6 +159,10 @@ def _trajectory(posed: Sequence[tuple[float, np.ndarray, int]]) -> Trajectory:
 
 def _ablation(args: argparse.Namespace) -> int:
     """Score the stage with and without masks of moving things; without a folder on a ray-cast room."""
+    if args.baseline or args.delta != 1:
+        raise InputError(
+            "--ablation has its own floor, one memory for all, and measures no RPE: leave out --baseline and --delta"
+        )
     names = [ROOM] if args.root is None else [one.name for one in find_sequences(args.root, args.sequences)]
     config = graph_config(args, stages=["detect", "segment", "reconstruct"])
     rows, results = [], []

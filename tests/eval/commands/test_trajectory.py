@@ -99,8 +99,10 @@ def test_lost_everywhere(write_room, tmp_path: Path) -> None:
         (["--truth", "x.txt"], "belong together"),
         (["--delta", "0", "x"], "at least 1 pose"),
         (["absent"], "not a folder"),
+        (["--ablation", "--baseline"], "leave out --baseline and --delta"),
+        (["--ablation", "--delta", "2"], "leave out --baseline and --delta"),
     ],
-    ids=["nothing", "half", "delta", "absent"],
+    ids=["nothing", "half", "delta", "absent", "ablation floor", "ablation delta"],
 )
 def test_bad_usage(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "trajectory", *words]) == 2
