@@ -115,12 +115,18 @@ def _pictures(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 
 def _ilsvrc_video(annotations: Path, files: Sequence[Path], first_id: int) -> Video:
-    frames = [VideoFrame(image_id, int(file.stem), file) for image_id, file in enumerate(files, start=first_id)]
+    frames = [VideoFrame(image_id, _number(file), file) for image_id, file in enumerate(files, start=first_id)]
 
     def truth() -> list[dict[str, Any]]:
         return [box for one in frames for box in _boxes(annotations / f"{one.file.stem}.xml", one.image_id)]
 
     return Video(annotations.name, tuple(frames), truth)
+
+
+def _number(file: Path) -> int:
+    if not file.stem.isdecimal():
+        raise InputError(f"{str(file)!r}: expected a frame's number as name, such as 000000.JPEG; remove or rename it")
+    return int(file.stem)
 
 
 def _boxes(path: Path, image_id: int) -> list[dict[str, Any]]:

@@ -52,6 +52,14 @@ def test_damaged_annotations_are_named(tmp_path: Path):
         videos[0].truth()
 
 
+def test_pictures_without_a_number_are_named(tmp_path: Path):
+    write_ilsvrc(tmp_path)
+    folder = tmp_path / "Data/VID/val/ILSVRC2015_val_00000001"
+    (folder / "000001.JPEG").rename(folder / "frame-1.JPEG")
+    with pytest.raises(InputError, match=r"frame-1\.JPEG.*expected a frame's number"):
+        read_videos(tmp_path)
+
+
 def test_bad_roots(tmp_path: Path):
     with pytest.raises(InputError, match="Data/VID/val"):
         read_videos(tmp_path)
