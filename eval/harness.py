@@ -20,6 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from eval.other_work import OtherWork
 from eval.results import Headline, Plot, command_line, markdown_table, peak_rss_mib, write_results
 from pipelines.graph import GraphConfig
 from pipelines.ray_cluster import Cluster
@@ -42,6 +43,7 @@ class SequenceScores:
         seconds: spent by the method alone; reading and scoring are not counted.
         scores: anything JSON can hold; what the rows of the table are made of.
         peak_rss_mib: of the process that ran it.
+        jobs: sequences that ran at the same time, each on its share of the processors; set by `score_sequences`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class SequenceScores:
     seconds: float
     scores: Mapping[str, Any]
     peak_rss_mib: float = dataclasses.field(default_factory=peak_rss_mib)
+    jobs: int = 1
 
 
 Task = Callable[[str], SequenceScores]
@@ -103,16 +106,21 @@ def score_sequences(task: Task, names: Sequence[str], args: argparse.Namespace, 
     kept = None if args.out is None else _Kept(args.out, title, task, args)
     done = {} if kept is None else kept.read()
     todo = [name for name in names if name not in done]
-    run = _one_by_one if _num_jobs(args, len(todo)) == 1 else _side_by_side
+    jobs, watch = _num_jobs(args, len(todo)), OtherWork()
+    run = _one_by_one if jobs == 1 else _side_by_side
     bar = tqdm(total=len(names), initial=len(names) - len(todo), desc=title, unit="sequence", file=sys.stderr)
     with bar:
-        for result in run(task, todo, _num_jobs(args, len(todo))):
+        for result in run(task, todo, jobs):
+            watch.look()
+            result = dataclasses.replace(result, jobs=jobs)
             done[result.name] = result
             if kept is not None:
                 kept.write(result)
             speed = frames_per_second([result])
             bar.set_postfix_str(result.name if speed is None else f"{result.name}, {speed:.1f} frames/s")
             bar.update()
+    if watch.cores is not None:
+        args.other_work_cores = max(watch.cores, getattr(args, "other_work_cores", 0.0))
     return [done[name] for name in names]
 
 
@@ -155,13 +163,26 @@ def publish(
             "data": data,
             "seed": args.seed,
             "fps": frames_per_second(results),
-            "jobs": _num_jobs(args, len(results)),
+            **_timing(args, results),
             "peak_rss_mib": max((one.peak_rss_mib for one in results), default=peak_rss_mib()),
             **(notes or {}),
         }
         for path in write_results(args.name, rows, meta, args.save, headline, plot):
             sys.stdout.write(f"{path}\n")
     return 0
+
+
+def _timing(args: argparse.Namespace, results: Sequence[SequenceScores]) -> dict[str, Any]:
+    """What the frames per second are of; a sequence that ran beside others had only its share of the processors."""
+    jobs = sorted({one.jobs for one in results}) or [1]
+    shares = " or ".join(f"{max(1, _num_cpus() // each)} of {_num_cpus()}" for each in jobs)
+    others = getattr(args, "other_work_cores", None)  # None: all results were there already
+    return {
+        "jobs": jobs[-1],
+        "fps_is": f"frames over seconds of the method, of one sequence on {shares} CPUs, "
+        f"with {' or '.join(map(str, jobs))} at a time",
+        "other_work_cores": None if others is None else round(others, 2),
+    }
 
 
 def _check_save(args: argparse.Namespace) -> None:

@@ -42,7 +42,7 @@ def test_results_come_in_order(jobs: str, tmp_path: Path) -> None:
     results = score_sequences(Length(tmp_path / "log"), names, options("--jobs", jobs), "length")
     assert [(one.name, one.scores["length"]) for one in results] == [("bbb", 3), ("a", 1), ("cc", 2)]
     assert frames_per_second(results) == 20
-    assert all(one.peak_rss_mib > 1 for one in results)
+    assert all(one.peak_rss_mib > 1 and one.jobs == int(jobs) for one in results)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"], ids=["alone", "side by side"])
@@ -110,6 +110,21 @@ def test_publish_records_what_anyone_can_repeat(tmp_path: Path, capsys: pytest.C
     assert "/home/me" not in json.dumps(document)
     assert (tmp_path / "length.png").read_bytes()[:4] == b"\x89PNG"
     assert "| a | 1 |" in capsys.readouterr().out
+
+
+def test_the_speed_says_how_many_ran_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed evaluation has results of before beside its own; another method was scored alone."""
+    monkeypatch.setattr("eval.harness._num_cpus", lambda: 4)
+    args = options("--save", str(tmp_path), "--jobs", "2")
+    rows = [{"sequence": "a", "length": 1}]
+    results = [SequenceScores("a", 10, 0.5, {}, jobs=2), SequenceScores("b", 10, 0.5, {}, jobs=1)]
+    publish(args, rows, results, data="", placeholders={}, headline=None, plot=bars(rows, "sequence", ("length",), ""))
+    meta = json.loads((tmp_path / "length.json").read_text())["meta"]
+    assert meta["jobs"] == 2 and meta["other_work_cores"] is None
+    assert meta["fps_is"].endswith("of one sequence on 4 of 4 or 2 of 4 CPUs, with 1 or 2 at a time")
+    score_sequences(Length(tmp_path / "log"), ["a"], args, "length")
+    publish(args, rows, results, data="", placeholders={}, headline=None, plot=bars(rows, "sequence", ("length",), ""))
+    assert json.loads((tmp_path / "length.json").read_text())["meta"]["other_work_cores"] >= 0
 
 
 def test_what_was_not_timed_has_no_speed() -> None:
