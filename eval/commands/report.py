@@ -16,6 +16,8 @@ from streamvos.errors import InputError
 BEGIN = "<!-- results: written by `streamvos eval report` -->"
 END = "<!-- end of results -->"
 
+_MAX_OTHER_WORK_CORES = 0.5  # more work of others beside a measurement, and its speed is left out
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `streamvos eval report`."""
@@ -85,7 +87,13 @@ def _row(document: dict[str, Any], page: Path) -> dict[str, Any]:
 
 
 def _was_busy(meta: dict[str, Any]) -> bool:
-    """Whether other work ran beside the measurement, so that its speed says little."""
+    """Whether other work ran beside the measurement, so that its speed says little.
+
+    Where it was not watched, the machine's load tells; that counts our own processes, too, which take all cores.
+    """
+    watched = meta.get("other_work_cores")
+    if watched is not None:
+        return watched > _MAX_OTHER_WORK_CORES
     machine = meta.get("machine", {})
     return (machine.get("load") or 0.0) > machine.get("cores", 1) + 1.0
 
@@ -93,6 +101,16 @@ def _was_busy(meta: dict[str, Any]) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return {key: document[key] for key in ("name", "meta", "headline") if key in document or key != "headline"}
-    except (ValueError, KeyError, TypeError) as error:
+        _check(document, "name", "meta")
+        _check(document["meta"], "fps", "command")
+        if "headline" in document:
+            _check(document["headline"], "measure", "value", "baseline", "baseline_name")
+    except ValueError as error:
         raise InputError(f"{path}: expected a result that --save wrote ({error}); make it again or remove it") from None
+    return document
+
+
+def _check(part: Any, *keys: str) -> None:
+    missing = [key for key in keys if not isinstance(part, dict) or key not in part]
+    if missing:
+        raise ValueError(f"without {', '.join(missing)}")

@@ -42,6 +42,28 @@ def test_no_speed_of_a_busy_machine(results: Path) -> None:
         assert [row["frames/s"] for row in report_rows(results) if "[davis]" in row["evaluation"]] == [speed]
 
 
+@pytest.mark.parametrize(("others", "speed"), [(0.2, 9.5), (0.9, None)], ids=["ours", "others"])
+def test_work_of_others_counts_and_our_own_does_not(results: Path, others: float, speed: float | None) -> None:
+    """Our own jobs load the machine, too: the load alone would take their speed for that of a busy machine."""
+    path = results / "davis.json"
+    document = json.loads(path.read_text())
+    document["meta"] |= {"other_work_cores": others, "machine": {"load": 6.5, "cores": 2}}
+    path.write_text(json.dumps(document))
+    assert [row["frames/s"] for row in report_rows(results) if "[davis]" in row["evaluation"]] == [speed]
+
+
+@pytest.mark.parametrize(
+    ("part", "key"), [("meta", "fps"), ("meta", "command"), ("headline", "value"), (None, "meta"), (None, "name")]
+)
+def test_what_a_result_lacks_is_named(results: Path, part: str | None, key: str) -> None:
+    path = results / "davis.json"
+    document = json.loads(path.read_text())
+    del (document if part is None else document[part])[key]
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=rf"davis\.json: expected a result that --save wrote .without {key}"):
+        report_rows(results)
+
+
 def test_bad_input(results: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no result with a headline"):
         report_rows(tmp_path)
