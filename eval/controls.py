@@ -78,11 +78,10 @@ def controlled(config: GraphConfig, control: Control) -> GraphConfig:
 
 
 def lender_of(name: str, names: Sequence[str]) -> str:
-    """The sequence that lends its memory to another: the next one."""
-    others = [other for other in names if other != name]
-    if not others:
+    """The sequence out of `names` that lends its memory to another: the next one, the first to one not among them."""
+    if all(other == name for other in names):
         raise InputError("--control other-video needs at least two sequences; name more (--sequences), or leave it")
-    return names[(names.index(name) + 1) % len(names)]
+    return names[(names.index(name) + 1) % len(names)] if name in names else names[0]
 
 
 @dataclass(frozen=True)

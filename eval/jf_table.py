@@ -51,6 +51,28 @@ def jf_row(name: str, results: Sequence[SequenceScores], more: Columns | None = 
     }
 
 
+def identity_columns(results: Sequence[SequenceScores]) -> dict[str, Any]:
+    """Counts over all objects: shares in percent, None where there is nothing to share."""
+    objects = [counted for one in results for counted in one.scores["identities"].values()]
+    returns = [back for counted in objects for back in counted["returns"]]
+    outcomes = [back["outcome"] for back in returns]
+
+    def percent(part: int, whole: int) -> float | None:
+        return round(100 * part / whole, 2) if whole else None
+
+    def total(name: str) -> int:
+        return sum(counted[name] for counted in objects)
+
+    return {
+        "id switches": total("switches"),
+        "wrong id": percent(total("wrong_id_frames"), total("visible_frames")),
+        "imagined": percent(total("imagined_frames"), total("absent_frames")),
+        "returns": len(returns),
+        "found": percent(outcomes.count("found"), len(outcomes)),
+        "wrong": percent(outcomes.count("wrong"), len(outcomes)),
+    }
+
+
 def _only(result: SequenceScores, object_id: int) -> SequenceScores:
     """The scores of one object."""
     place, key = result.scores["object_ids"].index(object_id), str(object_id)

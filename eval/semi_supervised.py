@@ -51,14 +51,16 @@ class SemiSupervisedTask:
         benchmark: see there.
         make_tracker: see `eval.trackers`.
         out: where to write the label maps, or None.
-        lenders: for the control `other-video`, all sequences, each of which lends its first view to the one before;
-            empty where the tracker has its own memory.
+        lenders: for the control `other-video`, sequences, each of which lends its first view to the one before; empty
+            where the tracker has its own memory.
+        lent_by: the data set of the lenders, None for `benchmark`.
     """
 
     benchmark: Benchmark
     make_tracker: SessionTracker | CopyFirstMask
     out: Path | None
     lenders: tuple[str, ...] = ()
+    lent_by: Benchmark | None = None
 
     def __call__(self, name: str) -> SequenceScores:
         sequence = self.benchmark.load(name)
@@ -82,8 +84,9 @@ class SemiSupervisedTask:
     def _controlled(self, name: str) -> Callable[[], Tracker]:
         if not self.lenders:
             return self.make_tracker
-        lender = self.benchmark.load(lender_of(name, self.lenders))
-        starts = self.benchmark.starts(lender)
+        benchmark = self.lent_by or self.benchmark
+        lender = benchmark.load(lender_of(name, self.lenders))
+        starts = benchmark.starts(lender)
         image, given = next(shown for shown in _with_given(lender, starts) if shown[1] is not None)
         return OtherVideo(self.make_tracker, Lender(image, given))
 
@@ -108,6 +111,8 @@ def score_benchmark(
 ) -> tuple[list[SequenceScores], list[SequenceScores] | None]:
     """Results of the tracker that the options describe and, on --baseline, of the floor."""
     task = tracking_task(benchmark, graph_config(args, stages=["segment"]), names, args.first, args.control, args.out)
+    if task.lenders:
+        lender_of(names[0], names)  # raises before the work
     title = (
         "embedded tracker" + ", boxes given" * (args.first == "box") + f", {args.control}" * (args.control != "none")
     )
@@ -131,13 +136,11 @@ def tracking_task(
     Args:
         benchmark, out: see `SemiSupervisedTask`.
         config: of the graph, with the segment stage.
-        names: of the sequences that are scored.
+        names: of the sequences that lend their memory in the control `other-video`.
         first: what is given of each object.
         control: see `eval.controls`.
     """
     lenders = tuple(names) if control == "other-video" else ()
-    if lenders:
-        lender_of(lenders[0], lenders)  # raises where there is none
     return SemiSupervisedTask(benchmark, SessionTracker(controlled(config, control), first), out, lenders)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import numpy as np
 
 from eval.datasets.davis import find_sequences, list_sequences
 from eval.datasets.mask_sequences import MaskSequence
-from eval.harness import SequenceScores, publish
-from eval.jf_table import jf_row, jf_rows, jf_scores
+from eval.harness import publish
+from eval.jf_table import identity_columns, jf_row, jf_rows, jf_scores
 from eval.metrics.davis import score_sequence
 from eval.metrics.returns import IdentityCounter, ReturnRule
 from eval.results import Headline
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     benchmark = Davis(args.root, args.resolution, args.year == 2016, *_late(args))
     names = list_sequences(args.root, args.sequences, resolution=args.resolution, year=args.year, image_set=args.set)
     results, floors = score_benchmark(benchmark, names, args)
-    more = _identity_columns if args.late_objects else None
+    more = identity_columns if args.late_objects else None
     rows = jf_rows(results, more)
     mean = rows[-1]
     if floors is not None:
@@ -152,25 +152,3 @@ def _late(args: argparse.Namespace) -> tuple[ReturnRule | None, float]:
     if not 0 <= share <= 1:
         raise InputError(f"--given-share: expected 0 to 1, got {share}")
     return ReturnRule(**chosen), share
-
-
-def _identity_columns(results: Sequence[SequenceScores]) -> dict[str, Any]:
-    """Counts over all objects: shares in percent, None where there is nothing to share."""
-    objects = [counted for one in results for counted in one.scores["identities"].values()]
-    returns = [back for counted in objects for back in counted["returns"]]
-    outcomes = [back["outcome"] for back in returns]
-
-    def percent(part: int, whole: int) -> float | None:
-        return round(100 * part / whole, 2) if whole else None
-
-    def total(name: str) -> int:
-        return sum(counted[name] for counted in objects)
-
-    return {
-        "id switches": total("switches"),
-        "wrong id": percent(total("wrong_id_frames"), total("visible_frames")),
-        "imagined": percent(total("imagined_frames"), total("absent_frames")),
-        "returns": len(returns),
-        "found": percent(outcomes.count("found"), len(outcomes)),
-        "wrong": percent(outcomes.count("wrong"), len(outcomes)),
-    }
