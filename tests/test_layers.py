@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 cli = pytest.importorskip("importlinter.cli", reason="import-linter is not installed (extra: dev)")
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """The linter sets up logging for a process of its own: it disables all loggers that are there."""
+    loggers = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    before = [(one, one.disabled) for one in loggers]
+    yield
+    for one, disabled in before:
+        one.disabled = disabled
 
 
 def lint(config: Path) -> int:
