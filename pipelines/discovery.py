@@ -127,7 +127,9 @@ class Discovery:
             outside[box_window(found.boxes_xyxy[row], probability.shape, frame.size, self._rules.box_margin)] = False
             probability[outside] = 0.0
             return
-        mask = first_mask(frame.image, Prompt(frame.index, object_id, box=found.boxes_xyxy[row]), self._refiner)
+        mask = first_mask(
+            frame.image, Prompt(frame.index, object_id, box=found.boxes_xyxy[row]), self._refiner, quick=True
+        )
         try:
             self._tracker.add(frame.index, object_id, mask)
         except InputError as error:  # too small at the working size
@@ -170,7 +172,7 @@ class Discovery:
         """Give believable unmatched detections an identity: a lost object's, a retired one's, or a new one."""
         for row in self._newcomers.believe(frame.size, found, object_ids, current):
             class_name, score = found.class_names[row], float(found.scores[row])
-            mask = first_mask(frame.image, Prompt(frame.index, 1, box=found.boxes_xyxy[row]), self._refiner)
+            mask = first_mask(frame.image, Prompt(frame.index, 1, box=found.boxes_xyxy[row]), self._refiner, quick=True)
             waiting = {
                 key: (life.class_name, self._tracker.appearances(key))
                 for key, life in self._roster.lives.items()

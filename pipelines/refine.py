@@ -172,16 +172,18 @@ def refine_mask(
     return (coarse if decision.row is None else candidates[decision.row].mask), decision
 
 
-def first_mask(image: np.ndarray, prompt: Prompt, refiner: Refiner) -> np.ndarray:
+def first_mask(image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False) -> np.ndarray:
     """Turn a prompt into an (H, W) bool mask; a mask prompt is returned as it is.
+
+    `quick` takes one look where several would be a little better: detections come often, users' prompts do not.
 
     Raises:
         InputError: a mask of another size than the image, a box or all points outside it.
     """
-    return first_candidate(image, prompt, refiner).mask
+    return first_candidate(image, prompt, refiner, quick).mask
 
 
-def first_candidate(image: np.ndarray, prompt: Prompt, refiner: Refiner) -> Candidate:
+def first_candidate(image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False) -> Candidate:
     """As `first_mask`, with the reason how the mask was made."""
     if prompt.mask is not None:
         if prompt.mask.shape != image.shape[:2]:
@@ -191,7 +193,7 @@ def first_candidate(image: np.ndarray, prompt: Prompt, refiner: Refiner) -> Cand
             )
         return Candidate("mask", prompt.mask, None, "given by the user")
     refiner.set_image(image, prompt.frame_index)
-    candidates = refiner.refine(box=prompt.box, points=prompt.points, labels=prompt.labels)
+    candidates = refiner.refine(box=prompt.box, points=prompt.points, labels=prompt.labels, quick=quick)
     best = max(candidates, key=lambda one: one.predicted_iou or 0.0)  # the first among equals
     logger.debug("first mask of object %d: %s", prompt.object_id, best.reason)
     return best

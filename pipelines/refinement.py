@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -135,7 +136,7 @@ class Refinement:
         return likeness
 
 
-def make_refiner(name: str, sam_size: SamHqSize, device: torch.device, seed: int) -> Refiner | None:
+def make_refiner(name: str, sam_size: SamHqSize, sam_weights: str, device: torch.device, seed: int) -> Refiner | None:
     """The refiner of that name, None for "none"; raises `MissingWeightsError` where its weights are not here."""
     if name == "none":
         return None
@@ -143,7 +144,7 @@ def make_refiner(name: str, sam_size: SamHqSize, device: torch.device, seed: int
         return GrabCutRefiner(seed=seed)
     if name == "embedded":
         return EmbeddedRefiner.shipped(device)
-    return SamHqRefiner(SamHqPredictor(sam_size, None, device))
+    return SamHqRefiner(SamHqPredictor(sam_size, Path(sam_weights) if sam_weights else None, device))
 
 
 def _ring(mask: np.ndarray) -> np.ndarray:

@@ -44,9 +44,10 @@ class SegmentConfig:
     # Base tracker: "trained" adds a network of ours to "embedded"; the other three need fetched weights.
     base: Literal["embedded", "trained", "cutie", "sam2", "edgetam"] = "embedded"
     max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
-    first_masks: Literal["grabcut", "embedded"] = "grabcut"  # what makes masks of boxes and clicks
+    first_masks: Literal["grabcut", "embedded"] = "embedded"  # what makes masks of boxes and clicks
     refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "none"  # of tracked masks; "sam-hq" needs its weights
     sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
+    sam_weights: str = ""  # a checkpoint of that size; empty: the one that `streamvos models fetch` got
     min_component_share: float = 0.05  # of the largest; smaller islands of a mask are dropped
     tracker: EmbeddedTrackerConfig = field(default_factory=EmbeddedTrackerConfig)
     trained: TrainedTrackerConfig = field(default_factory=TrainedTrackerConfig)
@@ -79,9 +80,10 @@ class SegmentStage:
             raise InputError(f"segment.max_objects: expected at least 1, got {config.max_objects}")
         self.config = config
         self.tracker = make_tracker(config.base, config, size, device)
-        self._first_refiner = make_refiner(config.first_masks, config.sam_size, device, seed)
+        self._first_refiner = make_refiner(config.first_masks, config.sam_size, config.sam_weights, device, seed)
         same = config.refiner == config.first_masks  # and needs its network once
-        self._refiner = self._first_refiner if same else make_refiner(config.refiner, config.sam_size, device, seed)
+        other = None if same else make_refiner(config.refiner, config.sam_size, config.sam_weights, device, seed)
+        self._refiner = self._first_refiner if same else other
         self.reset()
 
     def reset(self) -> None:

@@ -57,6 +57,16 @@ def test_scores_by_hand() -> None:
     assert (rows[0]["IoU"], rows[0]["F"]) == (100.0, 100.0)
     assert rows[1]["IoU"] == pytest.approx(100 * 100 / 1600, abs=0.1)
     assert rows[3]["IoU"] == rows[4]["IoU"] < 100 and rows[3]["CPU ms"] is None
+    assert [row["rejected %"] for row in rows] == [None, None, None, None, 0.0]
+
+
+def test_what_the_gate_rejects_is_counted() -> None:
+    class Elsewhere(Boxes):
+        def refine(self, coarse=None, **prompt) -> tuple[Candidate, ...]:
+            return (Candidate("one", ~coarse, None, "anything but the object"),)
+
+    (none, rejected) = refiners.score("squares", [example()] * 2, [Elsewhere()], ["coarse mask"])
+    assert rejected["rejected %"] == 100 and rejected["IoU"] == none["IoU"]
 
 
 def test_each_click_lies_in_the_largest_fault() -> None:
@@ -91,3 +101,19 @@ def test_the_command_measures_the_shipped_refiner(tmp_path: Path, capsys: pytest
     assert document["meta"]["command"] == "python -m eval.refiners --horses HORSES --prompts box"
     assert document["headline"]["value"] == rows["embedded"]["IoU"]
     assert "horses | 1 | box | embedded" in capsys.readouterr().out
+
+
+def test_the_gate_rejects_sam_hq_without_weights(tmp_path: Path) -> None:
+    """Real architecture, real pre- and post-processing; what it proposes means nothing, and hardly any may pass."""
+    image, truth = example()
+    for name in ("horse", "mask"):
+        (tmp_path / "horses" / name).mkdir(parents=True)
+    for number, turned in enumerate(((image, truth), (image[::-1], truth[::-1]), (image[:, ::-1], truth[:, ::-1]))):
+        cv2.imwrite(str(tmp_path / f"horses/horse/{number}.jpg"), cv2.resize(turned[0], (160, 120)))
+        cv2.imwrite(str(tmp_path / f"horses/mask/{number}.png"), cv2.resize(turned[1].astype(np.uint8), (160, 120)))
+    words = ["--refiners", "sam-hq", "--random-weights", "--prompts", "coarse mask", "--out", str(tmp_path / "out")]
+    refiners.main(["--horses", str(tmp_path / "horses"), *words])
+    document = json.loads((tmp_path / "out/refiners.json").read_text())
+    before, after = document["rows"]
+    assert after["rejected %"] > 60 and abs(after["IoU"] - before["IoU"]) < 15
+    assert "headline" not in document  # nothing to hold it against
