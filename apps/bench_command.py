@@ -1,4 +1,4 @@
-"""`streamvos bench pipeline | trackers | memory`: speed per stage, of trackers, and whether memory stays bounded."""
+"""`streamvos bench pipeline | trackers | memory | keyframes`: speed, and whether memory stays bounded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.ArgumentParser]) -> None:
     """Add `bench` to the command line."""
     parser = subparsers.add_parser("bench", help="measure speed and memory", description=__doc__.split(": ", 1)[1])
-    kinds = parser.add_subparsers(required=True, metavar="pipeline|trackers|memory")
+    kinds = parser.add_subparsers(required=True, metavar="pipeline|trackers|memory|keyframes")
     speed = kinds.add_parser("pipeline", parents=parents, help="frames per second, Ray beside one process")
     speed.set_defaults(run=run_pipeline)
     speed.add_argument("--first", type=int, help="frame of the source to begin at")
@@ -38,7 +38,19 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     memory.add_argument("--short", type=int, help="frames of the short run")
     memory.add_argument("--long", type=int, help="frames of the long run")
     memory.add_argument("--runner", choices=("local", "ray"), help="where the stages run")
-    for kind in (speed, trackers, memory):
+    views = kinds.add_parser("keyframes", parents=parents, help="bytes of the key-frame memory and time, over frames")
+    views.set_defaults(run=run_keyframes)
+    views.add_argument("--base", metavar="NAME", help="base tracker: trained or embedded")
+    views.add_argument("--policy", metavar="NAME", help="what is written and dropped")
+    views.add_argument("--clip", type=int, help="frames of the source, played to and fro")
+    views.add_argument("--first", type=int, help="frame of the source to begin at")
+    views.add_argument("--frames", type=int, help="in all; a tenth must be whole rounds")
+    views.add_argument("--round", type=int, metavar="N", help="frames from an object's coming to the next one's")
+    views.add_argument("--lanes", type=int, metavar="N", help="objects at a time")
+    views.add_argument("--budget-mib", type=float, metavar="MIB", help="of all key frames")
+    views.add_argument("--seed", type=int, help="of textures and ways")
+    views.add_argument("--device", help="where networks run: cpu, cuda, mps, auto")
+    for kind in (speed, trackers, memory, views):
         kind.add_argument("--source", help="whose frames are used")
         kind.add_argument("--width", type=int, help="of the input, pixels")
         kind.add_argument("--height", type=int, help="of the input, pixels")
@@ -67,12 +79,27 @@ def run_memory(args: argparse.Namespace) -> int:
     return _run(args, "bench-memory", module.MemoryBench, module.bench_memory, module.headline)
 
 
+def run_keyframes(args: argparse.Namespace) -> int:
+    """Print bytes and times of each tenth of a long video."""
+    module = importlib.import_module("eval.bench_keyframes")
+    log: list[Any] = []  # what was measured of each frame, for the plot
+    return _run(
+        args,
+        "bench-keyframes",
+        module.KeyFramesBench,
+        lambda bench: module.bench_keyframes(bench, log),
+        module.headline,
+        lambda bench: module.plot_of(bench, log),
+    )
+
+
 def _run(
     args: argparse.Namespace,
     name: str,
     kind: type,
     measure: Callable[[Any], list[dict[str, Any]]],
     headline: Callable[[list[dict[str, Any]]], Any],
+    plot: Callable[[Any], Callable[[Any], None]] | None = None,
 ) -> int:
     fields = [field.name for field in dataclasses.fields(kind)]
     bench = kind(**{field: getattr(args, field) for field in fields if getattr(args, field, None) is not None})
@@ -83,10 +110,10 @@ def _run(
         meta = {
             "command": results.command_line(args.words),
             "data": f"{bench.source} at {bench.width}x{bench.height}",
-            "seed": 0,
+            "seed": getattr(bench, "seed", 0),
             "fps": None,
             "settings": dataclasses.asdict(bench),
         }
-        for path in results.write_results(name, rows, meta, args.save, headline(rows)):
+        for path in results.write_results(name, rows, meta, args.save, headline(rows), plot and plot(bench)):
             sys.stdout.write(f"written: {path}\n")
     return 0
