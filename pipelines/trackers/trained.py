@@ -30,6 +30,7 @@ from pipelines.trackers.propagation_net import (
     share_logits,
 )
 from pipelines.trackers.protocol import Propagation
+from pipelines.trackers.recall import LOOK_ALIKE, near_cells
 from pipelines.trackers.ridge import pack
 from streamvos.models.catalogue import locate
 
@@ -42,6 +43,7 @@ class TrainedTrackerConfig(EmbeddedTrackerConfig):
 
     fit_every: int = 4  # frames between updates of the appearance; on made-up clips no worse than 2, and faster
     views_read: int = 2  # key frames that the network reads (`views_chosen` says which); more costs time
+    rim_cells: int = 2  # read beside the object in key frames after the first (all beside look-alikes); more costs time
     reads_last: bool = True  # whether it reads the frame before, too; off: only key frames
 
 
@@ -137,19 +139,27 @@ class TrainedTracker(EmbeddedTracker):
     def _read(self, object_id: int) -> torch.Tensor:
         """(1, VALUE, h, w) from the object's key frames and the frame before."""
         chosen = self._recall(object_id, self._config.views_read)
-        views = self.memory.read(object_id, ("key", "value"), chosen)
-        keys, values = ([view[None] for view in views[name].float()] for name in ("key", "value"))
+        views = self.memory.read(object_id, ("key", "value", "near"), chosen)
+        near = views["near"].flatten(1)  # (n, P)
+        near[0] = True
+        keys, values = (
+            [cells[:, seen].float() for cells, seen in zip(views[name].flatten(2), near, strict=True)]
+            for name in ("key", "value")
+        )
         if self._config.reads_last and self._last_seen is not None and object_id in self._last_values:
-            keys.append(self._last_seen)
-            values.append(self._last_values[object_id])
-        key, value = torch.stack(keys, dim=2), torch.stack(values, dim=2)
-        if not self.memory.wants_use:
-            return read_memory(self._view.key16, key, value)
-        # a mark for each frame, read as a value, is its share of the attention
-        marks = torch.eye(len(keys), device=self._device)[None, :, :, None, None].expand(-1, -1, -1, *key.shape[-2:])
-        read = read_memory(self._view.key16, key, torch.cat([value, marks], dim=1))
-        shares = read[0, VALUE:].mean(dim=(1, 2)).cpu().numpy()
-        self.memory.note_use(object_id, shares[: len(chosen)], chosen)
+            keys.append(self._last_seen[0].flatten(1))
+            values.append(self._last_values[object_id][0].flatten(1))
+        if self.memory.wants_use:  # a mark for each frame, read as a value, is its share of the attention
+            marks = torch.eye(len(keys), device=self._device)
+            values = [
+                torch.cat([value, mark[:, None].expand(-1, value.shape[1])])
+                for value, mark in zip(values, marks, strict=True)
+            ]
+        key, value = (torch.cat(parts, dim=1)[None, :, :, None, None] for parts in (keys, values))
+        read = read_memory(self._view.key16, key, value)
+        if self.memory.wants_use:
+            shares = read[0, VALUE:].mean(dim=(1, 2)).cpu().numpy()
+            self.memory.note_use(object_id, shares[: len(chosen)], chosen)
         return read[:, :VALUE]
 
     def _cues(self, object_ids: np.ndarray, group: torch.Tensor) -> Cues:
@@ -191,6 +201,7 @@ class TrainedTracker(EmbeddedTracker):
             "moment": moment,
             "key": self._view.key16[0].half(),
             "value": self._values[object_id][0].half(),
+            "near": near_cells(self._masks[object_id], self._config.rim_cells) | (view.distractor >= LOOK_ALIKE),
         }
         self.memory.write(frame_index, object_id, payload, self._descriptor(probability), view, vouched)
 

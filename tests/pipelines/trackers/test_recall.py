@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.trackers.recall import distractor_score, likeness_of_views
+from pipelines.trackers.recall import distractor_score, likeness_of_views, near_cells
 
 
 def disc(centre: tuple[int, int], radius: int, size: tuple[int, int] = (48, 80)) -> np.ndarray:
@@ -50,3 +50,12 @@ def test_without_an_object_or_a_place_elsewhere_there_is_none() -> None:
     assert distractor_score(scores, np.zeros((6, 6), bool)) == 0.0
     assert distractor_score(scores, np.ones((6, 6), bool)) == 0.0
     assert distractor_score(-scores, disc((2, 2), 0, (6, 6))) == 0.0
+
+
+@pytest.mark.parametrize(("rim", "rows", "cols"), [(0, (1, 2), (2, 4)), (1, (0, 3), (1, 5)), (9, (0, 5), (0, 7))])
+def test_cells_near_an_object_by_hand(rim: int, rows: tuple[int, int], cols: tuple[int, int]) -> None:
+    mask = torch.zeros(20, 28)
+    mask[5:7, 9:13], mask[19, 0] = 1.0, 0.4  # cells of four: row 1, columns 2 and 3
+    wanted = torch.zeros(5, 7, dtype=torch.bool)
+    wanted[rows[0] : rows[1], cols[0] : cols[1]] = True
+    assert torch.equal(near_cells(mask, rim), wanted)
