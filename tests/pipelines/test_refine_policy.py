@@ -10,6 +10,7 @@ def test_score_is_the_mean_of_what_is_known():
     assert score_candidate(CandidateNumbers("a", 0.6), CONFIG) == pytest.approx(0.6)
     assert score_candidate(CandidateNumbers("a", 0.6, 0.8), CONFIG) == pytest.approx(0.7)
     assert score_candidate(CandidateNumbers("a", 0.6, 0.8, 0.1), CONFIG) == pytest.approx(0.5)
+    assert score_candidate(CandidateNumbers("a", 0.6, 0.8, 0.1, 0.8), CONFIG) == pytest.approx(1.6 / 3.5)
     weighted = RefineConfig(weight_agreement=1, weight_predicted_iou=3, weight_appearance=0)
     assert score_candidate(CandidateNumbers("a", 0.6, 0.8, 0.1), weighted) == pytest.approx(0.75)
 
@@ -44,8 +45,12 @@ def test_the_best_that_passes_is_taken():
 
 
 def test_feeding_back_takes_more():
-    assert not decide(100, [CandidateNumbers("a", 0.8)], CONFIG).feed_back
-    assert decide(100, [CandidateNumbers("a", 0.9)], CONFIG).feed_back
+    config = RefineConfig(feed_back_agreement=0.85, feed_back_predicted_iou=0.7)
+    assert not decide(100, [CandidateNumbers("a", 0.8)], config).feed_back
+    assert decide(100, [CandidateNumbers("a", 0.9)], config).feed_back
+    assert not decide(100, [CandidateNumbers("a", 0.9, 0.6)], config).feed_back
+    assert decide(100, [CandidateNumbers("a", 0.9, 0.8)], config).feed_back
+    assert not decide(100, [CandidateNumbers("a", 1.0, 1.0)], CONFIG).feed_back, "by default nothing is fed back"
 
 
 def test_event():
