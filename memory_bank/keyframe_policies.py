@@ -25,6 +25,8 @@ class View:
         area_ratio: area by the recent median area.
         gap_frames: frames since the object's last key frame.
         novelty: 1 - cosine of the appearance to the nearest key frame's.
+        likeness: cosine to the object's first view.
+        rival: the highest cosine to another object's first view, 0 where there is none.
         distractor: how much something else in the frame looks like the object, from 0 to 1 (as much as itself).
     """
 
@@ -33,6 +35,8 @@ class View:
     area_ratio: float
     gap_frames: int
     novelty: float
+    likeness: float = 1.0
+    rival: float = 0.0
     distractor: float = 0.0
 
 
@@ -95,11 +99,13 @@ class KeyFramePolicy(Protocol):
 
 @dataclass(frozen=True)
 class SmartPolicy:
-    """`smart`, ours after HQ-SMem: what is visible, sure, stable and novel; the most redundant goes.
+    """`smart`, ours after HQ-SMem: what is visible, sure, stable, novel and surely the object; the most redundant goes.
 
     Changed: the conditions are DAM4SAM's and a novelty; so are anchors, which need no novelty, as what is new about
-    them is what stands beside the object. A view is as redundant as it is like the nearest of the others: those that
-    stay, and the one to come. Anchors go only to make room for anchors.
+    them is what stands beside the object. A mask that has slid onto something else is as confident as any other; what
+    tells it is that it looks like that, or unlike the first view, so such a view is not written. A view is as
+    redundant as it is like the nearest of the others: those that stay, and the one to come. Anchors go only to make
+    room for anchors.
     """
 
     min_confidence: float = 0.8  # mean probability inside the mask; higher keeps doubtful views out
@@ -107,6 +113,8 @@ class SmartPolicy:
     max_area_ratio: float = 1.67  # lower refuses masks that have leaked
     min_gap_frames: int = 5  # larger spreads the key frames in time
     min_novelty: float = 0.004  # 1 - cosine to the nearest key frame; larger stores fewer, more different views
+    min_likeness: float = 0.3  # to the first view; larger refuses strange views, and slides
+    rival_margin: float = 0.1  # by which it must be more like its first view than like any other object's
     min_distractor: float = 0.5  # smaller makes anchors of more views
     max_anchors: int = 2  # of an object; larger leaves fewer slots for what it looks like
 
@@ -119,6 +127,10 @@ class SmartPolicy:
         low, high = self.min_area_ratio, self.max_area_ratio
         if not low <= view.area_ratio <= high:
             return Verdict(False, f"area {view.area_ratio:.2f} of the recent median, outside {low:.2f}-{high:.2f}")
+        if view.likeness < self.min_likeness:
+            return Verdict(False, f"likeness {view.likeness:.2f} to its first view < {self.min_likeness:.2f}")
+        if view.likeness - view.rival < self.rival_margin:
+            return Verdict(False, f"likeness {view.likeness:.2f}, to another object's first view {view.rival:.2f}")
         facts = f"confidence {view.confidence:.2f}, area ratio {view.area_ratio:.2f}, novelty {view.novelty:.3f}"
         if self.max_anchors and view.distractor >= self.min_distractor:
             return Verdict(True, f"anchor: distractor {view.distractor:.2f}, {facts}", True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +31,14 @@ _SLOT = np.dtype(
         ("num_reads", np.int64),
     ]
 )
+
+
+class Comparison(NamedTuple):
+    """See `View`, whose fields these are."""
+
+    novelty: float
+    likeness: float
+    rival: float
 
 
 @dataclass(frozen=True)
@@ -125,10 +133,15 @@ class KeyFrameMemory:
         self._tell("write", frame_index, f"{entry}, slot {row}", verdict.reason)
         return True
 
-    def novelty(self, object_id: int, descriptor: np.ndarray) -> float:
-        """1 - cosine of a (C,) unit descriptor to the nearest key frame of the object; 1 where it has none."""
+    def compare(self, object_id: int, descriptor: np.ndarray) -> Comparison:
+        """How a (C,) unit descriptor stands to the object's views, and to other objects'."""
         rows = self._rows(object_id)
-        return 1.0 - float((self._descriptor[rows] @ descriptor).max()) if len(rows) else 1.0
+        if not len(rows):
+            return Comparison(1.0, 1.0, 0.0)
+        cosines = self._descriptor[rows] @ descriptor
+        others = [self._rows(other)[0] for other in np.unique(self._table["object_id"]) if other not in (0, object_id)]
+        rival = float((self._descriptor[others] @ descriptor).max()) if others else 0.0
+        return Comparison(1.0 - float(cosines.max()), float(cosines[0]), max(0.0, rival))
 
     def last_written(self, object_id: int) -> int | None:
         """Frame of the object's latest key frame, None where it has none."""

@@ -276,7 +276,7 @@ class EmbeddedTracker:
             float(probability[probability > 0.5].mean()),
             area_px / item.usual_area_px(),
             frame_index - last_written if last_written is not None else frame_index,
-            self.memory.novelty(object_id, self._descriptor(probability)),
+            *self.memory.compare(object_id, self._descriptor(probability)),
             distractor_score((item.head @ self._pixels).view(target.shape).cpu().numpy(), target.cpu().numpy() > 0.5),
         )
         item.note_area(area_px)

@@ -58,12 +58,19 @@ def test_what_was_written_is_read_in_order_of_frames() -> None:
     assert memory.read(3) == {}
 
 
-def test_novelty_is_the_distance_to_the_nearest_view() -> None:
+def test_looks_are_compared_with_own_and_others_views() -> None:
     memory = make()
-    assert memory.novelty(1, look(0)) == 1.0
-    put(memory, 0, angle=0)
+    assert memory.compare(1, look(0)) == (1.0, 1.0, 0.0)
+    put(memory, 3, angle=0, vouched=True)
     put(memory, 9, angle=90)
-    assert memory.novelty(1, look(60)) == pytest.approx(1 - np.cos(np.radians(30)), abs=1e-6)
+    cosines = [float(np.cos(np.radians(angle))) for angle in (30, 60, 70)]
+    assert memory.compare(1, look(60)) == pytest.approx((1 - cosines[0], cosines[1], 0.0), abs=1e-6)
+    put(memory, 5, object_id=4, angle=-10, vouched=True)
+    put(memory, 6, object_id=4, angle=60)  # only first views are held against it
+    put(memory, 6, object_id=2, angle=200, vouched=True)
+    assert memory.compare(1, look(60)) == pytest.approx((1 - cosines[0], cosines[1], cosines[2]), abs=1e-6)
+    memory.remove(4)
+    assert memory.compare(1, look(60)).rival == 0.0
 
 
 @pytest.mark.parametrize("policy", POLICIES)
