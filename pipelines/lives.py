@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.identity_policy import Verdict
 from streamvos.records import ObjectState
 
 
@@ -78,15 +79,22 @@ class Judgement:
     reason: str
 
 
-def judge(life: Life, area_px: int, confidence: float, time_s: float, config: LifeConfig) -> Judgement:
+def judge(
+    life: Life, area_px: int, confidence: float, time_s: float, config: LifeConfig, verdict: Verdict | None = None
+) -> Judgement:
     """Decide whether the tracker's mask is the object.
 
     Args:
         area_px: of the mask at the working size.
         confidence: mean probability inside it.
+        verdict: of the appearance, None where it has none.
     """
     usual = max(1.0, life.usual_area_px)
     ratio = area_px / usual
+    if verdict is not None and not verdict.visible:
+        return Judgement(False, False, verdict.reason)
+    if verdict is not None and verdict.belief == "returned" and area_px >= config.min_area_px:
+        return Judgement(True, False, verdict.reason)
     if area_px < config.min_area_px or ratio < config.min_area_share:
         return Judgement(False, False, f"area {area_px} px, usually {usual:.0f}")
     if confidence < config.min_confidence:
@@ -104,7 +112,8 @@ def judge(life: Life, area_px: int, confidence: float, time_s: float, config: Li
     if not life.prompted and since_s > config.shrunk_after_s and share < config.min_confirmed_share:
         return Judgement(False, False, f"{share:.0%} of the area that the detector confirmed {since_s:.1f} s ago")
     in_range = 1 / config.learn_area_ratio < ratio < config.learn_area_ratio
-    return Judgement(True, confidence >= config.learn_confidence and in_range, "")
+    learnable = verdict is None or verdict.learnable
+    return Judgement(True, learnable and confidence >= config.learn_confidence and in_range, "")
 
 
 def is_unconfirmed(life: Life, time_s: float, config: LifeConfig) -> bool:

@@ -16,8 +16,11 @@ import numpy as np
 import torch
 
 from memory_bank.protocol import MemoryStats
+from pipelines.appearance import Appearance, AppearanceConfig
 from pipelines.association import AssociationConfig
 from pipelines.discovery import Discovery
+from pipelines.identity import Identity
+from pipelines.identity_policy import IdentityConfig, Verdict
 from pipelines.lives import Life, LifeConfig, judge, update
 from pipelines.mask_maps import drop_islands, enlarge
 from pipelines.newcomers import Newcomers
@@ -57,6 +60,8 @@ class SegmentConfig:
     life: LifeConfig = field(default_factory=LifeConfig)
     association: AssociationConfig = field(default_factory=AssociationConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
+    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
 
 
 class SegmentStage:
@@ -78,7 +83,7 @@ class SegmentStage:
     def __init__(self, config: SegmentConfig, size: int, device: torch.device, seed: int = 0) -> None:
         if config.max_objects < 1:
             raise InputError(f"segment.max_objects: expected at least 1, got {config.max_objects}")
-        self.config = config
+        self.config, self._device = config, device
         self.tracker = make_tracker(config.base, config, size, device)
         self._first_refiner = make_refiner(config.first_masks, config.sam_size, config.sam_weights, device, seed)
         same = config.refiner == config.first_masks  # and needs its network once
@@ -98,6 +103,8 @@ class SegmentStage:
             self._newcomers,
             self._first_refiner,
         )
+        appearance = Appearance(self.config.appearance, self.config.max_objects, self._device)
+        self._identity = Identity(self.config.identity, appearance, self.tracker, self._roster)
         self._refinement = Refinement(self._refiner, self.config.refine, self.tracker, self._roster)
 
     def step(self, frame: Frame, result: StepResult) -> StepResult:
@@ -107,7 +114,7 @@ class SegmentStage:
             self._roster.end_shot()
         self.tracker.observe(frame.image)
         propagation = self._clean(self.tracker.propagate())
-        confident = self._judge(frame, propagation)
+        confident = self._judge(frame, propagation, self._identity.check(frame, propagation))
         self._roster.retire_long_lost(frame.time_s, self.config.life.retire_after_s)
         fresh: dict[int, np.ndarray] = {}  # (H, W) masks of objects started or corrected in this frame
         self._take_prompts(frame, result.prompts, fresh)
@@ -115,6 +122,7 @@ class SegmentStage:
         propagation = self._keep_followed(propagation, fresh)
         refined = self._refinement.step(frame, propagation, confident)
         self.tracker.memorize(frame.index, propagation, confident)
+        self._identity.learn(propagation, confident, fresh, {prompt.object_id for prompt in result.prompts})
         return dataclasses.replace(
             result,
             masks=self._compose(frame.size, propagation, {**refined, **fresh}),
@@ -131,6 +139,7 @@ class SegmentStage:
             "roster": self._roster.state_dict(),
             "newcomers": self._newcomers.state_dict(),
             "refinement": self._refinement.state_dict(),
+            "identity": self._identity.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -139,6 +148,7 @@ class SegmentStage:
         self._roster.load_state_dict(state["roster"])
         self._newcomers.load_state_dict(state["newcomers"])
         self._refinement.load_state_dict(state["refinement"])
+        self._identity.load_state_dict(state["identity"])
 
     def products(self) -> dict[str, Any]:
         return {"num_objects": self._roster.next_id - 1, "tracker_bytes": self.tracker.state_bytes()}
@@ -152,15 +162,18 @@ class SegmentStage:
             drop_islands(probability, self.config.min_component_share)
         return propagation
 
-    def _judge(self, frame: Frame, propagation: Propagation) -> dict[int, bool]:
+    def _judge(self, frame: Frame, propagation: Propagation, verdicts: Mapping[int, Verdict]) -> dict[int, bool]:
         """Update every object's life; masks of objects that are not visible are emptied in place."""
         confident = {}
         for object_id, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
             life, inside = self._roster.lives[object_id], probability > 0.5
             area_px = int(inside.sum())
             confidence = float(probability[inside].mean()) if area_px else 0.0
-            judgement = judge(life, area_px, confidence, frame.time_s, self.config.life)
+            verdict = verdicts.get(object_id)
+            judgement = judge(life, area_px, confidence, frame.time_s, self.config.life, verdict)
             before = life.state
+            if judgement.visible and verdict is not None and verdict.belief == "returned":
+                life.usual_area_px = 0.0  # it may be half-hidden, or at another distance
             update(life, judgement, area_px, confidence, frame.time_s, self.config.life)
             if not judgement.visible:
                 probability[:] = 0.0

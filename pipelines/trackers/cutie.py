@@ -21,7 +21,7 @@ import torch.nn.functional as functional
 from memory_bank.protocol import MemoryStats
 from pipelines.trackers.cutie_memory import CutieMemory, Encoded
 from pipelines.trackers.descriptors import Descriptors, check_frame, check_mask, check_size, mean_descriptor
-from pipelines.trackers.protocol import Propagation
+from pipelines.trackers.protocol import CellMap, Propagation
 from streamvos.errors import InputError
 from streamvos.models.cutie import CutieSize, cutie_settings, load_cutie, random_cutie
 from streamvos.models.efficientnet_lite import scale_to_short_side
@@ -159,6 +159,11 @@ class CutieTracker:
         self._descriptors.remove(object_id)
         for kept in (self._masks, self._given, self._sensory):
             kept.pop(object_id, None)
+
+    @torch.inference_mode()
+    def cells(self) -> CellMap:
+        left, right, above, below = self._look.padding
+        return CellMap(self._look.key[0].float(), (above, below, left, right))
 
     @torch.inference_mode()
     def appearance(self, mask: np.ndarray) -> np.ndarray:

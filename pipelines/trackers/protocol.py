@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 
 from memory_bank.protocol import MemoryStats
 from streamvos.records import MemoryEvent
@@ -27,6 +28,17 @@ class Propagation:
 
     object_ids: np.ndarray
     probabilities: np.ndarray
+
+
+class CellMap(NamedTuple):
+    """Features of a frame, one vector for each cell of a grid.
+
+    `features` (C, h, w) float32. `padding` (above, below, left, right): pixels of the working size that the grid
+    covers beyond the maps of `Propagation`.
+    """
+
+    features: torch.Tensor
+    padding: tuple[int, int, int, int]
 
 
 class BaseTracker(Protocol):
@@ -50,6 +62,9 @@ class BaseTracker(Protocol):
 
     def remove(self, object_id: int) -> None:
         """Forget an object; an unknown id is fine."""
+
+    def cells(self) -> CellMap:
+        """What the tracker's backbone sees in the current frame, whatever the object."""
 
     def appearance(self, mask: np.ndarray) -> np.ndarray:
         """(C,) float32 unit vector of what the current frame shows under an (H, W) bool mask."""

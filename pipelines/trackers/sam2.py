@@ -20,7 +20,7 @@ import torch.nn.functional as functional
 from memory_bank.protocol import MemoryStats
 from pipelines.trackers.descriptors import Descriptors, check_frame, check_mask, check_size, mean_descriptor
 from pipelines.trackers.embedded import share_out
-from pipelines.trackers.protocol import Propagation
+from pipelines.trackers.protocol import CellMap, Propagation
 from pipelines.trackers.video_session import Look, ObjectSession, PositionCode
 from streamvos.errors import InputError
 from streamvos.models.efficientnet_lite import scale_to_short_side
@@ -133,6 +133,10 @@ class VideoModelTracker:
         self._sessions.pop(object_id, None)
         self._found.pop(object_id, None)
         self._descriptors.remove(object_id)
+
+    @torch.inference_mode()
+    def cells(self) -> CellMap:
+        return CellMap(self._features.float(), (0, 0, 0, 0))
 
     @torch.inference_mode()
     def appearance(self, mask: np.ndarray) -> np.ndarray:

@@ -1,0 +1,262 @@
+"""The stage's side of the appearance model: masks are held against it, lost objects are looked for by it.
+
+A mask that has slid onto something else is hidden, so that the tracker neither shows nor learns it. An object that is
+not seen is looked for in every frame, in the tracker's proposals and wherever cells look like it; what is found is
+shown once it was verified in several frames. Meanwhile nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pipelines.appearance import Appearance
+from pipelines.identity_policy import Evidence, IdentityConfig, Standing, Verdict, judge_return, judge_tracked
+from pipelines.mask_maps import keep_parts, parts_of, shrink, withdraw
+from pipelines.regions import best_region, inside, overlaps
+from pipelines.roster import Roster
+from pipelines.trackers.protocol import BaseTracker, Propagation
+from streamvos.records import Frame
+
+_SHOWN = 0.9  # probability of what was verified
+_PERHAPS = 0.4  # likeness from which a cell may be an unseen object's: not learned as background
+_USUAL_RATE = 0.1
+_NOT_YET_USUAL = 0.8  # likeness of an object's own cells before any were seen
+_WEIGHED = (-6.0, 4.0)  # least and most that the appearance may add to a logit
+
+
+class Identity:
+    """Its state: the appearances, and how each object stands.
+
+    Args:
+        config: see `IdentityConfig`.
+        appearance: of the stage.
+        tracker, roster: of the stage.
+    """
+
+    def __init__(self, config: IdentityConfig, appearance: Appearance, tracker: BaseTracker, roster: Roster) -> None:
+        self._config, self._appearance = config, appearance
+        self._tracker, self._roster = tracker, roster
+        self._standings: dict[int, Standing] = {}
+        self._sought: dict[int, np.ndarray] = {}  # (h, w) bool cells of the region found in the frame before
+        self._since_fit = 0
+
+    def check(self, frame: Frame, propagation: Propagation) -> dict[int, Verdict]:
+        """Hold the tracker's masks against the appearances, and look for the objects that are not seen.
+
+        Args:
+            frame: the current frame, which the tracker has observed.
+            propagation: the tracker's maps; wrong masks are emptied, found ones put in, in place.
+
+        Returns:
+            A verdict for each object that can be recognised; none where the check is off.
+        """
+        if not self._config.check:
+            return {}
+        probabilities = propagation.probabilities
+        self._appearance.observe(frame.image, self._tracker.cells(), probabilities.shape[1:])
+        self._drop_forgotten()
+        rows = {key: row for row, key in enumerate(propagation.object_ids.tolist())}
+        known = [key for key in rows if key in self._appearance.likeness()]
+        self._weigh(probabilities, {key: rows[key] for key in known})
+        verdicts = {}
+        for object_id in known:
+            if self._roster.lives[object_id].state == "tracked":
+                verdicts[object_id] = self._hold(object_id, probabilities[rows[object_id]])
+        sought = [key for key in known if key not in verdicts or not verdicts[key].visible]
+        proposals = {key: probabilities[rows[key]].copy() for key in sought}
+        for object_id in sought:
+            withdraw(probabilities, rows[object_id])
+        for object_id in sought:
+            if self._roster.lives[object_id].prompted:  # others wait for the detector
+                found = self._seek(frame, object_id, proposals[object_id], probabilities, rows)
+                if found.visible or object_id not in verdicts:
+                    verdicts[object_id] = found
+        return verdicts
+
+    def learn(
+        self,
+        propagation: Propagation,
+        confident: Mapping[int, bool],
+        fresh: Mapping[int, np.ndarray],
+        corrected: set[int],
+    ) -> None:
+        """Learn from the current frame, after all is decided.
+
+        Args:
+            propagation: the masks that are shown, but for those decided anew.
+            confident: whether the appearance of each object may be learned.
+            fresh: (H, W) bool masks of objects that were started or corrected in this frame.
+            corrected: those of them whose earlier views may be wrong.
+        """
+        if not self._config.check:
+            return
+        self._drop_forgotten()
+        self._since_fit += 1
+        if not fresh and self._since_fit < self._config.fit_every:
+            return
+        self._since_fit = 0
+        size, likeness = propagation.probabilities.shape[1:], self._appearance.likeness()
+        shares = {key: self._appearance.to_cells(shrink(mask, size)) for key, mask in fresh.items()}
+        for object_id, share in shares.items():
+            self._appearance.vouch(object_id, share, object_id in corrected)
+            self._standings[object_id] = Standing()
+        for object_id, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
+            share = shares[object_id] = self._appearance.to_cells(probability > 0.5)
+            if confident.get(object_id, False) and object_id in likeness and share.any():
+                self._appearance.follow(object_id, self._own_cells(object_id, share))
+                standing, now = self._standing(object_id), inside(likeness[object_id], share)
+                standing.usual += (now - standing.usual) * (_USUAL_RATE if standing.usual else 1.0)
+        self._appearance.learn_background(self._background(shares, likeness))
+        self._appearance.fit()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "appearance": self._appearance.state_dict(),
+            "standings": {object_id: standing.state_dict() for object_id, standing in self._standings.items()},
+            "sought": {object_id: cells.copy() for object_id, cells in self._sought.items()},
+            "since_fit": self._since_fit,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._appearance.load_state_dict(state["appearance"])
+        self._standings = {object_id: Standing(**numbers) for object_id, numbers in state["standings"].items()}
+        self._sought = {object_id: cells.copy() for object_id, cells in state["sought"].items()}
+        self._since_fit = state["since_fit"]
+
+    def _weigh(self, probabilities: np.ndarray, rows: Mapping[int, int]) -> None:
+        """Multiply, in place, the odds of each object by what the appearance says of every cell.
+
+        Cells as like an object as half of its own usually are speak neither for nor against it.
+        """
+        if not rows or not self._config.weight:
+            return
+        background = 1.0 - probabilities.sum(axis=0)
+        for object_id, row in rows.items():
+            usual = self._standing(object_id).usual or _NOT_YET_USUAL
+            evidence = self._config.weight * (self._appearance.likeness()[object_id] - 0.5 * usual)
+            shift = self._appearance.to_pixels(np.clip(evidence, *_WEIGHED).astype(np.float32))
+            probabilities[row] *= np.exp(shift)
+        probabilities /= np.maximum(background + probabilities.sum(axis=0), 1e-6)
+
+    def _hold(self, object_id: int, probability: np.ndarray) -> Verdict:
+        """Whether a tracked object's mask is still the object; parts that are not are taken out in place."""
+        own = self._appearance.likeness()[object_id]
+        parts = parts_of(probability)
+        if len(parts) > 1:
+            fits = [inside(own, self._appearance.to_cells(part)) for part in parts]
+            keep_parts(probability, parts, [fit >= min(self._config.min_likeness, max(fits)) for fit in fits])
+        share = self._appearance.to_cells(probability > 0.5)
+        if not share.any():
+            return Verdict("unknown", "the tracker sees nothing")
+        verdict = judge_tracked(self._standing(object_id), self._evidence(object_id, share), self._config)
+        if not verdict.visible and not self._roster.lives[object_id].prompted:
+            return Verdict("doubt", verdict.reason)  # the detector decides
+        return verdict
+
+    def _seek(
+        self,
+        frame: Frame,
+        object_id: int,
+        proposal: np.ndarray,
+        probabilities: np.ndarray,
+        rows: Mapping[int, int],
+    ) -> Verdict:
+        """Look for an object that is not seen; where it is verified, its mask is put into the maps."""
+        standing, life = self._standing(object_id), self._roster.lives[object_id]
+        if life.state == "occluded":
+            share = self._appearance.to_cells(proposal > 0.5)
+            evidence = self._evidence(object_id, share)
+            least = max(self._config.min_likeness, 0.6 * standing.usual)
+            if share.any() and evidence.likeness >= least and evidence.likeness > evidence.rival_likeness:
+                self._put(rows[object_id], np.where(proposal > 0.5, _SHOWN, 0.0), probabilities)
+                standing.trial = self._config.trial_frames
+                return Verdict("returned", f"back from behind: {evidence} (usually {standing.usual:.2f})")
+        own = self._appearance.likeness()[object_id]
+        side_cells = np.sqrt(life.usual_area_px) * np.sqrt(own.size / proposal.size)
+        free = self._free(object_id, probabilities, rows)
+        region = best_region(own, free, self._config.region_likeness, side_cells)
+        last = self._sought.pop(object_id, None)
+        if region is None:
+            standing.streak = 0
+            return Verdict("other", "not found: nothing looks like it")
+        again = last is not None and overlaps(last, region.cells)
+        before = standing.streak
+        verdict = judge_return(standing, region.mean, region.peak, again, self._config)
+        if verdict.belief == "returned":
+            self._put(rows[object_id], self._mask_of(own, region.cells, proposal), probabilities)
+            self._roster.tell("merge", frame.index, f"object {object_id}", verdict.reason)
+        elif standing.streak:
+            self._sought[object_id] = region.cells
+        elif before:
+            self._roster.tell("reject", frame.index, f"object {object_id}", verdict.reason)
+        return verdict
+
+    def _free(self, object_id: int, probabilities: np.ndarray, rows: Mapping[int, int]) -> np.ndarray:
+        """(h, w) bool cells that no other object holds with better right."""
+        likeness = self._appearance.likeness()
+        free = np.ones(self._appearance.grid, bool)
+        for other, row in rows.items():
+            if other == object_id or not (probabilities[row] > 0.5).any():
+                continue
+            held = self._appearance.to_cells(probabilities[row] > 0.5) > 0.5
+            if other in likeness:
+                held &= likeness[object_id] < likeness[other] + self._config.rival_margin
+            free &= ~held
+        return free
+
+    def _mask_of(self, own: np.ndarray, region: np.ndarray, proposal: np.ndarray) -> np.ndarray:
+        """The found object's (h, w) probability: the tracker's proposal there where it agrees, else the region."""
+        touching = [
+            part
+            for part in parts_of(proposal)
+            if (cells := self._appearance.to_cells(part) > 0.5).any() and (cells & region).sum() > 0.5 * cells.sum()
+        ]
+        if touching:
+            mask = np.logical_or.reduce(touching)
+            covered = (self._appearance.to_cells(mask) > 0.5) & region
+            if covered.sum() > 0.5 * region.sum():
+                return np.where(mask, _SHOWN, 0.0)
+        near = np.where(region, own, 0.0).astype(np.float32)
+        return np.where(self._appearance.to_pixels(near) > self._config.region_likeness, _SHOWN, 0.0)
+
+    def _put(self, row: int, found: np.ndarray, probabilities: np.ndarray) -> None:
+        """Write a found mask into the maps, at the cost of the others there."""
+        taken = found > 0.5
+        probabilities[:, taken] *= 1.0 - _SHOWN
+        probabilities[row] = found
+
+    def _evidence(self, object_id: int, share: np.ndarray) -> Evidence:
+        likeness = self._appearance.likeness()
+        rivals = [(inside(one, share), other) for other, one in likeness.items() if other != object_id]
+        rival_likeness, rival = max(rivals, default=(0.0, 0))
+        return Evidence(inside(likeness[object_id], share), rival, rival_likeness)
+
+    def _own_cells(self, object_id: int, share: np.ndarray) -> np.ndarray:
+        """The part of a mask that may be learned: what is like nothing of it, or more like another, has slid."""
+        likeness = self._appearance.likeness()
+        own = likeness[object_id]
+        highest = np.max(list(likeness.values()), axis=0)
+        return np.where((own >= highest) & (own > self._config.learn_likeness), share, 0.0)
+
+    def _background(self, shares: Mapping[int, np.ndarray], likeness: Mapping[int, np.ndarray]) -> np.ndarray:
+        """(h, w) share of cells that are no object's, as far as is known."""
+        free = np.ones(self._appearance.grid, np.float32)
+        for share in shares.values():
+            free = np.where(share > 0.02, 0.0, free)
+        for object_id, own in likeness.items():
+            if object_id not in shares or not shares[object_id].any():
+                free = np.where(own > _PERHAPS, 0.0, free)
+        return free
+
+    def _standing(self, object_id: int) -> Standing:
+        return self._standings.setdefault(object_id, Standing())
+
+    def _drop_forgotten(self) -> None:
+        """Nothing stays of objects that are no longer followed."""
+        for object_id in {*self._appearance.object_ids, *self._standings} - set(self._roster.lives):
+            self._appearance.remove(object_id)
+            self._standings.pop(object_id, None)
+            self._sought.pop(object_id, None)

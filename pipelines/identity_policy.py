@@ -1,0 +1,125 @@
+"""Is this mask still that object, and is that region it again? Numbers in, decisions out; no pixels here.
+
+After HQ-SMem (Kazemi et al., 2025), whose appearance model vouches for a mask; ours also names the rival: a mask that
+looks more like another known object is that object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class IdentityConfig:
+    """How sure the appearance must be. Likeness is 1 for cells like the object and 0 for any others."""
+
+    check: bool = True  # off: the base tracker is believed, and a lost object waits for it
+    min_likeness: float = 0.15  # inside a tracked mask; larger hides drifted masks sooner, and strange views
+    min_share: float = 0.35  # of its usual likeness, likewise
+    rival_margin: float = 0.25  # more likeness to another object than to its own, above which a mask has slid
+    doubt_frames: int = 3  # in doubt before a mask is hidden; larger bears with blur, and with slides
+    weight: float = 10.0  # of the appearance against the tracker's logits; larger cuts and fills masks more
+    learn_likeness: float = 0.4  # of a cell; larger keeps slides out, and new looks
+    learn_share: float = 0.85  # of the usual likeness that a view must have to be learned
+    region_likeness: float = 0.35  # from which a cell may belong to a lost object; larger finds less of it
+    return_likeness: float = 0.5  # mean inside a region that may be a lost object
+    return_peak: float = 0.8  # mean of the region's best cells, likewise
+    sure_peak: float = 0.95  # so good a region is believed sooner
+    return_frames: int = 4  # in a row in which a region must be found; larger errs less and finds later
+    sure_frames: int = 2  # likewise for a sure one
+    fit_every: int = 4  # frames between updates of the appearances; larger is faster and follows changes later
+    trial_frames: int = 6  # after a return in which a single doubtful frame sends the object back
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for a mask.
+
+    Args:
+        likeness: mean inside it.
+        rival: of the known objects, the one that it looks like most beside its own; 0 where there is none.
+        rival_likeness: of that object.
+    """
+
+    likeness: float
+    rival: int = 0
+    rival_likeness: float = 0.0
+
+    def __str__(self) -> str:
+        told = f"likeness {self.likeness:.2f}"
+        return told + (f", object {self.rival} {self.rival_likeness:.2f}" if self.rival else "")
+
+
+@dataclass
+class Standing:
+    """How an object's identity stands."""
+
+    usual: float = 0.0  # likeness of its sure views
+    doubts: int = 0  # frames in a row
+    streak: int = 0  # frames in a row in which a region was found
+    trial: int = 0  # frames left since it returned
+
+    def state_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the appearance says of an object in a frame.
+
+    Args:
+        belief: "same": the mask is the object; "doubt": it may be, do not learn it; "other": it is something else;
+            "returned": the mask is that of a lost object, verified; "unknown": nothing to go by.
+        reason: with the numbers.
+    """
+
+    belief: Literal["same", "doubt", "other", "returned", "unknown"]
+    reason: str = ""
+
+    @property
+    def visible(self) -> bool:
+        return self.belief != "other"
+
+    @property
+    def learnable(self) -> bool:
+        return self.belief in ("same", "unknown")
+
+
+def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig) -> Verdict:
+    """Whether the mask of a tracked object is still that object; `standing` follows."""
+    least = max(config.min_likeness, config.min_share * standing.usual)
+    is_strange = evidence.likeness < least
+    has_slid = evidence.rival_likeness > evidence.likeness + config.rival_margin
+    in_trial = standing.trial > 0
+    standing.trial = max(0, standing.trial - 1)
+    if is_strange or has_slid:
+        standing.doubts += 1
+        usually = f"{evidence} (usually {standing.usual:.2f}), in doubt for {standing.doubts} frames"
+        if standing.doubts >= config.doubt_frames or in_trial:
+            standing.doubts = standing.trial = 0
+            return Verdict("other", f"looks like something else: {usually}")
+        return Verdict("doubt", usually)
+    standing.doubts = 0
+    sure = evidence.likeness >= config.learn_share * standing.usual and evidence.likeness > evidence.rival_likeness
+    return Verdict("same" if sure and not standing.trial else "doubt", str(evidence))
+
+
+def judge_return(standing: Standing, mean: float, peak: float, again: bool, config: IdentityConfig) -> Verdict:
+    """Whether a region is a lost object; `standing` follows.
+
+    Args:
+        mean, peak: see `regions.Region`.
+        again: whether the region was found in the frame before, too.
+    """
+    told = f"likeness {mean:.2f}, peak {peak:.2f} (usually {standing.usual:.2f})"
+    if mean < config.return_likeness or peak < config.return_peak:
+        standing.streak = 0
+        return Verdict("other", f"not found: {told}")
+    standing.streak = standing.streak + 1 if again else 1
+    needed = config.sure_frames if peak >= config.sure_peak else config.return_frames
+    if standing.streak < needed:
+        return Verdict("other", f"perhaps: {told}, {standing.streak} of {needed} frames")
+    standing.streak, standing.doubts, standing.trial = 0, 0, config.trial_frames
+    return Verdict("returned", f"returned: {told}, {needed} frames in a row")

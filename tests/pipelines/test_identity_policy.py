@@ -1,0 +1,80 @@
+"""The table of identity: what is still the object, what has slid, what has returned."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipelines.identity_policy import Evidence, IdentityConfig, Standing, judge_return, judge_tracked
+
+CONFIG = IdentityConfig(
+    min_likeness=0.15,
+    min_share=0.35,
+    rival_margin=0.25,
+    doubt_frames=3,
+    learn_share=0.8,
+    return_likeness=0.5,
+    return_peak=0.8,
+    sure_peak=0.95,
+    return_frames=4,
+    sure_frames=2,
+    trial_frames=5,
+)
+
+
+def usual(**more: int) -> Standing:
+    return Standing(usual=0.8, **more)
+
+
+@pytest.mark.parametrize(
+    ("standing", "evidence", "belief"),
+    [
+        pytest.param(usual(), Evidence(0.8), "same", id="as usual"),
+        pytest.param(usual(), Evidence(0.65), "same", id="just enough to be learned"),
+        pytest.param(usual(), Evidence(0.63), "doubt", id="not learned"),
+        pytest.param(usual(), Evidence(0.7, 2, 0.75), "doubt", id="a rival is liker: not learned"),
+        pytest.param(usual(), Evidence(0.27), "doubt", id="strange for one frame"),
+        pytest.param(usual(doubts=2), Evidence(0.27), "other", id="strange for the third frame"),
+        pytest.param(usual(doubts=2), Evidence(0.29), "doubt", id="no longer strange"),
+        pytest.param(usual(doubts=2), Evidence(0.4, 2, 0.66), "other", id="has slid onto a rival"),
+        pytest.param(usual(trial=4), Evidence(0.27), "other", id="on trial, strange once"),
+        pytest.param(usual(trial=4), Evidence(0.8), "doubt", id="on trial, not learned"),
+        pytest.param(Standing(), Evidence(0.16), "same", id="nothing is usual yet"),
+        pytest.param(Standing(doubts=2), Evidence(0.14), "other", id="nothing usual yet, like nothing"),
+    ],
+)
+def test_tracked(standing: Standing, evidence: Evidence, belief: str) -> None:
+    verdict = judge_tracked(standing, evidence, CONFIG)
+    assert verdict.belief == belief
+    assert f"{evidence.likeness:.2f}" in verdict.reason
+    assert verdict.visible == (belief != "other") and verdict.learnable == (belief == "same")
+
+
+def test_doubts_must_come_in_a_row() -> None:
+    standing = usual()
+    beliefs = [judge_tracked(standing, Evidence(value), CONFIG).belief for value in (0.2, 0.2, 0.8, 0.2, 0.2, 0.2)]
+    assert beliefs == ["doubt", "doubt", "same", "doubt", "doubt", "other"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "peak", "frames"),
+    [
+        pytest.param(0.6, 1.0, 2, id="sure"),
+        pytest.param(0.6, 0.85, 4, id="good"),
+        pytest.param(0.6, 0.79, None, id="no cell is like it"),
+        pytest.param(0.49, 1.0, None, id="only a few are"),
+    ],
+)
+def test_a_region_must_be_found_in_a_row(mean: float, peak: float, frames: int | None) -> None:
+    standing = usual()
+    beliefs = [judge_return(standing, mean, peak, again=index > 0, config=CONFIG).belief for index in range(6)]
+    assert (beliefs.index("returned") + 1 if "returned" in beliefs else None) == frames
+    if frames:
+        assert beliefs[: frames - 1] == ["other"] * (frames - 1)
+
+
+def test_a_region_elsewhere_begins_anew() -> None:
+    standing = usual()
+    for again in (False, True, True, False, True, True):
+        assert judge_return(standing, 0.6, 0.85, again, CONFIG).belief == "other"
+    assert judge_return(standing, 0.6, 0.85, True, CONFIG).belief == "returned"
+    assert standing.trial == CONFIG.trial_frames and standing.streak == 0
