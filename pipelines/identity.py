@@ -129,14 +129,16 @@ class Identity:
     def _weigh(self, probabilities: np.ndarray, rows: Mapping[int, int]) -> None:
         """Multiply, in place, the odds of each object by what the appearance says of every cell.
 
-        Cells as like an object as half of its own usually are speak neither for nor against it.
+        Cells as like an object as half of its own usually are, or as like another one, speak neither for nor against.
         """
         if not rows or not self._config.weight:
             return
-        background = 1.0 - probabilities.sum(axis=0)
+        background, likeness = 1.0 - probabilities.sum(axis=0), self._appearance.likeness()
         for object_id, row in rows.items():
             usual = self._standing(object_id).usual or _NOT_YET_USUAL
-            evidence = self._config.weight * (self._appearance.likeness()[object_id] - 0.5 * usual)
+            rivals = [one for other, one in likeness.items() if other != object_id]
+            against = np.max(rivals, axis=0, initial=0.5 * usual)
+            evidence = self._config.weight * (likeness[object_id] - against)
             shift = self._appearance.to_pixels(np.clip(evidence, *_WEIGHED).astype(np.float32))
             probabilities[row] *= np.exp(shift)
         probabilities /= np.maximum(background + probabilities.sum(axis=0), 1e-6)
