@@ -234,6 +234,8 @@ def _notes(args: argparse.Namespace, toolkit: Toolkit | None) -> dict[str, Any]:
         notes["given"] = f"the mask of each object in the first frame with {args.visible_px} pixels of it or more"
     if toolkit is not None:
         notes |= {"toolkit": toolkit.version(), "protocol": args.protocol, **peak_rss_of_children_mib()}
+        fps_is = "frames over the seconds that the toolkit kept, with one sequence at a time"
+        notes |= {"jobs": 1, "fps_is": fps_is, "other_work_cores": None}  # scoring ran beside no tracker
     return notes
 
 

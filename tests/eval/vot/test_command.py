@@ -97,7 +97,9 @@ def test_other_folders_are_left_alone(davis: Path, tmp_path: Path, capsys: pytes
 def test_the_toolkit_stands_beside_and_gets_what_we_get(
     davis: Path, vot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(command(davis, tmp_path / "toolkit", "--toolkit", str(vot), "--pack")) == 0
+    saved = ["--save", str(tmp_path / "results")]
+    assert main(command(davis, tmp_path / "toolkit", "--toolkit", str(vot), "--pack", *saved)) == 0
+    assert "one sequence at a time" in json.loads((tmp_path / "results" / "vots.json").read_text())["meta"]["fps_is"]
     printed = capsys.readouterr().out
     assert printed.splitlines()[0].endswith(".zip")
     table = rows(printed)
