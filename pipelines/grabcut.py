@@ -56,13 +56,15 @@ class GrabCutRefiner:
     """Masks from boxes, points and coarse masks without learned weights."""
 
     name = "grabcut"
-    polishes = False  # along good masks it loses more than it gains
 
     def __init__(self, config: GrabCutConfig | None = None, seed: int = 0):
         self._config = config or GrabCutConfig()
         self._seed = seed
         self._image: np.ndarray | None = None
         self._frame_index = 0
+
+    def polishes(self, box_px: float) -> bool:
+        return False  # along good masks it loses more than it gains
 
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
         self._image, self._frame_index = image, frame_index

@@ -44,13 +44,16 @@ class Candidate:
 
 
 class Refiner(Protocol):
-    """Makes fine masks. Set the image once, refine as many objects as it shows.
-
-    `polishes` says whether a quick look is cheap and good enough to be taken at every frame.
-    """
+    """Makes fine masks. Set the image once, refine as many objects as it shows."""
 
     name: str
-    polishes: bool
+
+    def polishes(self, box_px: float) -> bool:
+        """Whether a quick look at every frame is cheap, and gains.
+
+        Args:
+            box_px: geometric mean of the sides of the mask's box, in pixels of the tracker's working size.
+        """
 
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
         """Take the (H, W, 3) uint8 RGB image of all later calls; the same array again costs nothing."""
@@ -84,11 +87,13 @@ class SamHqRefiner:
     """
 
     name = "sam-hq"
-    polishes = False  # a second and more on a CPU
 
     def __init__(self, predictor: SamHqPredictor):
         self._predictor = predictor
         self._image: np.ndarray | None = None
+
+    def polishes(self, box_px: float) -> bool:
+        return False  # a second and more on a CPU; on a GPU, `refine.when.every = 1` selects in every frame
 
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
         if image is not self._image:

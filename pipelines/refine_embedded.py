@@ -41,6 +41,10 @@ class EmbeddedRefinerConfig:
     box_margins: tuple[float, ...] = (0.08, 0.15)
     # How often the network's own mask of a box goes in again as a coarse one; each costs a decoder, not an encoder.
     second_looks: int = 1
+    # Up to what size masks are worth a quick look: the geometric mean of the box's sides, in pixels of the tracker's
+    # working size. What is larger the tracker sees as finely as a crop of `size_px` shows it. On made-up clips quick
+    # looks gained 2 to 3 J&F on masks below 130, 0.8 up to 216 and lost 1 above.
+    polish_max_px: float = 216.0
     # How far around clicks is looked, as shares of the frame's shorter side; each costs two encodings.
     click_reaches: tuple[float, ...] = (0.15, 0.35, 0.7)
 
@@ -64,7 +68,6 @@ class EmbeddedRefiner:
     """
 
     name = "embedded"
-    polishes = True
 
     def __init__(self, net: RefineNet, device: torch.device, config: EmbeddedRefinerConfig | None = None) -> None:
         self._net, self._device, self._config = net, device, config or EmbeddedRefinerConfig()
@@ -75,6 +78,9 @@ class EmbeddedRefiner:
     def shipped(cls, device: torch.device, config: EmbeddedRefinerConfig | None = None) -> EmbeddedRefiner:
         """With the weights that come with StreamVOS; raises `MissingWeightsError` where they are absent."""
         return cls(RefineNet.from_file(locate(WEIGHTS), device), device, config)
+
+    def polishes(self, box_px: float) -> bool:
+        return box_px <= self._config.polish_max_px
 
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
         self._image = image

@@ -49,11 +49,13 @@ class MaskFacts:
 
     Args:
         area_px: at the working size.
+        box_px: geometric mean of the sides of its box, likewise.
         confidence: mean probability inside it.
         undecided: pixels with a probability near one half, for each pixel of circumference.
     """
 
     area_px: int
+    box_px: float
     confidence: float
     undecided: float
 
@@ -99,10 +101,13 @@ def mask_facts(probability: np.ndarray) -> MaskFacts:
     inside = probability > 0.5
     area_px = int(np.count_nonzero(inside))
     if not area_px:
-        return MaskFacts(0, 0.0, 0.0)
+        return MaskFacts(0, 0.0, 0.0, 0.0)
     rim = np.count_nonzero(inside[1:] != inside[:-1]) + np.count_nonzero(inside[:, 1:] != inside[:, :-1])
     undecided = np.count_nonzero((probability > 0.2) & (probability < 0.8))
-    return MaskFacts(area_px, float(probability[inside].mean()), undecided / max(1, rim))
+    sides = [np.ptp(np.flatnonzero(inside.any(axis=axis))) + 1 for axis in (0, 1)]
+    return MaskFacts(
+        area_px, float(np.sqrt(sides[0] * sides[1])), float(probability[inside].mean()), undecided / max(1, rim)
+    )
 
 
 def doubt(facts: MaskFacts, usual: Usual, config: TriggerConfig) -> Turn | None:

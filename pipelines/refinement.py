@@ -92,7 +92,7 @@ class Refinement:
             novelty = self._novelty(object_id, probability) if learnable else None
             turn = due(frame_index, object_id, facts, usual, novelty, when)
             usual.follow(facts)
-            if turn is not None and (turn.trigger != "polish" or self._refiner.polishes):
+            if turn is not None and (turn.trigger != "polish" or self._refiner.polishes(facts.box_px)):
                 turns.append((object_id, turn))
         return turns
 

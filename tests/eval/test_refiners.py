@@ -17,7 +17,6 @@ class Boxes:
     """Answers a box with that box, points with a square around the first, a coarse mask with that mask."""
 
     name = "boxes"
-    polishes = False
 
     def __init__(self) -> None:
         self.asked: list[tuple[list[list[float]], list[bool]]] = []

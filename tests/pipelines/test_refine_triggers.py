@@ -22,7 +22,7 @@ from pipelines.refine_triggers import (
 from streamvos.errors import InputError
 
 CONFIG = TriggerConfig()
-FACTS = MaskFacts(area_px=100, confidence=0.9, undecided=1.0)
+FACTS = MaskFacts(area_px=100, box_px=10.0, confidence=0.9, undecided=1.0)
 USUAL = Usual(area_px=100.0, confidence=0.9, undecided=1.0, refined_frame=4, selected_frame=4, candidate_frame=4)
 
 
@@ -30,17 +30,18 @@ def test_facts_by_hand() -> None:
     probability = np.zeros((10, 10), np.float32)
     probability[2:6, 2:6] = 0.9
     probability[2:6, 6] = 0.3
+    assert mask_facts(np.pad(probability[:, :4], 1)).box_px == pytest.approx(8**0.5)  # four high, two wide
     facts = mask_facts(probability)
-    assert facts.area_px == 16 and facts.confidence == pytest.approx(0.9)
+    assert facts.area_px == 16 and facts.box_px == 4 and facts.confidence == pytest.approx(0.9)
     assert facts.undecided == 4 / 16  # four pixels near one half, four sides of four
-    assert mask_facts(np.zeros((4, 4), np.float32)) == MaskFacts(0, 0.0, 0.0)
+    assert mask_facts(np.zeros((4, 4), np.float32)) == MaskFacts(0, 0.0, 0.0, 0.0)
 
 
 def test_what_is_usual_follows() -> None:
     usual = Usual()
     usual.follow(FACTS)
     assert (usual.area_px, usual.confidence) == (100, 0.9)
-    usual.follow(MaskFacts(200, 0.5, 2.0), rate=0.25)
+    usual.follow(MaskFacts(200, 20.0, 0.5, 2.0), rate=0.25)
     assert (usual.area_px, usual.confidence, usual.undecided) == pytest.approx((125, 0.8, 1.25))
 
 
@@ -62,7 +63,7 @@ def test_doubt(change: dict[str, Any], reason: str | None) -> None:
 
 
 def test_nothing_is_doubted_at_first_or_when_turned_off() -> None:
-    odd = MaskFacts(300, 0.5, 9.0)
+    odd = MaskFacts(300, 17.0, 0.5, 9.0)
     assert doubt(odd, Usual(), CONFIG) is None
     off = TriggerConfig(confidence_drop=0, area_jump=0, border_doubt=0)
     assert doubt(odd, USUAL, off) is None
@@ -77,7 +78,7 @@ TURNS: dict[str, tuple[int, MaskFacts, float | None, str | None]] = {
     "a view that may not be learned": (21, FACTS, None, "polish"),
     "a novel view too soon after the last": (8, FACTS, 0.01, "polish"),
     "its turn": (19, FACTS, None, "interval"),
-    "nothing to see": (19, MaskFacts(0, 0.0, 0.0), None, None),
+    "nothing to see": (19, MaskFacts(0, 0.0, 0.0, 0.0), None, None),
 }
 
 

@@ -29,10 +29,12 @@ class Grown:
     """Proposes the coarse mask with some columns more on its right."""
 
     name = "grown"
-    polishes = True
 
-    def __init__(self, columns: int = 2) -> None:
-        self.columns, self.asked = columns, []
+    def __init__(self, columns: int = 2, polish_max_px: float = 99.0) -> None:
+        self.columns, self.polish_max_px, self.asked = columns, polish_max_px, []
+
+    def polishes(self, box_px: float) -> bool:
+        return box_px <= self.polish_max_px
 
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
         self.frame_index = frame_index
@@ -93,11 +95,11 @@ def test_quick_looks_go_out_and_never_in() -> None:
     assert event.action == "refine" and event.reason.startswith("quick look; grown: IoU with the coarse mask 0.9")
 
 
-def test_a_refiner_too_slow_for_every_frame_takes_no_quick_looks() -> None:
-    refiner = Grown()
-    refiner.polishes = False
+def test_quick_looks_are_taken_where_the_refiner_says_that_they_gain() -> None:
+    refiner = Grown(polish_max_px=15.2)
     refinement, _ = build(refiner, dataclasses.replace(NEVER, polish_every=1))
-    assert refinement.step(frame(3), maps(1), {1: True}) == {} and refiner.asked == []
+    refined = refinement.step(frame(3), maps(1, 2, height=15), {1: True, 2: True})
+    assert list(refined) == [2]  # 15 px high and wide; the other one is 16 wide
 
 
 @pytest.mark.parametrize(
