@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from pipelines.appearance import Appearance
-from pipelines.identity_policy import Evidence, IdentityConfig, Standing, Verdict, judge_return, judge_tracked
+from pipelines.identity_policy import (
+    Evidence,
+    IdentityConfig,
+    Standing,
+    Verdict,
+    judge_return,
+    judge_tracked,
+    note_sure,
+)
 from pipelines.mask_maps import keep_parts, parts_of, shrink, withdraw
 from pipelines.regions import best_region, inside, overlaps
 from pipelines.roster import Roster
@@ -22,7 +30,7 @@ from streamvos.records import Frame
 
 _SHOWN = 0.9  # probability of what was verified
 _PERHAPS = 0.4  # likeness from which a cell may be an unseen object's: not learned as background
-_USUAL_RATE = 0.1
+_BETTER_RIGHT = 0.25  # more likeness of a cell, with which an unseen object may claim it from one that holds it
 _NOT_YET_USUAL = 0.8  # likeness of an object's own cells before any were seen
 _WEIGHED = (-6.0, 4.0)  # least and most that the appearance may add to a logit
 
@@ -79,6 +87,7 @@ class Identity:
     def learn(
         self,
         propagation: Propagation,
+        verdicts: Mapping[int, Verdict],
         confident: Mapping[int, bool],
         fresh: Mapping[int, np.ndarray],
         corrected: set[int],
@@ -87,7 +96,8 @@ class Identity:
 
         Args:
             propagation: the masks that are shown, but for those decided anew.
-            confident: whether the appearance of each object may be learned.
+            verdicts: of `check`.
+            confident: whether the tracker may learn each object.
             fresh: (H, W) bool masks of objects that were started or corrected in this frame.
             corrected: those of them whose earlier views may be wrong.
         """
@@ -105,10 +115,10 @@ class Identity:
             self._standings[object_id] = Standing()
         for object_id, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
             share = shares[object_id] = self._appearance.to_cells(probability > 0.5)
-            if confident.get(object_id, False) and object_id in likeness and share.any():
+            is_sure = object_id in verdicts and verdicts[object_id].belief == "sure"
+            if is_sure and confident.get(object_id, False) and share.any():
                 self._appearance.follow(object_id, self._own_cells(object_id, share))
-                standing, now = self._standing(object_id), inside(likeness[object_id], share)
-                standing.usual += (now - standing.usual) * (_USUAL_RATE if standing.usual else 1.0)
+                note_sure(self._standing(object_id), self._evidence(object_id, share))
         self._appearance.learn_background(self._background(shares, likeness))
         self._appearance.fit()
 
@@ -205,7 +215,7 @@ class Identity:
                 continue
             held = self._appearance.to_cells(probabilities[row] > 0.5) > 0.5
             if other in likeness:
-                held &= likeness[object_id] < likeness[other] + self._config.rival_margin
+                held &= likeness[object_id] < likeness[other] + _BETTER_RIGHT
             free &= ~held
         return free
 

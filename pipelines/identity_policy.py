@@ -10,6 +10,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+_USUAL_RATE = 0.1
+
 
 @dataclass(frozen=True)
 class IdentityConfig:
@@ -17,12 +19,16 @@ class IdentityConfig:
 
     check: bool = True  # off: the base tracker is believed, and a lost object waits for it
     min_likeness: float = 0.15  # inside a tracked mask; larger hides drifted masks sooner, and strange views
-    min_share: float = 0.35  # of its usual likeness, likewise
-    rival_margin: float = 0.25  # more likeness to another object than to its own, above which a mask has slid
+    min_share: float = 0.4  # of its usual likeness, likewise
+    # How much more a mask must look like its object than like any other one: so much, or this share of what is usual
+    # where another one always looks much like it. Larger hides slides sooner, and strange views.
+    min_lead: float = 0.15
+    min_lead_share: float = 0.3
     doubt_frames: int = 3  # in doubt before a mask is hidden; larger bears with blur, and with slides
     weight: float = 10.0  # of the appearance against the tracker's logits; larger cuts and fills masks more
-    learn_likeness: float = 0.4  # of a cell; larger keeps slides out, and new looks
-    learn_share: float = 0.85  # of the usual likeness that a view must have to be learned
+    teach_share: float = 0.7  # of the usual likeness, and of the usual lead, from which the tracker may learn a view
+    learn_share: float = 0.85  # likewise, from which the appearance itself may; larger keeps slides out, and new looks
+    learn_likeness: float = 0.4  # of a cell of such a view, likewise
     region_likeness: float = 0.35  # from which a cell may belong to a lost object; larger finds less of it
     return_likeness: float = 0.5  # mean inside a region that may be a lost object
     return_peak: float = 0.8  # mean of the region's best cells, likewise
@@ -51,12 +57,18 @@ class Evidence:
         told = f"likeness {self.likeness:.2f}"
         return told + (f", object {self.rival} {self.rival_likeness:.2f}" if self.rival else "")
 
+    @property
+    def lead(self) -> float:
+        """How much more it looks like its object than like any other."""
+        return self.likeness - self.rival_likeness
+
 
 @dataclass
 class Standing:
     """How an object's identity stands."""
 
     usual: float = 0.0  # likeness of its sure views
+    usual_lead: float = 0.0  # likewise
     doubts: int = 0  # frames in a row
     streak: int = 0  # frames in a row in which a region was found
     trial: int = 0  # frames left since it returned
@@ -70,12 +82,13 @@ class Verdict:
     """What the appearance says of an object in a frame.
 
     Args:
-        belief: "same": the mask is the object; "doubt": it may be, do not learn it; "other": it is something else;
-            "returned": the mask is that of a lost object, verified; "unknown": nothing to go by.
+        belief: "sure": the mask is the object; "same": likewise, but its appearance should not be learned; "doubt": it
+            may be, nobody should learn it; "other": it is something else; "returned": the mask is that of a lost
+            object, verified; "unknown": nothing to go by.
         reason: with the numbers.
     """
 
-    belief: Literal["same", "doubt", "other", "returned", "unknown"]
+    belief: Literal["sure", "same", "doubt", "other", "returned", "unknown"]
     reason: str = ""
 
     @property
@@ -84,17 +97,17 @@ class Verdict:
 
     @property
     def learnable(self) -> bool:
-        return self.belief in ("same", "unknown")
+        """Whether the tracker may learn it."""
+        return self.belief in ("sure", "same", "unknown")
 
 
 def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig) -> Verdict:
     """Whether the mask of a tracked object is still that object; `standing` follows."""
     least = max(config.min_likeness, config.min_share * standing.usual)
-    is_strange = evidence.likeness < least
-    has_slid = evidence.rival_likeness > evidence.likeness + config.rival_margin
+    least_lead = min(config.min_lead, config.min_lead_share * standing.usual_lead)
     in_trial = standing.trial > 0
     standing.trial = max(0, standing.trial - 1)
-    if is_strange or has_slid:
+    if evidence.likeness < least or (evidence.rival and evidence.lead < least_lead):
         standing.doubts += 1
         usually = f"{evidence} (usually {standing.usual:.2f}), in doubt for {standing.doubts} frames"
         if standing.doubts >= config.doubt_frames or in_trial:
@@ -102,8 +115,23 @@ def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig
             return Verdict("other", f"looks like something else: {usually}")
         return Verdict("doubt", usually)
     standing.doubts = 0
-    sure = evidence.likeness >= config.learn_share * standing.usual and evidence.likeness > evidence.rival_likeness
-    return Verdict("same" if sure and not standing.trial else "doubt", str(evidence))
+    if standing.trial:
+        return Verdict("doubt", f"{evidence}, on trial")
+    if _reaches(evidence, standing, config.learn_share):
+        return Verdict("sure", str(evidence))
+    return Verdict("same" if _reaches(evidence, standing, config.teach_share) else "doubt", str(evidence))
+
+
+def note_sure(standing: Standing, evidence: Evidence) -> None:
+    """What is usual follows a sure view."""
+    rate = _USUAL_RATE if standing.usual else 1.0
+    standing.usual += rate * (evidence.likeness - standing.usual)
+    standing.usual_lead += rate * (evidence.lead - standing.usual_lead)
+
+
+def _reaches(evidence: Evidence, standing: Standing, share: float) -> bool:
+    """Whether a view is as good as a share of what is usual."""
+    return evidence.likeness >= share * standing.usual and evidence.lead >= share * standing.usual_lead
 
 
 def judge_return(standing: Standing, mean: float, peak: float, again: bool, config: IdentityConfig) -> Verdict:

@@ -114,7 +114,8 @@ class SegmentStage:
             self._roster.end_shot()
         self.tracker.observe(frame.image)
         propagation = self._clean(self.tracker.propagate())
-        confident = self._judge(frame, propagation, self._identity.check(frame, propagation))
+        verdicts = self._identity.check(frame, propagation)
+        confident = self._judge(frame, propagation, verdicts)
         self._roster.retire_long_lost(frame.time_s, self.config.life.retire_after_s)
         fresh: dict[int, np.ndarray] = {}  # (H, W) masks of objects started or corrected in this frame
         self._take_prompts(frame, result.prompts, fresh)
@@ -122,7 +123,8 @@ class SegmentStage:
         propagation = self._keep_followed(propagation, fresh)
         refined = self._refinement.step(frame, propagation, confident)
         self.tracker.memorize(frame.index, propagation, confident)
-        self._identity.learn(propagation, confident, fresh, {prompt.object_id for prompt in result.prompts})
+        corrected = {prompt.object_id for prompt in result.prompts}
+        self._identity.learn(propagation, verdicts, confident, fresh, corrected)
         return dataclasses.replace(
             result,
             masks=self._compose(frame.size, propagation, {**refined, **fresh}),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.identity_policy import Evidence, IdentityConfig, Standing, judge_return, judge_tracked
+from pipelines.identity_policy import Evidence, IdentityConfig, Standing, judge_return, judge_tracked, note_sure
 
 CONFIG = IdentityConfig(
     min_likeness=0.15,
     min_share=0.35,
-    rival_margin=0.25,
+    min_lead=0.15,
+    min_lead_share=0.3,
     doubt_frames=3,
-    learn_share=0.8,
+    teach_share=0.6,
+    learn_share=0.85,
     return_likeness=0.5,
     return_peak=0.8,
     sure_peak=0.95,
@@ -21,24 +23,27 @@ CONFIG = IdentityConfig(
 )
 
 
-def usual(**more: int) -> Standing:
-    return Standing(usual=0.8, **more)
+def usual(**more: float) -> Standing:
+    return Standing(**{"usual": 0.8, "usual_lead": 0.6, **more})
 
 
 @pytest.mark.parametrize(
     ("standing", "evidence", "belief"),
     [
-        pytest.param(usual(), Evidence(0.8), "same", id="as usual"),
-        pytest.param(usual(), Evidence(0.65), "same", id="just enough to be learned"),
-        pytest.param(usual(), Evidence(0.63), "doubt", id="not learned"),
-        pytest.param(usual(), Evidence(0.7, 2, 0.75), "doubt", id="a rival is liker: not learned"),
+        pytest.param(usual(), Evidence(0.8), "sure", id="as usual"),
+        pytest.param(usual(), Evidence(0.69), "sure", id="just enough to be learned"),
+        pytest.param(usual(), Evidence(0.67), "same", id="the tracker alone may learn it"),
+        pytest.param(usual(), Evidence(0.8, 2, 0.4), "same", id="a rival is somewhat like it, likewise"),
+        pytest.param(usual(), Evidence(0.47), "doubt", id="not learned"),
+        pytest.param(usual(), Evidence(0.7, 2, 0.5), "doubt", id="a rival is much like it: not learned"),
         pytest.param(usual(), Evidence(0.27), "doubt", id="strange for one frame"),
         pytest.param(usual(doubts=2), Evidence(0.27), "other", id="strange for the third frame"),
         pytest.param(usual(doubts=2), Evidence(0.29), "doubt", id="no longer strange"),
-        pytest.param(usual(doubts=2), Evidence(0.4, 2, 0.66), "other", id="has slid onto a rival"),
+        pytest.param(usual(doubts=2), Evidence(0.6, 2, 0.46), "other", id="has slid onto a rival"),
+        pytest.param(usual(doubts=2, usual_lead=0.1), Evidence(0.8, 2, 0.76), "doubt", id="a twin is always like it"),
         pytest.param(usual(trial=4), Evidence(0.27), "other", id="on trial, strange once"),
         pytest.param(usual(trial=4), Evidence(0.8), "doubt", id="on trial, not learned"),
-        pytest.param(Standing(), Evidence(0.16), "same", id="nothing is usual yet"),
+        pytest.param(Standing(), Evidence(0.16), "sure", id="nothing is usual yet"),
         pytest.param(Standing(doubts=2), Evidence(0.14), "other", id="nothing usual yet, like nothing"),
     ],
 )
@@ -46,13 +51,13 @@ def test_tracked(standing: Standing, evidence: Evidence, belief: str) -> None:
     verdict = judge_tracked(standing, evidence, CONFIG)
     assert verdict.belief == belief
     assert f"{evidence.likeness:.2f}" in verdict.reason
-    assert verdict.visible == (belief != "other") and verdict.learnable == (belief == "same")
+    assert verdict.visible == (belief != "other") and verdict.learnable == (belief in ("sure", "same"))
 
 
 def test_doubts_must_come_in_a_row() -> None:
     standing = usual()
     beliefs = [judge_tracked(standing, Evidence(value), CONFIG).belief for value in (0.2, 0.2, 0.8, 0.2, 0.2, 0.2)]
-    assert beliefs == ["doubt", "doubt", "same", "doubt", "doubt", "other"]
+    assert beliefs == ["doubt", "doubt", "sure", "doubt", "doubt", "other"]
 
 
 @pytest.mark.parametrize(
@@ -78,3 +83,11 @@ def test_a_region_elsewhere_begins_anew() -> None:
         assert judge_return(standing, 0.6, 0.85, again, CONFIG).belief == "other"
     assert judge_return(standing, 0.6, 0.85, True, CONFIG).belief == "returned"
     assert standing.trial == CONFIG.trial_frames and standing.streak == 0
+
+
+def test_what_is_usual_starts_with_the_first_sure_view_and_follows_slowly() -> None:
+    standing = Standing()
+    note_sure(standing, Evidence(0.7, 2, 0.2))
+    assert (standing.usual, standing.usual_lead) == pytest.approx((0.7, 0.5))
+    note_sure(standing, Evidence(0.9, 2, 0.2))
+    assert (standing.usual, standing.usual_lead) == pytest.approx((0.72, 0.52))
