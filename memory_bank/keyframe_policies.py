@@ -84,6 +84,10 @@ class Drop(NamedTuple):
 class KeyFramePolicy(Protocol):
     """A rule for writing and a rule for dropping."""
 
+    def trusts(self, view: View) -> bool:
+        """Whether a view is the object's at all, so that its appearance may be learned; unless said otherwise it is."""
+        return True
+
     def judge(self, view: View) -> Verdict:
         """Whether a view that nobody vouches for is written."""
 
@@ -98,14 +102,14 @@ class KeyFramePolicy(Protocol):
 
 
 @dataclass(frozen=True)
-class SmartPolicy:
+class SmartPolicy(KeyFramePolicy):
     """`smart`, ours after HQ-SMem: what is visible, sure, stable, novel and surely the object; the most redundant goes.
 
     Changed: the conditions are DAM4SAM's and a novelty; so are anchors, which need no novelty, as what is new about
     them is what stands beside the object. A mask that has slid onto something else is as confident as any other; what
-    tells it is that it looks like that, or unlike the first view, so such a view is not written. A view is as
-    redundant as it is like the nearest of the others: those that stay, and the one to come. Anchors go only to make
-    room for anchors.
+    tells it is that it looks like that, or unlike the first view, so such a view is not trusted, and neither written
+    nor learned. A view is as redundant as it is like the nearest of the others: those that stay, and the one to come.
+    Anchors go only to make room for anchors.
     """
 
     min_confidence: float = 0.8  # mean probability inside the mask; higher keeps doubtful views out
@@ -113,10 +117,13 @@ class SmartPolicy:
     max_area_ratio: float = 1.67  # lower refuses masks that have leaked
     min_gap_frames: int = 5  # larger spreads the key frames in time
     min_novelty: float = 0.004  # 1 - cosine to the nearest key frame; larger stores fewer, more different views
-    min_likeness: float = 0.3  # to the first view; larger refuses strange views, and slides
+    min_likeness: float = 0.2  # to the first view; larger refuses strange views, and slides
     rival_margin: float = 0.1  # by which it must be more like its first view than like any other object's
     min_distractor: float = 0.5  # smaller makes anchors of more views
     max_anchors: int = 2  # of an object; larger leaves fewer slots for what it looks like
+
+    def trusts(self, view: View) -> bool:
+        return view.likeness >= self.min_likeness and view.likeness - view.rival >= self.rival_margin
 
     def judge(self, view: View) -> Verdict:
         refused = refuse_unseen(view) or refuse_soon(view, self.min_gap_frames)
@@ -127,10 +134,9 @@ class SmartPolicy:
         low, high = self.min_area_ratio, self.max_area_ratio
         if not low <= view.area_ratio <= high:
             return Verdict(False, f"area {view.area_ratio:.2f} of the recent median, outside {low:.2f}-{high:.2f}")
-        if view.likeness < self.min_likeness:
-            return Verdict(False, f"likeness {view.likeness:.2f} to its first view < {self.min_likeness:.2f}")
-        if view.likeness - view.rival < self.rival_margin:
-            return Verdict(False, f"likeness {view.likeness:.2f}, to another object's first view {view.rival:.2f}")
+        if not self.trusts(view):
+            likeness = f"likeness {view.likeness:.2f} to its first view (expected {self.min_likeness:.2f})"
+            return Verdict(False, f"{likeness}, {view.rival:.2f} to another object's (margin {self.rival_margin:.2f})")
         facts = f"confidence {view.confidence:.2f}, area ratio {view.area_ratio:.2f}, novelty {view.novelty:.3f}"
         if self.max_anchors and view.distractor >= self.min_distractor:
             return Verdict(True, f"anchor: distractor {view.distractor:.2f}, {facts}", True)

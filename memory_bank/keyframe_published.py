@@ -6,11 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memory_bank.keyframe_policies import Drop, KeptViews, Verdict, View, oldest, refuse_soon, refuse_unseen
+from memory_bank.keyframe_policies import (
+    Drop,
+    KeptViews,
+    KeyFramePolicy,
+    Verdict,
+    View,
+    oldest,
+    refuse_soon,
+    refuse_unseen,
+)
 
 
 @dataclass(frozen=True)
-class FifoPolicy:
+class FifoPolicy(KeyFramePolicy):
     """`fifo`, the recent frames of SAM 2 (Ravi et al., 2024, section 4): all that is visible; the oldest goes."""
 
     def judge(self, view: View) -> Verdict:
@@ -21,7 +30,7 @@ class FifoPolicy:
 
 
 @dataclass(frozen=True)
-class GapPolicy:
+class GapPolicy(KeyFramePolicy):
     """`gap`, as STM (Oh et al., ICCV 2019): a view every few frames.
 
     STM keeps all of them; here the oldest goes.
@@ -37,7 +46,7 @@ class GapPolicy:
 
 
 @dataclass(frozen=True)
-class DmaotPolicy:
+class DmaotPolicy(KeyFramePolicy):
     """`dmaot`, the winner of VOTS 2023 (Kristan et al., ICCVW 2023, DMAOT): the view least like now goes.
 
     Each object has its own memory, of 10 frames there.
@@ -57,7 +66,7 @@ class DmaotPolicy:
 
 
 @dataclass(frozen=True)
-class RmemPolicy:
+class RmemPolicy(KeyFramePolicy):
     """`rmem`, RMem (Zhou et al., CVPR 2024, eq. 4): the view with the lowest upper confidence bound goes.
 
     The bound is the attention that a view receives plus sqrt(2 log T / t), which favours fresh views: t is how often
@@ -81,7 +90,7 @@ class RmemPolicy:
 
 
 @dataclass(frozen=True)
-class Dam4SamPolicy:
+class Dam4SamPolicy(KeyFramePolicy):
     """`dam4sam`, DAM4SAM (Videnovic et al., CVPR 2025): recent views, and anchors beside distractors.
 
     Recent views are written every few frames while the object is visible. An anchor is written where something else

@@ -86,6 +86,10 @@ class KeyFrameMemory:
         """Whether the policy looks at what `note_use` is told; where not, nobody need tell it."""
         return self._config.policy == "rmem"
 
+    def trusts(self, view: View) -> bool:
+        """Whether the policy takes a view for the object's, so that its appearance may be learned."""
+        return self._policy.trusts(view)
+
     def write(
         self,
         frame_index: int,

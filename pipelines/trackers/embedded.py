@@ -266,10 +266,9 @@ class EmbeddedTracker:
     def _learn(
         self, frame_index: int, object_id: int, item: TrackedObject, probability: np.ndarray, area_px: int
     ) -> None:
-        """Update the running appearance, offer the view as a key frame, fit the head anew."""
+        """Offer the view as a key frame and, where it is the object's, follow its appearance and fit the head anew."""
         target = self._sharp_cells(probability)
         gram, moment = self._pixel_sums().of(target.flatten())
-        item.follow(gram, moment, self._config.running_rate)
         last_written = self.memory.last_written(object_id)
         view = View(
             area_px,
@@ -279,8 +278,11 @@ class EmbeddedTracker:
             *self.memory.compare(object_id, self._descriptor(probability)),
             distractor_score((item.head @ self._pixels).view(target.shape).cpu().numpy(), target.cpu().numpy() > 0.5),
         )
-        item.note_area(area_px)
         self._store(frame_index, object_id, gram, moment, probability, target, view)
+        if not self.memory.trusts(view):
+            return
+        item.note_area(area_px)
+        item.follow(gram, moment, self._config.running_rate)
         views = self.memory.read(object_id, ("gram", "moment"))
         weights = torch.full((len(views["gram"]),), 0.5 / max(1, len(views["gram"]) - 1), device=self._device)
         weights[0] = 0.5 if len(weights) > 1 else 1.0  # the first view, which somebody vouches for

@@ -108,7 +108,8 @@ def test_variants_extend_each_other_and_the_base_always_runs(tmp_path: Path) -> 
     assert most.settings["segment"] == {"refiner": "grabcut", "refine": {"min_agreement": 0.5}, "max_objects": 3}
     config = configuration.merge(GraphConfig(), most.settings)
     assert draws_random(config, "mask") and not draws_random(GraphConfig(), "mask")
-    assert draws_random(GraphConfig(), "box")
+    boxes = configuration.merge(GraphConfig(), {"segment": {"first_masks": "grabcut"}})
+    assert draws_random(boxes, "box") and not draws_random(boxes, "mask")
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,10 @@ def kept(
         ({"area_ratio": 2.01}, False, "area 2.01 of the recent median"),
         ({"novelty": 0.09}, False, "novelty 0.090 < 0.100"),
         ({"likeness": 0.3}, True, "confidence 0.90"),
-        ({"likeness": 0.29}, False, "likeness 0.29 to its first view < 0.30"),
+        ({"likeness": 0.29}, False, "likeness 0.29 to its first view (expected 0.30)"),
         ({"likeness": 0.75, "rival": 0.5}, True, "confidence 0.90"),
-        ({"likeness": 0.74, "rival": 0.5}, False, "likeness 0.74, to another object's first view 0.50"),
-        ({"likeness": 0.74, "rival": 0.5, "distractor": 0.9}, False, "another object's first view 0.50"),
+        ({"likeness": 0.74, "rival": 0.5}, False, "0.50 to another object's (margin 0.25)"),
+        ({"likeness": 0.74, "rival": 0.5, "distractor": 0.9}, False, "0.50 to another object's (margin 0.25)"),
         ({"novelty": 0.0, "distractor": 0.5}, True, "anchor: distractor 0.50"),
         ({"confidence": 0.79, "distractor": 0.9}, False, "confidence 0.79 < 0.80"),
     ],
@@ -78,6 +78,12 @@ def test_each_condition_of_smart(change: dict[str, float], taken: bool, reason: 
     verdict = SMART.judge(dataclasses.replace(GOOD, **change))
     assert verdict.taken is taken and reason in verdict.reason
     assert verdict.anchor is (taken and "distractor" in change)
+
+
+def test_smart_alone_tells_what_may_be_learned() -> None:
+    slid = dataclasses.replace(GOOD, likeness=0.6, rival=0.5)
+    assert not SMART.trusts(slid) and SMART.trusts(GOOD)
+    assert all(policy.trusts(slid) for policy in ALL[1:])
 
 
 def test_without_slots_for_anchors_there_are_none() -> None:

@@ -193,6 +193,24 @@ def test_state_stays_bounded(draw_squares: Draw) -> None:
     assert max(sizes) == own + views * view_bytes
 
 
+def test_what_is_not_trusted_is_not_learned(draw_squares: Draw) -> None:
+    tracker = build(dataclasses.replace(CONFIG, fit_every=1))
+    start(tracker, *two_squares(draw_squares, 0))
+    heads = []
+    for index in (1, 2):
+        heads.append(tracker.state_dict()["objects"][1]["head"].copy())
+        tracker.observe(two_squares(draw_squares, index)[0])
+        found = tracker.propagate()
+        if index == 2:  # the mask of object 1 has slid onto object 2
+            found = Propagation(found.object_ids, found.probabilities[[1, 1]])
+        tracker.memorize(index, found, {1: True, 2: True})
+    heads.append(tracker.state_dict()["objects"][1]["head"])
+    changed = [bool((one != other).any()) for one, other in zip(heads, heads[1:], strict=False)]
+    assert changed == [True, False]
+    skips = [event for event in tracker.drain_events() if event.action == "skip" and event.frame_index == 2]
+    assert skips and skips[0].entry == "object 1"
+
+
 def test_appearance_tells_objects_apart(tracker: EmbeddedTracker, draw_squares: Draw) -> None:
     image, truth = two_squares(draw_squares, 0)
     start(tracker, image, truth)
