@@ -46,7 +46,7 @@ class KeyFramesBench:
     frames: int = 5000  # in all; shorter says less about what grows slowly
     round: int = 125  # frames from an object's coming to the next one's; shorter means more objects
     lanes: int = 3  # objects at a time
-    budget_mib: float = 12.0  # of all key frames; small, so that the budget is reached and views are dropped
+    budget_mib: float = 8.0  # of all key frames; small, so that the budget is reached and views are dropped
     width: int = 256
     height: int = 144
     size: int = 144  # working short side
@@ -123,7 +123,7 @@ def plot_of(bench: KeyFramesBench, samples: Sequence[Sample]) -> Plot:
         below.set_ylabel(f"ms a frame, mean of {bench.round}")
         below.set_xlabel("frame")
         for axes in (above, below):
-            axes.legend(loc="lower right", fontsize=8)
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=8)
             axes.spines[["top", "right"]].set_visible(False)
 
     return draw
