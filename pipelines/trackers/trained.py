@@ -42,7 +42,7 @@ class TrainedTrackerConfig(EmbeddedTrackerConfig):
     """The embedded tracker's settings that are about cues and appearance; weights and gains of its mix are unused."""
 
     fit_every: int = 4  # frames between updates of the appearance; on made-up clips no worse than 2, and faster
-    views_read: int = 2  # key frames that the network reads (`views_chosen` says which); more costs time
+    views_read: int = 8  # key frames that the network reads at most (`views_chosen` says which); more costs some time
     rim_cells: int = 2  # read beside the object in key frames after the first (all beside look-alikes); more costs time
     reads_last: bool = True  # whether it reads the frame before, too; off: only key frames
 
