@@ -25,6 +25,8 @@ from streamvos.models.catalogue import locate
 from streamvos.models.efficientnet_lite import EfficientNetLite0
 
 WEIGHTS = "embedded-refiner"
+_LOST_SHARE = 0.1  # a part of a coarse mask of which less was found was not found
+_SPECK_SHARE = 0.01  # of a coarse mask: smaller parts of it are not put back
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class EmbeddedRefiner:
         window = self._window(tight if box is None else _union(tight, box), self._config.margin)
         answers = self._ask(window, tuple(prompts.values()))
         return tuple(
-            self._candidate(name, self._paste(logits, window), iou, coarse, "the coarse mask as it is")
+            self._candidate(name, self._paste(logits, window, coarse), iou, coarse, "the coarse mask as it is")
             for name, (logits, iou) in zip(prompts, answers, strict=True)
         )
 
@@ -187,16 +189,40 @@ class EmbeddedRefiner:
         way = -1 if mirrored else 1
         return [(row[:, ::way], float(iou)) for row, iou in zip(logits, refined.iou.cpu(), strict=True)]
 
-    def _paste(self, logits: np.ndarray, window: Window) -> np.ndarray:
+    def _paste(self, logits: np.ndarray, window: Window, coarse: np.ndarray | None = None) -> np.ndarray:
+        """The logits as an (H, W) bool mask without specks; a coarse mask says which parts are none."""
         mask = np.zeros(self._image.shape[:2], bool)
         part = mask[window.rows, window.cols]
-        part[:] = clean(_resized(logits, part.shape[::-1]) > 0)
+        found = _resized(logits, part.shape[::-1]) > 0
+        part[:] = clean(found) if coarse is None else with_parts_of(coarse[window.rows, window.cols], found)
         return mask
 
     def _candidate(self, name: str, mask: np.ndarray, iou: float, instead: np.ndarray, reason: str) -> Candidate:
         if mask.any():
             return Candidate(name, mask, iou, f"embedded refiner from {name}, predicted IoU {iou:.2f}")
         return Candidate(name, instead.copy(), 0.0, f"embedded refiner from {name} found nothing: {reason}")
+
+
+def with_parts_of(coarse: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """A found mask, (h, w) bool, with the parts that a coarse mask says there are.
+
+    Refining moves borders; whether something behind a tree is in two parts, the tracker knows. So a part that lies
+    mostly in the coarse mask is no speck, and a part of the coarse mask that was not found at all stays.
+    """
+    if not found.any():
+        return found
+    mask = clean(found)
+    labels, total, common = _parts(found, coarse)
+    mask |= (2 * common > total)[labels] & found
+    labels, total, common = _parts(coarse, mask)
+    lost = (common < _LOST_SHARE * total) & (total > _SPECK_SHARE * np.count_nonzero(coarse))
+    return mask | (lost[labels] & coarse)
+
+
+def _parts(mask: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels (h, w) of the connected parts of a mask, the pixels of each, and how many of them another mask has."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    return labels, np.bincount(labels.ravel(), minlength=count), np.bincount(labels[other], minlength=count)
 
 
 def _in_window(prompt: Asked, window: Window) -> Asked:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pipelines.refine import first_candidate, intersection_over_union, refine_mask
-from pipelines.refine_embedded import EmbeddedRefiner, EmbeddedRefinerConfig
+from pipelines.refine_embedded import EmbeddedRefiner, EmbeddedRefinerConfig, with_parts_of
 from pipelines.refine_net import RefineNet
 from pipelines.refine_policy import RefineConfig
 from pipelines.refine_prompts import CHANNELS, ODDS, prompt_maps
@@ -166,6 +166,19 @@ def test_nothing_found_says_so() -> None:
     assert all(np.array_equal(one.mask, truth) for one in refiner.refine(coarse=truth))
     points = refiner.refine(points=np.array([[2, 2]], np.float32), labels=np.ones(1, bool))
     assert all(one.mask.any() and "found nothing" in one.reason for one in points)
+
+
+def test_parts_of_the_coarse_mask_stay_and_specks_go() -> None:
+    coarse, found = np.zeros((2, 40, 60), bool)
+    coarse[5:35, 5:25] = coarse[10:14, 40:50] = coarse[30:34, 40:50] = coarse[2:3, 57:59] = True
+    found[6:34, 6:26] = True  # the body, moved by a pixel
+    found[10:14, 41:49] = True  # a small part that the coarse mask has
+    found[20:23, 50:56] = True  # a speck that it has not
+    mask = with_parts_of(coarse, found)
+    assert np.array_equal(mask[:, :30], found[:, :30]) and np.array_equal(mask[10:14], found[10:14])
+    assert mask[30:34, 40:50].all()  # not found at all: stays as it was
+    assert not mask[20:23, 50:56].any() and not mask[2, 57:59].any()
+    assert not with_parts_of(coarse, np.zeros_like(coarse)).any()
 
 
 def test_same_input_same_mask_whatever_came_before(untrained: EmbeddedRefiner) -> None:
