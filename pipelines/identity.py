@@ -181,7 +181,7 @@ class Identity:
         if life.state == "occluded":
             share = self._appearance.to_cells(proposal > 0.5)
             evidence = self._evidence(object_id, share)
-            least = max(self._config.min_likeness, 0.6 * standing.usual)
+            least = max(self._config.min_likeness, self._config.back_share * standing.usual)
             if share.any() and evidence.likeness >= least and evidence.likeness > evidence.rival_likeness:
                 self._put(rows[object_id], np.where(proposal > 0.5, _SHOWN, 0.0), probabilities)
                 standing.trial = self._config.trial_frames

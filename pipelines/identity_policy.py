@@ -19,24 +19,25 @@ class IdentityConfig:
 
     check: bool = True  # off: the base tracker is believed, and a lost object waits for it
     min_likeness: float = 0.15  # inside a tracked mask; larger hides drifted masks sooner, and strange views
-    min_share: float = 0.4  # of its usual likeness, likewise
+    min_share: float = 0.5  # of its usual likeness, likewise
     # How much more a mask must look like its object than like any other one: so much, or this share of what is usual
     # where another one always looks much like it. Larger hides slides sooner, and strange views.
-    min_lead: float = 0.15
+    min_lead: float = 0.2
     min_lead_share: float = 0.3
     doubt_frames: int = 3  # in doubt before a mask is hidden; larger bears with blur, and with slides
     weight: float = 10.0  # of the appearance against the tracker's logits; larger cuts and fills masks more
     teach_share: float = 0.7  # of the usual likeness, and of the usual lead, from which the tracker may learn a view
-    learn_share: float = 0.85  # likewise, from which the appearance itself may; larger keeps slides out, and new looks
+    learn_share: float = 0.95  # likewise, from which the appearance itself may; larger keeps slides out, and new looks
     learn_likeness: float = 0.4  # of a cell of such a view, likewise
+    back_share: float = 0.8  # of the usual likeness that a proposal must have where the object was hidden just now
     region_likeness: float = 0.35  # from which a cell may belong to a lost object; larger finds less of it
     return_likeness: float = 0.5  # mean inside a region that may be a lost object
-    return_peak: float = 0.8  # mean of the region's best cells, likewise
+    return_peak: float = 0.88  # mean of the region's best cells, likewise
     sure_peak: float = 0.95  # so good a region is believed sooner
-    return_frames: int = 4  # in a row in which a region must be found; larger errs less and finds later
+    return_frames: int = 5  # in a row in which a region must be found; larger errs less and finds later
     sure_frames: int = 2  # likewise for a sure one
     fit_every: int = 4  # frames between updates of the appearances; larger is faster and follows changes later
-    trial_frames: int = 6  # after a return in which a single doubtful frame sends the object back
+    trial_frames: int = 8  # after a return in which a single doubtful frame sends the object back
 
 
 @dataclass(frozen=True)
