@@ -88,7 +88,7 @@ _OURS = (
         "ours",
         "streamvos",
         "weights/embedded_tracker.safetensors",
-        "10aac8924bbb29ed5b38a270ba09726e976403307c315aa27c4927100f7a2faa",
+        "78efbb61dda706919a59842eafc200205982b305ce4dd05ee4ba2a08d83f2b43",
         3101832,
         "Apache-2.0",
         "EfficientNet-Lite0 features of RGB, short side 384 (docs/model-cards/tracker.md)",
