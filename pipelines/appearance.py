@@ -30,8 +30,8 @@ class AppearanceConfig:
     first_weight: float = 0.7  # least weight of the views that somebody vouched for; larger follows changes less
     first_views: float = 16.0  # what a vouched view is worth at first, in others; larger lets early slides in less
     follow_rate: float = 0.01  # least weight of a new view; larger follows changes faster and forgets sooner
-    others_weight: float = 0.5  # of other objects against the background; larger tells twins apart better
-    regularisation: float = 1e-3  # of the heads; larger generalises more and separates less
+    others_weight: float = 0.3  # of other objects against the background; larger tells twins apart better
+    regularisation: float = 3e-2  # of the heads; larger generalises more and separates less
 
 
 @dataclass

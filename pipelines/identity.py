@@ -32,7 +32,9 @@ _SHOWN = 0.9  # probability of what was verified
 _PERHAPS = 0.4  # likeness from which a cell may be an unseen object's: not learned as background
 _BETTER_RIGHT = 0.25  # more likeness of a cell, with which an unseen object may claim it from one that holds it
 _NOT_YET_USUAL = 0.8  # likeness of an object's own cells before any were seen
-_WEIGHED = (-6.0, 4.0)  # least and most that the appearance may add to a logit
+_NEUTRAL = 0.35  # of the usual likeness, from which a cell does not speak against its object
+_NEUTRAL_LEAD = 0.1  # by which a cell may fall behind that, or be liker to another
+_WEIGHED = (-6.0, 0.0)  # least and most that the appearance may add to a logit: it is too coarse to draw edges
 
 
 class Identity:
@@ -139,15 +141,15 @@ class Identity:
     def _weigh(self, probabilities: np.ndarray, rows: Mapping[int, int]) -> None:
         """Multiply, in place, the odds of each object by what the appearance says of every cell.
 
-        Cells as like an object as half of its own usually are, or as like another one, speak neither for nor against.
+        It only ever speaks against: a cell that is hardly like the object, or that is more like another one.
         """
-        if not rows or not self._config.weight:
-            return
+        if len(self._appearance.object_ids) < 2 or not rows or not self._config.weight:
+            return  # alone, there is no one to be taken for, and new sides of it may look like nothing known
         background, likeness = 1.0 - probabilities.sum(axis=0), self._appearance.likeness()
         for object_id, row in rows.items():
             usual = self._standing(object_id).usual or _NOT_YET_USUAL
             rivals = [one for other, one in likeness.items() if other != object_id]
-            against = np.max(rivals, axis=0, initial=0.5 * usual)
+            against = np.max(rivals, axis=0, initial=_NEUTRAL * usual) - _NEUTRAL_LEAD
             evidence = self._config.weight * (likeness[object_id] - against)
             shift = self._appearance.to_pixels(np.clip(evidence, *_WEIGHED).astype(np.float32))
             probabilities[row] *= np.exp(shift)
@@ -157,7 +159,7 @@ class Identity:
         """Whether a tracked object's mask is still the object; parts that are not are taken out in place."""
         own = self._appearance.likeness()[object_id]
         parts = parts_of(probability)
-        if len(parts) > 1:
+        if len(parts) > 1 and len(self._appearance.object_ids) > 1:
             fits = [inside(own, self._appearance.to_cells(part)) for part in parts]
             keep_parts(probability, parts, [fit >= min(self._config.min_likeness, max(fits)) for fit in fits])
         share = self._appearance.to_cells(probability > 0.5)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 _USUAL_RATE = 0.1
+_FALSE_RATE = 0.03
+_LEAST_SPREAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -19,25 +21,30 @@ class IdentityConfig:
 
     check: bool = True  # off: the base tracker is believed, and a lost object waits for it
     min_likeness: float = 0.15  # inside a tracked mask; larger hides drifted masks sooner, and strange views
-    min_share: float = 0.5  # of its usual likeness, likewise
+    min_share: float = 0.5  # of its usual likeness, likewise, where there are others to be taken for it
+    min_share_alone: float = 0.3  # likewise, where it is the only object: only its looks change
     # How much more a mask must look like its object than like any other one: so much, or this share of what is usual
     # where another one always looks much like it. Larger hides slides sooner, and strange views.
     min_lead: float = 0.2
     min_lead_share: float = 0.3
     doubt_frames: int = 3  # in doubt before a mask is hidden; larger bears with blur, and with slides
-    weight: float = 10.0  # of the appearance against the tracker's logits; larger cuts and fills masks more
-    teach_share: float = 0.7  # of the usual likeness, and of the usual lead, from which the tracker may learn a view
-    learn_share: float = 0.95  # likewise, from which the appearance itself may; larger keeps slides out, and new looks
+    weight: float = 10.0  # of the appearance against the tracker's logits; larger cuts masks more
+    teach_share: float = 0.5  # of the usual likeness from which the tracker may learn a view; larger follows less
+    teach_lead_share: float = 0.7  # of the usual lead over others, likewise; larger keeps slides out
+    learn_share: float = 0.95  # of both, from which the appearance itself may; larger keeps slides out, and new looks
     learn_likeness: float = 0.4  # of a cell of such a view, likewise
     back_share: float = 0.8  # of the usual likeness that a proposal must have where the object was hidden just now
     region_likeness: float = 0.35  # from which a cell may belong to a lost object; larger finds less of it
-    return_likeness: float = 0.5  # mean inside a region that may be a lost object
-    return_peak: float = 0.88  # mean of the region's best cells, likewise
-    sure_peak: float = 0.95  # so good a region is believed sooner
-    return_frames: int = 5  # in a row in which a region must be found; larger errs less and finds later
+    return_likeness: float = 0.42  # mean inside a region that may be a lost object
+    return_peak: float = 0.6  # mean of the region's best cells, likewise
+    # How many spreads the peak must be above what was found while the object was away; larger errs less, finds later.
+    return_spreads: float = 2.5
+    sure_spreads: float = 4.0  # so good a region is believed sooner
+    return_frames: int = 4  # in a row in which a region must be found; larger errs less and finds later
     sure_frames: int = 2  # likewise for a sure one
     fit_every: int = 4  # frames between updates of the appearances; larger is faster and follows changes later
-    trial_frames: int = 8  # after a return in which a single doubtful frame sends the object back
+    trial_frames: int = 8  # after a return, in which nothing is learned and doubts weigh more
+    trial_doubt_frames: int = 2  # in doubt, then, before a mask is hidden again
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ class Standing:
     doubts: int = 0  # frames in a row
     streak: int = 0  # frames in a row in which a region was found
     trial: int = 0  # frames left since it returned
+    false_peak: float = 0.45  # of the best region while it is away, a running mean
+    false_spread: float = 0.1  # likewise, mean absolute deviation
 
     def state_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -104,23 +113,25 @@ class Verdict:
 
 def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig) -> Verdict:
     """Whether the mask of a tracked object is still that object; `standing` follows."""
-    least = max(config.min_likeness, config.min_share * standing.usual)
+    min_share = config.min_share if evidence.rival else config.min_share_alone
+    least = max(config.min_likeness, min_share * standing.usual)
     least_lead = min(config.min_lead, config.min_lead_share * standing.usual_lead)
     in_trial = standing.trial > 0
     standing.trial = max(0, standing.trial - 1)
     if evidence.likeness < least or (evidence.rival and evidence.lead < least_lead):
         standing.doubts += 1
         usually = f"{evidence} (usually {standing.usual:.2f}), in doubt for {standing.doubts} frames"
-        if standing.doubts >= config.doubt_frames or in_trial:
+        if standing.doubts >= (config.trial_doubt_frames if in_trial else config.doubt_frames):
             standing.doubts = standing.trial = 0
             return Verdict("other", f"looks like something else: {usually}")
         return Verdict("doubt", usually)
     standing.doubts = 0
     if standing.trial:
         return Verdict("doubt", f"{evidence}, on trial")
-    if _reaches(evidence, standing, config.learn_share):
+    if _reaches(evidence, standing, config.learn_share, config.learn_share):
         return Verdict("sure", str(evidence))
-    return Verdict("same" if _reaches(evidence, standing, config.teach_share) else "doubt", str(evidence))
+    teaches = _reaches(evidence, standing, config.teach_share, config.teach_lead_share)
+    return Verdict("same" if teaches else "doubt", str(evidence))
 
 
 def note_sure(standing: Standing, evidence: Evidence) -> None:
@@ -130,9 +141,16 @@ def note_sure(standing: Standing, evidence: Evidence) -> None:
     standing.usual_lead += rate * (evidence.lead - standing.usual_lead)
 
 
-def _reaches(evidence: Evidence, standing: Standing, share: float) -> bool:
+def _note_false(standing: Standing, peak: float, rate: float) -> None:
+    """What is found while the object is away."""
+    standing.false_spread += rate * (abs(peak - standing.false_peak) - standing.false_spread)
+    standing.false_peak += rate * (peak - standing.false_peak)
+
+
+def _reaches(evidence: Evidence, standing: Standing, share: float, lead_share: float) -> bool:
     """Whether a view is as good as a share of what is usual."""
-    return evidence.likeness >= share * standing.usual and evidence.lead >= share * standing.usual_lead
+    leads = not evidence.rival or evidence.lead >= lead_share * standing.usual_lead
+    return leads and evidence.likeness >= share * standing.usual
 
 
 def judge_return(standing: Standing, mean: float, peak: float, again: bool, config: IdentityConfig) -> Verdict:
@@ -142,12 +160,15 @@ def judge_return(standing: Standing, mean: float, peak: float, again: bool, conf
         mean, peak: see `regions.Region`.
         again: whether the region was found in the frame before, too.
     """
-    told = f"likeness {mean:.2f}, peak {peak:.2f} (usually {standing.usual:.2f})"
-    if mean < config.return_likeness or peak < config.return_peak:
+    told = f"likeness {mean:.2f}, peak {peak:.2f} (away: {standing.false_peak:.2f})"
+    spreads = (peak - standing.false_peak) / max(standing.false_spread, _LEAST_SPREAD)
+    if mean < config.return_likeness or peak < config.return_peak or spreads < config.return_spreads:
         standing.streak = 0
+        _note_false(standing, peak, _FALSE_RATE)
         return Verdict("other", f"not found: {told}")
+    _note_false(standing, peak, _FALSE_RATE / 10)  # what is often so good is not the object
     standing.streak = standing.streak + 1 if again else 1
-    needed = config.sure_frames if peak >= config.sure_peak else config.return_frames
+    needed = config.sure_frames if spreads >= config.sure_spreads else config.return_frames
     if standing.streak < needed:
         return Verdict("other", f"perhaps: {told}, {standing.streak} of {needed} frames")
     standing.streak, standing.doubts, standing.trial = 0, 0, config.trial_frames

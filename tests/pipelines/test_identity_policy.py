@@ -8,18 +8,22 @@ from pipelines.identity_policy import Evidence, IdentityConfig, Standing, judge_
 
 CONFIG = IdentityConfig(
     min_likeness=0.15,
-    min_share=0.35,
+    min_share=0.5,
+    min_share_alone=0.35,
     min_lead=0.15,
     min_lead_share=0.3,
     doubt_frames=3,
     teach_share=0.6,
+    teach_lead_share=0.6,
     learn_share=0.85,
     return_likeness=0.5,
-    return_peak=0.8,
-    sure_peak=0.95,
+    return_peak=0.6,
+    return_spreads=2.5,
+    sure_spreads=4.0,
     return_frames=4,
     sure_frames=2,
     trial_frames=5,
+    trial_doubt_frames=2,
 )
 
 
@@ -41,7 +45,9 @@ def usual(**more: float) -> Standing:
         pytest.param(usual(doubts=2), Evidence(0.29), "doubt", id="no longer strange"),
         pytest.param(usual(doubts=2), Evidence(0.6, 2, 0.46), "other", id="has slid onto a rival"),
         pytest.param(usual(doubts=2, usual_lead=0.1), Evidence(0.8, 2, 0.76), "doubt", id="a twin is always like it"),
-        pytest.param(usual(trial=4), Evidence(0.27), "other", id="on trial, strange once"),
+        pytest.param(usual(trial=4), Evidence(0.27), "doubt", id="on trial, strange once"),
+        pytest.param(usual(trial=4, doubts=1), Evidence(0.27), "other", id="on trial, strange twice"),
+        pytest.param(usual(doubts=2), Evidence(0.39, 2, 0.0), "other", id="strange, and there are others"),
         pytest.param(usual(trial=4), Evidence(0.8), "doubt", id="on trial, not learned"),
         pytest.param(Standing(), Evidence(0.16), "sure", id="nothing is usual yet"),
         pytest.param(Standing(doubts=2), Evidence(0.14), "other", id="nothing usual yet, like nothing"),
@@ -60,28 +66,46 @@ def test_doubts_must_come_in_a_row() -> None:
     assert beliefs == ["doubt", "doubt", "sure", "doubt", "doubt", "other"]
 
 
+def away(peak: float = 0.5, frames: int = 200) -> Standing:
+    """An object that was away for long; what was found meanwhile lay 0.1 above and below."""
+    standing = usual()
+    for index in range(frames):
+        judge_return(standing, 0.6, peak + (0.1 if index % 2 else -0.1), False, CONFIG)
+    return standing
+
+
 @pytest.mark.parametrize(
     ("mean", "peak", "frames"),
     [
-        pytest.param(0.6, 1.0, 2, id="sure"),
-        pytest.param(0.6, 0.85, 4, id="good"),
-        pytest.param(0.6, 0.79, None, id="no cell is like it"),
-        pytest.param(0.49, 1.0, None, id="only a few are"),
+        pytest.param(0.6, 0.95, 2, id="sure"),
+        pytest.param(0.6, 0.8, 4, id="good"),
+        pytest.param(0.6, 0.7, None, id="no better than what was found while it was away"),
+        pytest.param(0.49, 0.95, None, id="only a few cells are like it"),
     ],
 )
 def test_a_region_must_be_found_in_a_row(mean: float, peak: float, frames: int | None) -> None:
-    standing = usual()
+    standing = away()
     beliefs = [judge_return(standing, mean, peak, again=index > 0, config=CONFIG).belief for index in range(6)]
     assert (beliefs.index("returned") + 1 if "returned" in beliefs else None) == frames
     if frames:
         assert beliefs[: frames - 1] == ["other"] * (frames - 1)
 
 
+def test_where_the_scenery_is_much_like_it_more_is_asked() -> None:
+    beliefs = [judge_return(away(0.7), 0.6, 0.8, index > 0, CONFIG).belief for index in range(6)]
+    assert beliefs == ["other"] * 6
+
+
+def test_little_is_enough_for_no_object() -> None:
+    standing = away(0.2)
+    assert [judge_return(standing, 0.6, 0.59, True, CONFIG).belief for _ in range(6)] == ["other"] * 6
+
+
 def test_a_region_elsewhere_begins_anew() -> None:
-    standing = usual()
+    standing = away()
     for again in (False, True, True, False, True, True):
-        assert judge_return(standing, 0.6, 0.85, again, CONFIG).belief == "other"
-    assert judge_return(standing, 0.6, 0.85, True, CONFIG).belief == "returned"
+        assert judge_return(standing, 0.6, 0.8, again, CONFIG).belief == "other"
+    assert judge_return(standing, 0.6, 0.8, True, CONFIG).belief == "returned"
     assert standing.trial == CONFIG.trial_frames and standing.streak == 0
 
 
