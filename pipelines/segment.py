@@ -44,11 +44,11 @@ class SegmentConfig:
     """What is followed and how."""
 
     discover: bool = True  # start objects from detections; off: only prompts
-    # Base tracker: "trained" adds a network of ours to "embedded"; the other three need fetched weights.
-    base: Literal["embedded", "trained", "cutie", "sam2", "edgetam"] = "embedded"
+    # Base tracker: "trained" adds a network of ours to "embedded"; the last three need fetched weights.
+    base: Literal["embedded", "trained", "cutie", "sam2", "edgetam"] = "trained"
     max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
     first_masks: Literal["grabcut", "embedded"] = "embedded"  # what makes masks of boxes and clicks
-    refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "none"  # of tracked masks; "sam-hq" needs its weights
+    refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "embedded"  # of tracked masks; "none" is faster
     sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
     sam_weights: str = ""  # a checkpoint of that size; empty: the one that `streamvos models fetch` got
     min_component_share: float = 0.05  # of the largest; smaller islands of a mask are dropped

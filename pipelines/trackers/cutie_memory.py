@@ -180,6 +180,13 @@ class CutieMemory:
             return
         self._objects.delete_objects([object_id])
         self._objects.all_historical_object_ids.remove(object_id)
+        for store in (self._manager.work_mem, self._manager.long_mem):
+            kept_of_views = ([store.e] if store.save_selection else []) + (
+                [store.use_cnt, store.life_cnt] if store.save_usage else []
+            )
+            for bucket in [bucket for bucket, members in store.buckets.items() if members == [object_id]]:
+                for parts in kept_of_views:
+                    parts.setdefault(bucket, None)  # the package deletes it even where only first masks were stored
         self._manager.purge_except(self.object_ids)
         self._manager.obj_v.pop(object_id, None)  # the package keeps it
         for store in (self._manager.work_mem, self._manager.long_mem):

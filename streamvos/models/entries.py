@@ -99,7 +99,7 @@ _OURS = (
         "ours",
         "streamvos",
         "weights/embedded_refiner.safetensors",
-        "a43d8e943e531dccd9cec736d93a6729896f920e11d28123e9289af7ee0795bd",
+        "15132d4c36817161011e929f2bbe19482662ad3f4dc531e6e516bd2e184af514",
         2441816,
         "Apache-2.0",
         "crops of RGB 256x256, (x - 127.5) / 127.5; prompts as pictures (docs/model-cards/refiner.md)",
