@@ -22,7 +22,10 @@ class IdentityConfig:
     check: bool = True  # off: the base tracker is believed, and a lost object waits for it
     min_likeness: float = 0.15  # inside a tracked mask; larger hides drifted masks sooner, and strange views
     min_share: float = 0.5  # of its usual likeness, likewise, where there are others to be taken for it
-    min_share_alone: float = 0.3  # likewise, where it is the only object: only its looks change
+    # Where it is the only object, what is usual is how it looked lately: it may turn and change step by step, as long
+    # as it does not change at once. Larger hides slides sooner, and quick turns.
+    min_share_alone: float = 0.3
+    recent_rate: float = 0.12  # of that running mean; larger follows quicker turns, and slides
     # How much more a mask must look like its object than like any other one: so much, or this share of what is usual
     # where another one always looks much like it. Larger hides slides sooner, and strange views.
     min_lead: float = 0.2
@@ -32,6 +35,7 @@ class IdentityConfig:
     teach_share: float = 0.5  # of the usual likeness from which the tracker may learn a view; larger follows less
     teach_lead_share: float = 0.7  # of the usual lead over others, likewise; larger keeps slides out
     learn_share: float = 0.95  # of both, from which the appearance itself may; larger keeps slides out, and new looks
+    learn_share_alone: float = 0.8  # likewise, where it is the only object
     learn_likeness: float = 0.4  # of a cell of such a view, likewise
     back_share: float = 0.8  # of the usual likeness that a proposal must have where the object was hidden just now
     region_likeness: float = 0.35  # from which a cell may belong to a lost object; larger finds less of it
@@ -77,6 +81,7 @@ class Standing:
 
     usual: float = 0.0  # likeness of its sure views
     usual_lead: float = 0.0  # likewise
+    recent: float = 0.0  # likeness of all its views, a running mean of the latest
     doubts: int = 0  # frames in a row
     streak: int = 0  # frames in a row in which a region was found
     trial: int = 0  # frames left since it returned
@@ -113,14 +118,16 @@ class Verdict:
 
 def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig) -> Verdict:
     """Whether the mask of a tracked object is still that object; `standing` follows."""
+    usual = standing.usual if evidence.rival else standing.recent
     min_share = config.min_share if evidence.rival else config.min_share_alone
-    least = max(config.min_likeness, min_share * standing.usual)
+    standing.recent += (config.recent_rate if standing.recent else 1.0) * (evidence.likeness - standing.recent)
+    least = max(config.min_likeness, min_share * usual)
     least_lead = min(config.min_lead, config.min_lead_share * standing.usual_lead)
     in_trial = standing.trial > 0
     standing.trial = max(0, standing.trial - 1)
     if evidence.likeness < least or (evidence.rival and evidence.lead < least_lead):
         standing.doubts += 1
-        usually = f"{evidence} (usually {standing.usual:.2f}), in doubt for {standing.doubts} frames"
+        usually = f"{evidence} (usually {usual:.2f}), in doubt for {standing.doubts} frames"
         if standing.doubts >= (config.trial_doubt_frames if in_trial else config.doubt_frames):
             standing.doubts = standing.trial = 0
             return Verdict("other", f"looks like something else: {usually}")
@@ -128,9 +135,10 @@ def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig
     standing.doubts = 0
     if standing.trial:
         return Verdict("doubt", f"{evidence}, on trial")
-    if _reaches(evidence, standing, config.learn_share, config.learn_share):
+    learn_share = config.learn_share if evidence.rival else config.learn_share_alone
+    if _reaches(evidence, usual, standing.usual_lead, learn_share, learn_share):
         return Verdict("sure", str(evidence))
-    teaches = _reaches(evidence, standing, config.teach_share, config.teach_lead_share)
+    teaches = _reaches(evidence, usual, standing.usual_lead, config.teach_share, config.teach_lead_share)
     return Verdict("same" if teaches else "doubt", str(evidence))
 
 
@@ -147,10 +155,10 @@ def _note_false(standing: Standing, peak: float, rate: float) -> None:
     standing.false_peak += rate * (peak - standing.false_peak)
 
 
-def _reaches(evidence: Evidence, standing: Standing, share: float, lead_share: float) -> bool:
+def _reaches(evidence: Evidence, usual: float, usual_lead: float, share: float, lead_share: float) -> bool:
     """Whether a view is as good as a share of what is usual."""
-    leads = not evidence.rival or evidence.lead >= lead_share * standing.usual_lead
-    return leads and evidence.likeness >= share * standing.usual
+    leads = not evidence.rival or evidence.lead >= lead_share * usual_lead
+    return leads and evidence.likeness >= share * usual
 
 
 def judge_return(standing: Standing, mean: float, peak: float, again: bool, config: IdentityConfig) -> Verdict:

@@ -10,12 +10,14 @@ CONFIG = IdentityConfig(
     min_likeness=0.15,
     min_share=0.5,
     min_share_alone=0.35,
+    recent_rate=0.05,
     min_lead=0.15,
     min_lead_share=0.3,
     doubt_frames=3,
     teach_share=0.6,
     teach_lead_share=0.6,
     learn_share=0.85,
+    learn_share_alone=0.85,
     return_likeness=0.5,
     return_peak=0.6,
     return_spreads=2.5,
@@ -28,7 +30,7 @@ CONFIG = IdentityConfig(
 
 
 def usual(**more: float) -> Standing:
-    return Standing(**{"usual": 0.8, "usual_lead": 0.6, **more})
+    return Standing(**{"usual": 0.8, "usual_lead": 0.6, "recent": 0.8, **more})
 
 
 @pytest.mark.parametrize(
@@ -64,6 +66,19 @@ def test_doubts_must_come_in_a_row() -> None:
     standing = usual()
     beliefs = [judge_tracked(standing, Evidence(value), CONFIG).belief for value in (0.2, 0.2, 0.8, 0.2, 0.2, 0.2)]
     assert beliefs == ["doubt", "doubt", "sure", "doubt", "doubt", "other"]
+
+
+def turned(rival: int) -> list[str]:
+    """Beliefs of an object that comes to look less and less like itself."""
+    standing, beliefs = usual(), []
+    for frame in range(100):
+        beliefs.append(judge_tracked(standing, Evidence(0.8 - 0.006 * frame, rival), CONFIG).belief)
+    return beliefs
+
+
+def test_alone_it_may_turn_step_by_step_but_not_beside_others() -> None:
+    assert "other" not in turned(rival=0)
+    assert "other" in turned(rival=2)
 
 
 def away(peak: float = 0.5, frames: int = 200) -> Standing:
