@@ -213,13 +213,17 @@ class _Play:
 
 
 def _config(bench: KeyFramesBench) -> SegmentConfig:
+    """The tracker and its memory alone: nothing keeps views out of it, or is timed with it."""
     if bench.base not in ("trained", "embedded"):
         raise InputError(f"bench keyframes: expected base trained or embedded, which have key frames, got {bench.base}")
     plain = SegmentConfig()
     name = {"trained": "trained", "embedded": "tracker"}[bench.base]
     settings = getattr(plain, name)
     keyframes = replace(settings.keyframes, budget_bytes=int(bench.budget_mib * 2**20), policy=bench.policy)
-    return replace(plain, base=bench.base, discover=False, **{name: replace(settings, keyframes=keyframes)})
+    alone = replace(
+        plain, base=bench.base, discover=False, refiner="none", identity=replace(plain.identity, check=False)
+    )
+    return replace(alone, **{name: replace(settings, keyframes=keyframes)})
 
 
 def _row(bench: KeyFramesBench, name: str, part: Sequence[Sample], first: Sequence[Sample]) -> dict[str, Any]:

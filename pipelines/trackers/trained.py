@@ -107,7 +107,7 @@ class TrainedTracker(EmbeddedTracker):
         self._masks.update(visible)
         self._values.update({object_id: self._value(object_id) for object_id in visible})
         super().memorize(frame_index, propagation, confident)
-        self._last_seen, self._last_values = self._view.key16, dict(self._values)
+        self._last_seen, self._last_values = self._view.key16 if self._values else None, dict(self._values)
 
     @torch.inference_mode()
     def add(self, frame_index: int, object_id: int, mask: np.ndarray, afresh: bool = False) -> None:

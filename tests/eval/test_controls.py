@@ -59,7 +59,9 @@ def test_another_videos_view_is_held_and_stays(base: str) -> None:
 
 def test_a_video_that_lends_to_itself_changes_little() -> None:
     """The view that is lent is the one that the tracker would have written itself, to the bit."""
-    config = configuration.merge(CONFIG, {"segment": {"tracker": {"keyframes": {"max_per_object": 1}}}})
+    config = configuration.merge(
+        CONFIG, {"segment": {"base": "embedded", "tracker": {"keyframes": {"max_per_object": 1}}}}
+    )
     frames = video(1)
     ordinary, _ = follow(SessionTracker(config), frames)
     own, _ = follow(OtherVideo(SessionTracker(config), Lender(*frames[0])), frames)

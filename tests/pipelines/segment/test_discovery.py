@@ -74,8 +74,9 @@ def test_long_lost_discovered_objects_are_retired(squares: Any) -> None:
     assert squares.stage.tracker.state_bytes() == 0
 
 
-def test_a_user_may_take_the_id_of_one_that_left(squares: Any) -> None:
+def test_a_user_may_take_the_id_of_one_that_left(make_squares: Callable[..., Any]) -> None:
     """From then on the id is the user's object, and never given to what looks like the one that had it."""
+    squares = make_squares(base="embedded")
     image, truth = squares.draw({1: (30, 20)})
     for index in range(4):
         squares.step(index, image, detections=squares.found(("dog", 0.9, truth[1])))

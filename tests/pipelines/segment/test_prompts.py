@@ -139,7 +139,7 @@ def test_too_many_prompts_are_refused_and_detections_wait(make_squares: Callable
     [
         ({"max_objects": 0}, "segment.max_objects: expected at least 1, got 0"),
         (
-            {"tracker": EmbeddedTrackerConfig(keyframes=KeyFrameConfig(policy="smrt"))},
+            {"base": "embedded", "tracker": EmbeddedTrackerConfig(keyframes=KeyFrameConfig(policy="smrt"))},
             "unknown key-frame policy 'smrt'; did you mean 'smart'",
         ),
     ],

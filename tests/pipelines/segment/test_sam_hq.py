@@ -19,7 +19,7 @@ def test_the_gate_refuses_what_random_weights_propose(make_squares: Callable[...
     torch.manual_seed(0)
     torch.save(_build("vit_tiny").state_dict(), tmp_path / "tiny.pth")
     sam = {"refiner": "sam-hq", "sam_weights": str(tmp_path / "tiny.pth"), "refine": RefineConfig(EVERY_FRAME)}
-    refined, plain = make_squares(**sam), make_squares()
+    refined, plain = make_squares(**sam), make_squares(refiner="none")
     decisions = []
     for index in range(3):
         image, truth = plain.two(index)

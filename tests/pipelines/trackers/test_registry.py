@@ -68,7 +68,7 @@ def test_names_are_those_of_the_configuration() -> None:
     assert "base" in [field.name for field in hint]
     for name in ("embedded", "trained", *STRONG):
         assert name in tracker_names()
-    assert SegmentConfig().base == "embedded"
+    assert SegmentConfig().base == "trained"
 
 
 def test_an_unknown_name_lists_the_valid_ones() -> None:
