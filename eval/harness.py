@@ -44,6 +44,7 @@ class SequenceScores:
         scores: anything JSON can hold; what the rows of the table are made of.
         peak_rss_mib: of the process that ran it.
         jobs: sequences that ran at the same time, each on its share of the processors; set by `score_sequences`.
+        other_work_cores: processors that work of others took meanwhile (`OtherWork`); likewise; None: not watched.
     """
 
     name: str
@@ -52,6 +53,7 @@ class SequenceScores:
     scores: Mapping[str, Any]
     peak_rss_mib: float = dataclasses.field(default_factory=peak_rss_mib)
     jobs: int = 1
+    other_work_cores: float | None = None
 
 
 Task = Callable[[str], SequenceScores]
@@ -112,15 +114,13 @@ def score_sequences(task: Task, names: Sequence[str], args: argparse.Namespace, 
     with bar:
         for result in run(task, todo, jobs):
             watch.look()
-            result = dataclasses.replace(result, jobs=jobs)
+            result = dataclasses.replace(result, jobs=jobs, other_work_cores=watch.cores)
             done[result.name] = result
             if kept is not None:
                 kept.write(result)
             speed = frames_per_second([result])
             bar.set_postfix_str(result.name if speed is None else f"{result.name}, {speed:.1f} frames/s")
             bar.update()
-    if watch.cores is not None:
-        args.other_work_cores = max(watch.cores, getattr(args, "other_work_cores", 0.0))
     return [done[name] for name in names]
 
 
@@ -163,7 +163,7 @@ def publish(
             "data": data,
             "seed": args.seed,
             "fps": frames_per_second(results),
-            **_timing(args, results),
+            **_timing(results),
             "peak_rss_mib": max((one.peak_rss_mib for one in results), default=peak_rss_mib()),
             **(notes or {}),
         }
@@ -172,16 +172,16 @@ def publish(
     return 0
 
 
-def _timing(args: argparse.Namespace, results: Sequence[SequenceScores]) -> dict[str, Any]:
+def _timing(results: Sequence[SequenceScores]) -> dict[str, Any]:
     """What the frames per second are of; a sequence that ran beside others had only its share of the processors."""
     jobs = sorted({one.jobs for one in results}) or [1]
     shares = " or ".join(f"{max(1, _num_cpus() // each)} of {_num_cpus()}" for each in jobs)
-    others = getattr(args, "other_work_cores", None)  # None: all results were there already
+    others = [one.other_work_cores for one in results if one.other_work_cores is not None]
     return {
         "jobs": jobs[-1],
         "fps_is": f"frames over seconds of the method, of one sequence on {shares} CPUs, "
         f"with {' or '.join(map(str, jobs))} at a time",
-        "other_work_cores": None if others is None else round(others, 2),
+        "other_work_cores": round(max(others), 2) if others else None,
     }
 
 

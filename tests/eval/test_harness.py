@@ -122,9 +122,17 @@ def test_the_speed_says_how_many_ran_at_a_time(tmp_path: Path, monkeypatch: pyte
     meta = json.loads((tmp_path / "length.json").read_text())["meta"]
     assert meta["jobs"] == 2 and meta["other_work_cores"] is None
     assert meta["fps_is"].endswith("of one sequence on 4 of 4 or 2 of 4 CPUs, with 1 or 2 at a time")
-    score_sequences(Length(tmp_path / "log"), ["a"], args, "length")
+    results += score_sequences(Length(tmp_path / "log"), ["a"], args, "length")
     publish(args, rows, results, data="", placeholders={}, headline=None, plot=bars(rows, "sequence", ("length",), ""))
     assert json.loads((tmp_path / "length.json").read_text())["meta"]["other_work_cores"] >= 0
+
+
+def test_work_of_others_beside_a_sequence_is_remembered_with_its_scores(tmp_path: Path) -> None:
+    score_sequences(Length(tmp_path / "log"), ["a"], options("--out", str(tmp_path / "out")), "length")
+    again = options("--out", str(tmp_path / "out"), "--resume")
+    (kept,) = score_sequences(Length(tmp_path / "log"), ["a"], again, "length")
+    assert (tmp_path / "log").read_text().count("a") == 1
+    assert kept.other_work_cores is not None and kept.other_work_cores >= 0
 
 
 def test_what_was_not_timed_has_no_speed() -> None:
