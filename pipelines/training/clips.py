@@ -41,6 +41,8 @@ class ClipConfig:
     occluder_share: float = 0.3  # clips in which something passes in front
     absence_share: float = 0.25  # clips in which an object leaves for some frames
     turn_share: float = 0.3  # cut-outs whose texture slides across their outline, as when a thing turns
+    shadow_share: float = 0.3  # cut-outs that darken what lies below them: a shadow is not the thing
+    merged_share: float = 0.15  # clips of several objects in which two of them, moving apart, are one to follow
     blur_share: float = 0.12  # frames blurred by motion
     grey_share: float = 0.05  # clips without colour
 
@@ -54,6 +56,16 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """The outline once more, moved and blurred: `right`, `down`, `blur` in canvas pixels, `depth` 1 for black."""
+
+    right: float
+    down: float
+    blur: float
+    depth: float
+
+
+@dataclass(frozen=True)
 class Layer:
     """A picture on its path.
 
@@ -64,6 +76,7 @@ class Layer:
         path: of the layer.
         shown: (T,) bool, False while it is away.
         slide: (T, 2) source pixels by which the image, not the outline, has moved; None: not at all.
+        shadow: which this cut-out casts; None: none.
     """
 
     image: np.ndarray
@@ -72,6 +85,7 @@ class Layer:
     path: Course
     shown: np.ndarray
     slide: np.ndarray | None = None
+    shadow: Shadow | None = None
 
 
 def make_clip(rng: np.random.Generator, pictures: Sequence[Picture], config: ClipConfig) -> Clip:
@@ -80,8 +94,10 @@ def make_clip(rng: np.random.Generator, pictures: Sequence[Picture], config: Cli
         clip = _compose(rng, _layers(rng, pictures, config), config)
         visible = clip.masks[0].mean(axis=(1, 2)) > _MIN_FIRST_SHARE
         if visible.any():
-            chosen = np.flatnonzero(visible)[:3]
-            return Clip(clip.frames, np.ascontiguousarray(clip.masks[:, chosen]))
+            masks = clip.masks[:, np.flatnonzero(visible)[:3]]
+            if masks.shape[1] > 1 and rng.random() < config.merged_share:
+                masks = np.concatenate([masks[:, :1] | masks[:, 1:2], masks[:, 2:]], axis=1)
+            return Clip(clip.frames, np.ascontiguousarray(masks))
     raise AssertionError(f"{_TRIES} clips in a row show nothing to follow in their first frame")
 
 
@@ -232,7 +248,14 @@ def _cut_out(
     place = rng.uniform(0.2, 0.8, 2) * size
     layer_px = float(np.sqrt(height * width))
     path = wander(rng, config.num_frames, size, (width / 2, height / 2), tuple(place), layer_px, OBJECT_MOTION)
-    return Layer(image, alpha, masks, path, shown, slide)
+    shadow = _shadow(rng, layer_px) if rng.random() < config.shadow_share else None
+    return Layer(image, alpha, masks, path, shown, slide, shadow)
+
+
+def _shadow(rng: np.random.Generator, layer_px: float) -> Shadow:
+    right, down = rng.uniform(-0.35, 0.35), rng.uniform(-0.05, 0.35)
+    blur, depth = rng.uniform(0.01, 0.06), rng.uniform(0.25, 0.75)
+    return Shadow(right * layer_px, down * layer_px, blur * layer_px, depth)
 
 
 def _grown(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -271,6 +294,8 @@ def _compose(rng: np.random.Generator, layers: list[Layer], config: ClipConfig) 
                 canvas = image.astype(np.float32)
             elif layer.shown[index]:
                 alpha = cv2.remap(layer.alpha, map_x, map_y, cv2.INTER_LINEAR)
+                if layer.shadow is not None:
+                    canvas *= _shade(alpha, layer.shadow)
                 share = (alpha * np.float32(1 / 255))[..., None]
                 canvas += share * (image - canvas)
                 labels[alpha > 127] = 0
@@ -284,6 +309,13 @@ def _compose(rng: np.random.Generator, layers: list[Layer], config: ClipConfig) 
         frames.append(_spoil(rng, frame, grey, config))
         masks.append(np.stack([labels == label for label in range(1, next_label)]))
     return Clip(np.stack(frames), np.stack(masks).astype(np.uint8))
+
+
+def _shade(alpha: np.ndarray, shadow: Shadow) -> np.ndarray:
+    """(S, S, 1) float32 factors of the light that reaches what lies below a layer of (S, S) uint8 alpha."""
+    move = np.array([[1.0, 0.0, shadow.right], [0.0, 1.0, shadow.down]])
+    moved = cv2.GaussianBlur(cv2.warpAffine(alpha, move, alpha.shape[::-1]), (0, 0), shadow.blur)
+    return (1.0 - moved * np.float32(shadow.depth / 255))[..., None]
 
 
 def _spoil(rng: np.random.Generator, frame: np.ndarray, grey: bool, config: ClipConfig) -> np.ndarray:

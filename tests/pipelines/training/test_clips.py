@@ -49,6 +49,31 @@ def test_the_mask_follows_the_object() -> None:
     assert overlap > 0.95
 
 
+def test_a_shadow_darkens_what_lies_below_and_is_not_followed() -> None:
+    """A white box over its own white picture: only its shadow can be seen, beside the mask."""
+    mask = np.zeros((100, 100), bool)
+    mask[30:70, 35:65] = True
+    picture = Picture(np.full((100, 100, 3), 255, np.uint8), (region := Region("box", mask),), (region,))
+    plain = replace(CONFIG, whole_share=0.0, parallax_share=1.0, distractor_share=0.0, occluder_share=0.0)
+    plain = replace(plain, absence_share=0.0, turn_share=0.0, blur_share=0.0, shadow_share=0.0)
+    without, with_shadow = (
+        make_clip(np.random.default_rng(3), [picture], replace(plain, shadow_share=share)) for share in (0.0, 1.0)
+    )
+    lost = without.frames[0].mean(axis=2) - with_shadow.frames[0].mean(axis=2)
+    outside = without.masks[0, 0] == 0
+    assert lost[outside].max() > 40 and (with_shadow.masks[0] == without.masks[0]).all()
+
+
+def test_two_objects_that_move_apart_may_be_one(pictures: list[Picture]) -> None:
+    config = replace(CONFIG, whole_share=0.0, parallax_share=0.0, absence_share=0.0)
+    for seed in range(20):
+        apart, merged = (
+            make_clip(np.random.default_rng(seed), pictures, replace(config, merged_share=share)) for share in (0.0, 1.0)
+        )
+        assert (apart.masks.sum(axis=1) == merged.masks.sum(axis=1)).all()
+        assert merged.masks.shape[1] == max(1, apart.masks.shape[1] - 1)
+
+
 def test_the_course_starts_where_it_is_told() -> None:
     course = wander(np.random.default_rng(0), 3, 64, (20.0, 30.0), (32.0, 32.0), 10.0, OBJECT_MOTION)
     still = course.__class__(course.source_from_canvas, course.field, np.zeros(3))
