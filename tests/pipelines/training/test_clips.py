@@ -68,7 +68,8 @@ def test_two_objects_that_move_apart_may_be_one(pictures: list[Picture]) -> None
     config = replace(CONFIG, whole_share=0.0, parallax_share=0.0, absence_share=0.0)
     for seed in range(20):
         apart, merged = (
-            make_clip(np.random.default_rng(seed), pictures, replace(config, merged_share=share)) for share in (0.0, 1.0)
+            make_clip(np.random.default_rng(seed), pictures, replace(config, merged_share=share))
+            for share in (0.0, 1.0)
         )
         assert (apart.masks.sum(axis=1) == merged.masks.sum(axis=1)).all()
         assert merged.masks.shape[1] == max(1, apart.masks.shape[1] - 1)
