@@ -21,7 +21,8 @@ def key_map(stride16: torch.Tensor, stride8: torch.Tensor, stride: int) -> torch
         upsampled = functional.interpolate(stride16, stride8.shape[-2:], mode="bilinear", align_corners=False)
         maps = torch.cat([upsampled, stride8], dim=1)
     maps = maps - maps.mean(dim=(2, 3), keepdim=True)
-    maps = maps / (maps.std(dim=(2, 3), correction=0, keepdim=True) + 1e-3)  # 0, not NaN, where there is one cell
+    spread = maps.square().mean(dim=(2, 3), keepdim=True).sqrt()
+    maps = maps / (spread + 1e-3)
     return functional.normalize(maps, dim=1)[0]
 
 

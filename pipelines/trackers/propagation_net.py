@@ -93,12 +93,18 @@ class PropagationNet(FeatureNet):
         )
 
     def value(self, view: View, masks: torch.Tensor) -> torch.Tensor:
-        """(R, VALUE, h16, w16) of R objects; `masks` (R, 2, h4, w4): the object's and the others' probability."""
+        """(R, VALUE, h16, w16) of R objects; `masks` (R, 2, h4, w4): the object's and the others' probability.
+
+        `view` holds R frames, or the one that all objects are in.
+        """
         parts = functional.pixel_unshuffle(masks, 4)
         return self.value_block(view.value16 + self.value_mask(parts))
 
     def decode(self, view: View, read: torch.Tensor, cues: Cues) -> torch.Tensor:
-        """(R, h4, w4) logits of R objects, from what they read of their memory (R, VALUE, h16, w16) and their cues."""
+        """(R, h4, w4) logits of R objects, from what they read of their memory (R, VALUE, h16, w16) and their cues.
+
+        `view` as in `value`.
+        """
         size8, size4 = view.middle8.shape[-2:], view.narrow4.shape[-2:]
         ridge = cues.ridge.clamp(-0.5, 1.5)
         ridge_others = cues.ridge_others.clamp(-0.5, 1.5)
@@ -117,7 +123,9 @@ class PropagationNet(FeatureNet):
         return logits[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
 
 
-def read_memory(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+def read_memory(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     """Read (R, V, n, h, w) remembered values at the places whose keys are near the query's.
 
     The weight of a remembered cell is softmax(-|query - key|^2 / sqrt(C)) over all cells (STCN, eq. 4).
@@ -126,17 +134,22 @@ def read_memory(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -
         query: (R, C, h, w).
         keys: (R, C, n, h, w) of n remembered frames.
         values: (R, V, n, h, w).
+        dtype: of the products; sums and the softmax are float32. Gradients need float32.
 
     Returns:
-        (R, V, h, w).
+        (R, V, h, w) float32.
     """
     scale, size = query.shape[1] ** -0.5, query.shape[-2:]
-    query, keys, values = query.float().flatten(2), keys.float().flatten(2), values.float().flatten(2)
+    query, keys, values = (maps.to(dtype).flatten(2) for maps in (query, keys, values))
     with torch.autocast(query.device.type, enabled=False):  # squared lengths do not fit 16 bits
-        length = keys.square().sum(dim=1, keepdim=True)  # |query|^2 is the same for all cells: left out
+        length = keys.float().square().sum(dim=1, keepdim=True)  # |query|^2 is the same for all cells: left out
         # twice as fast on a CPU as the fused attention, whose softmax is slow there
-        weights = torch.baddbmm(length, query.transpose(1, 2), keys, beta=-scale, alpha=2.0 * scale).softmax(dim=2)
-        return torch.bmm(values, weights.transpose(1, 2)).unflatten(2, size)
+        if dtype == torch.float32:
+            closeness = torch.baddbmm(length, query.transpose(1, 2), keys, beta=-scale, alpha=2.0 * scale)
+        else:
+            closeness = torch.bmm(query.transpose(1, 2), keys).float().mul_(2.0 * scale).sub_(length, alpha=scale)
+        weights = closeness.softmax(dim=2).to(dtype)
+        return torch.bmm(values, weights.transpose(1, 2)).float().unflatten(2, size)
 
 
 def share_logits(logits: torch.Tensor, group: torch.Tensor) -> torch.Tensor:

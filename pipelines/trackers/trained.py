@@ -7,7 +7,7 @@ stride 4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ class TrainedTracker(EmbeddedTracker):
         read = torch.cat([self._read(int(object_id)) for object_id in object_ids])
         cues = self._cues(object_ids, group)
         with self._quick():
-            logits = self._net.decode(self._view.rows(group), read, cues).float()
+            logits = self._net.decode(self._view, read, cues).float()
         return Propagation(object_ids, self._to_probabilities(logits, group))
 
     @torch.inference_mode()
@@ -105,7 +105,7 @@ class TrainedTracker(EmbeddedTracker):
             if (probability > 0.5).any()
         }
         self._masks.update(visible)
-        self._values.update({object_id: self._value(object_id) for object_id in visible})
+        self._values.update(self._values_of(list(visible)))
         super().memorize(frame_index, propagation, confident)
         self._last_seen, self._last_values = self._view.key16 if self._values else None, dict(self._values)
 
@@ -143,20 +143,20 @@ class TrainedTracker(EmbeddedTracker):
         near = views["near"].flatten(1)  # (n, P)
         near[0] = True
         keys, values = (
-            [cells[:, seen].float() for cells, seen in zip(views[name].flatten(2), near, strict=True)]
+            [cells[:, seen].to(self._dtype) for cells, seen in zip(views[name].flatten(2), near, strict=True)]
             for name in ("key", "value")
         )
         if self._config.reads_last and self._last_seen is not None and object_id in self._last_values:
-            keys.append(self._last_seen[0].flatten(1))
-            values.append(self._last_values[object_id][0].flatten(1))
+            keys.append(self._last_seen[0].flatten(1).to(self._dtype))
+            values.append(self._last_values[object_id][0].flatten(1).to(self._dtype))
         if self.memory.wants_use:  # a mark for each frame, read as a value, is its share of the attention
-            marks = torch.eye(len(keys), device=self._device)
+            marks = torch.eye(len(keys), dtype=self._dtype, device=self._device)
             values = [
                 torch.cat([value, mark[:, None].expand(-1, value.shape[1])])
                 for value, mark in zip(values, marks, strict=True)
             ]
         key, value = (torch.cat(parts, dim=1)[None, :, :, None, None] for parts in (keys, values))
-        read = read_memory(self._view.key16, key, value)
+        read = read_memory(self._view.key16, key, value, self._dtype)
         if self.memory.wants_use:
             shares = read[0, VALUE:].mean(dim=(1, 2)).cpu().numpy()
             self.memory.note_use(object_id, shares[: len(chosen)], chosen)
@@ -195,7 +195,7 @@ class TrainedTracker(EmbeddedTracker):
     ) -> None:
         if vouched:
             self._masks[object_id] = self._quarter(probability)
-            self._values[object_id] = self._value(object_id)
+            self._values.update(self._values_of([object_id]))
         payload = {
             "gram": pack(gram),
             "moment": moment,
@@ -205,15 +205,16 @@ class TrainedTracker(EmbeddedTracker):
         }
         self.memory.write(frame_index, object_id, payload, self._descriptor(probability), view, vouched)
 
-    def _value(self, object_id: int) -> torch.Tensor:
-        """(1, VALUE, h, w) of an object in the current frame, among the others whose masks are decided."""
-        own = self._masks[object_id]
-        others = torch.zeros_like(own)
-        for other_id, mask in self._masks.items():
-            if other_id != object_id:
-                others = others + mask
+    def _values_of(self, object_ids: Sequence[int]) -> dict[int, torch.Tensor]:
+        """(1, VALUE, h, w) of objects in the current frame, each among the others whose masks are decided."""
+        if not object_ids:
+            return {}
+        decided = torch.stack(list(self._masks.values()))
+        masks = torch.stack([self._masks[object_id] for object_id in object_ids])
+        others = (decided.sum(dim=0) - masks).clamp(0.0, 1.0)
         with self._quick():
-            return self._net.value(self._view, torch.stack([own, others.clamp(max=1.0)])[None]).float()
+            values = self._net.value(self._view, torch.stack([masks, others], dim=1)).float()
+        return dict(zip(object_ids, values.split(1), strict=True))
 
     def _quick(self) -> torch.autocast:
         """The network's convolutions in the precision of the features, as in training."""
