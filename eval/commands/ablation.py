@@ -156,7 +156,10 @@ def _data_sets(args: argparse.Namespace) -> list[_DataSet]:
 
 
 def _notes(args: argparse.Namespace, variants: Sequence[Variant]) -> dict[str, Any]:
-    rule = f"given from {args.visible_px} pixels and {args.given_share} of the median area on, away for {args.absence}"
+    rule = (
+        f"given from {args.visible_px} pixels and {args.given_share} of the median area on, away for {args.absence} "
+        f"frames, back from {ReturnRule.back_share} of what was given on"
+    )
     return {
         "given": f"the {args.first} of each object" + (f"; of composed sets {rule}" if args.composed else ""),
         "±": "standard errors over objects; of a gain, over the objects' differences to the base",

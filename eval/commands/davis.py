@@ -136,7 +136,10 @@ def _notes(args: argparse.Namespace, benchmark: Davis) -> dict[str, str]:
             f"given in the first frame with {rule.visible_px} pixels of them or more"
             + f" and {benchmark.given_share} of their median area" * (benchmark.given_share > 0)
         )
-        notes["returns"] = f"after {rule.absence} frames away or more, judged on the first {rule.within} frames back"
+        notes["returns"] = (
+            f"after {rule.absence} frames away or more, judged on the first {rule.within} frames "
+            f"from when {rule.back_share} of what was given shows again"
+        )
     return notes
 
 

@@ -5,8 +5,10 @@ Ours; no public toolkit counts this. Frames are compared as they come, through o
 - Identity: in each frame after the one that gives it, an object that is there belongs to the predicted id that overlaps
   it best (by IoU). A frame where that is another object's id is a wrong-id frame; a switch is a change of that id from
   one frame where there is one to the next such frame. Where nothing overlaps, the object is missed: no switch.
-- Returns: an object that was there, then away for at least `absence` frames, and is there again. It is judged on its
-  first `within` frames there. `found`: in one of them its own mask overlaps it by IoU > 0.5. Otherwise `wrong`: in one
+- Returns: an object that was there, then away for at least `absence` frames, and is back: it covers at least
+  `back_share` of what it covered when it was given. What shows less (a few pixels between the slats of a chair, the tip
+  at the border of the picture) neither ends an absence nor adds to it. A return is judged on its first `within` frames
+  there, from then on. `found`: in one of them its own mask overlaps it by IoU > 0.5. Otherwise `wrong`: in one
   of them its mask is somewhere else, with less than a tenth of it on the object (`on` says whether most of it lay on
   another object or on the background); otherwise `missed`. A return with fewer frames is not judged.
 - Imagined: frames where an object is away and still gets a mask (as large as what counts as being there).
@@ -35,16 +37,20 @@ class ReturnRule:
         absence: frames away before it.
         within: frames there in which the object must be found.
         visible_px: an object is there where it covers at least so many pixels.
+        back_share: see the module.
     """
 
     absence: int = 200
     within: int = 15
     visible_px: int = 1
+    back_share: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("absence", "within", "visible_px"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if not 0 <= self.back_share <= 1:
+            raise InputError(f"back_share: expected 0 to 1, got {self.back_share}")
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ class IdentityCounter:
         self._starts, self._rule = dict(starts), rule
         self._index = 0
         self._last_id = {object_id: object_id for object_id in starts}
+        self._given_px = dict.fromkeys(starts, 0)  # what it covered when it was given
         self._absent = dict.fromkeys(starts, 0)  # frames away up to now
         self._trials: dict[int, _Trial] = {}  # returns being judged
 
@@ -110,22 +117,25 @@ class IdentityCounter:
         pairs = truth.astype(np.int64) * _NUM_IDS + prediction
         overlaps = np.bincount(pairs.reshape(-1), minlength=_NUM_IDS**2).reshape(_NUM_IDS, _NUM_IDS)  # truth, predicted
         for object_id, start in self._starts.items():
-            if index > start:
+            if index == start:
+                self._given_px[object_id] = int(overlaps[object_id].sum())
+            elif index > start:
                 self._count(object_id, index, overlaps)
 
     def _count(self, object_id: int, index: int, overlaps: np.ndarray) -> None:
         counted = self.objects[object_id]
-        own = int(overlaps[:, object_id].sum())
-        if overlaps[object_id].sum() < self._rule.visible_px:
+        own, there = int(overlaps[:, object_id].sum()), int(overlaps[object_id].sum())
+        if there < self._rule.visible_px:
             counted.absent_frames += 1
             counted.imagined_frames += own >= self._rule.visible_px
             self._absent[object_id] += 1
             return
         counted.visible_frames += 1
         self._judge_id(object_id, overlaps)
-        if self._absent[object_id] >= self._rule.absence:
-            self._trials[object_id] = _Trial(index, self._absent[object_id])  # replaces one that was cut short
-        self._absent[object_id] = 0
+        if there >= self._rule.back_share * self._given_px[object_id]:
+            if self._absent[object_id] >= self._rule.absence:
+                self._trials[object_id] = _Trial(index, self._absent[object_id])  # replaces one that was cut short
+            self._absent[object_id] = 0
         trial = self._trials.get(object_id)
         if trial is not None:
             trial.add(object_id, overlaps)

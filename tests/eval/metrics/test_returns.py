@@ -105,3 +105,15 @@ def test_bad_input():
         ReturnRule(absence=0)
     with pytest.raises(InputError, match="expected a prediction of"):
         count([BOTH[:1]], [BOTH], {1: 0})
+
+
+def test_a_sliver_neither_ends_an_absence_nor_counts_as_back():
+    whole, sliver = np.full((2, 20), 1, np.uint8), frame((1, 0))
+    truths = [whole, *AWAY, sliver, sliver, whole, whole]
+    predictions = [whole, *AWAY, frame(), frame(), whole, whole]
+    (found,) = count(predictions, truths, {1: 0})[1].returns
+    assert found == Return(6, 3, "found", 0)
+    (missed,) = count(predictions, truths, {1: 0}, ReturnRule(absence=3, within=2, back_share=0.0))[1].returns
+    assert missed.frame == 4 and missed.outcome == "missed"
+    with pytest.raises(InputError, match="back_share"):
+        ReturnRule(back_share=1.5)
