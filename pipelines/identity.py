@@ -8,6 +8,7 @@ shown once it was verified in several frames. Meanwhile nothing is written.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from pipelines.identity_policy import (
     IdentityConfig,
     Standing,
     Verdict,
-    judge_return,
+    is_candidate,
+    judge_proposal,
+    judge_region,
     judge_tracked,
     note_sure,
 )
@@ -31,10 +34,20 @@ from streamvos.records import Frame
 _SHOWN = 0.9  # probability of what was verified
 _PERHAPS = 0.4  # likeness from which a cell may be an unseen object's: not learned as background
 _BETTER_RIGHT = 0.25  # more likeness of a cell, with which an unseen object may claim it from one that holds it
+_LEAST_PX, _LEAST_SHARE = 60, 0.05  # of a proposal at the working size, the latter of the usual area
 _NOT_YET_USUAL = 0.8  # likeness of an object's own cells before any were seen
 _NEUTRAL = 0.35  # of the usual likeness, from which a cell does not speak against its object
 _NEUTRAL_LEAD = 0.1  # by which a cell may fall behind that, or be liker to another
 _WEIGHED = (-6.0, 0.0)  # least and most that the appearance may add to a logit: it is too coarse to draw edges
+
+
+@dataclass(frozen=True)
+class _Find:
+    """Where a lost object may be: (h, w) bool cells, and its (h, w) probability where it is believed."""
+
+    verdict: Verdict
+    cells: np.ndarray | None = None
+    mask: np.ndarray | None = None
 
 
 class Identity:
@@ -117,10 +130,11 @@ class Identity:
             self._standings[object_id] = Standing()
         for object_id, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
             share = shares[object_id] = self._appearance.to_cells(probability > 0.5)
-            is_sure = object_id in verdicts and verdicts[object_id].belief == "sure"
-            if is_sure and confident.get(object_id, False) and share.any():
-                self._appearance.follow(object_id, self._own_cells(object_id, share))
-                note_sure(self._standing(object_id), self._evidence(object_id, share))
+            belief = verdicts[object_id].belief if object_id in verdicts else "unknown"
+            if belief in ("certain", "sure") and confident.get(object_id, False) and share.any():
+                own = share if belief == "certain" else self._own_cells(object_id, share)
+                self._appearance.follow(object_id, own)
+                note_sure(self._standing(object_id), self._evidence(object_id, probability))
         self._appearance.learn_background(self._background(shares, likeness))
         self._appearance.fit()
 
@@ -165,7 +179,7 @@ class Identity:
         share = self._appearance.to_cells(probability > 0.5)
         if not share.any():
             return Verdict("unknown", "the tracker sees nothing")
-        verdict = judge_tracked(self._standing(object_id), self._evidence(object_id, share), self._config)
+        verdict = judge_tracked(self._standing(object_id), self._evidence(object_id, probability), self._config)
         if not verdict.visible and not self._roster.lives[object_id].prompted:
             return Verdict("doubt", verdict.reason)  # the detector decides
         return verdict
@@ -179,34 +193,47 @@ class Identity:
         rows: Mapping[int, int],
     ) -> Verdict:
         """Look for an object that is not seen; where it is verified, its mask is put into the maps."""
-        standing, life = self._standing(object_id), self._roster.lives[object_id]
-        if life.state == "occluded":
-            share = self._appearance.to_cells(proposal > 0.5)
-            evidence = self._evidence(object_id, share)
-            least = max(self._config.min_likeness, self._config.back_share * standing.usual)
-            if share.any() and evidence.likeness >= least and evidence.likeness > evidence.rival_likeness:
-                self._put(rows[object_id], np.where(proposal > 0.5, _SHOWN, 0.0), probabilities)
-                standing.trial = self._config.trial_frames
-                return Verdict("returned", f"back from behind: {evidence} (usually {standing.usual:.2f})")
-        own = self._appearance.likeness()[object_id]
-        side_cells = np.sqrt(life.usual_area_px) * np.sqrt(own.size / proposal.size)
-        free = self._free(object_id, probabilities, rows)
+        standing = self._standing(object_id)
+        last, before = self._sought.pop(object_id, None), standing.streak
+        find = self._find_in_proposal(object_id, proposal, last)
+        if find is None:
+            find = self._find_by_likeness(object_id, proposal, self._free(object_id, probabilities, rows), last)
+        if find.verdict.belief == "returned":
+            self._put(rows[object_id], find.mask, probabilities)
+            self._roster.tell("merge", frame.index, f"object {object_id}", find.verdict.reason)
+        elif standing.streak:
+            self._sought[object_id] = find.cells
+        elif before:
+            self._roster.tell("reject", frame.index, f"object {object_id}", find.verdict.reason)
+        return find.verdict
+
+    def _find_in_proposal(self, object_id: int, proposal: np.ndarray, last: np.ndarray | None) -> _Find | None:
+        """What the tracker proposes, where that may be the object."""
+        mask, usual_px = proposal > 0.5, self._roster.lives[object_id].usual_area_px
+        if mask.sum() < max(_LEAST_PX, _LEAST_SHARE * usual_px):
+            return None
+        evidence = self._evidence(object_id, proposal)
+        if not is_candidate(evidence, self._config):
+            return None
+        cells = self._appearance.to_cells(mask) > 0.5
+        again = last is not None and overlaps(last, cells)
+        verdict = judge_proposal(self._standing(object_id), evidence, again, self._config)
+        return _Find(verdict, cells, np.where(mask, _SHOWN, 0.0))
+
+    def _find_by_likeness(
+        self, object_id: int, proposal: np.ndarray, free: np.ndarray, last: np.ndarray | None
+    ) -> _Find:
+        """The region of the free cells that looks like the object most."""
+        standing, own = self._standing(object_id), self._appearance.likeness()[object_id]
+        side_cells = np.sqrt(self._roster.lives[object_id].usual_area_px) * np.sqrt(own.size / proposal.size)
         region = best_region(own, free, self._config.region_likeness, side_cells)
-        last = self._sought.pop(object_id, None)
         if region is None:
             standing.streak = 0
-            return Verdict("other", "not found: nothing looks like it")
+            return _Find(Verdict("other", "not found: nothing looks like it"))
         again = last is not None and overlaps(last, region.cells)
-        before = standing.streak
-        verdict = judge_return(standing, region.mean, region.peak, again, self._config)
-        if verdict.belief == "returned":
-            self._put(rows[object_id], self._mask_of(own, region.cells, proposal), probabilities)
-            self._roster.tell("merge", frame.index, f"object {object_id}", verdict.reason)
-        elif standing.streak:
-            self._sought[object_id] = region.cells
-        elif before:
-            self._roster.tell("reject", frame.index, f"object {object_id}", verdict.reason)
-        return verdict
+        verdict = judge_region(standing, region.mean, region.peak, again, self._config)
+        has_returned = verdict.belief == "returned"
+        return _Find(verdict, region.cells, self._mask_of(own, region.cells, proposal) if has_returned else None)
 
     def _free(self, object_id: int, probabilities: np.ndarray, rows: Mapping[int, int]) -> np.ndarray:
         """(h, w) bool cells that no other object holds with better right."""
@@ -242,11 +269,13 @@ class Identity:
         probabilities[:, taken] *= 1.0 - _SHOWN
         probabilities[row] = found
 
-    def _evidence(self, object_id: int, share: np.ndarray) -> Evidence:
-        likeness = self._appearance.likeness()
+    def _evidence(self, object_id: int, mask: np.ndarray) -> Evidence:
+        """What speaks for an (h, w) probability map as the object's."""
+        inside_px, likeness = mask > 0.5, self._appearance.likeness()
+        share = self._appearance.to_cells(inside_px)
         rivals = [(inside(one, share), other) for other, one in likeness.items() if other != object_id]
         rival_likeness, rival = max(rivals, default=(0.0, 0))
-        return Evidence(inside(likeness[object_id], share), rival, rival_likeness)
+        return Evidence(float(mask[inside_px].mean()), inside(likeness[object_id], share), rival, rival_likeness)
 
     def _own_cells(self, object_id: int, share: np.ndarray) -> np.ndarray:
         """The part of a mask that may be learned: what is like nothing of it, or more like another, has slid."""

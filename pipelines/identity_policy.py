@@ -20,8 +20,14 @@ class IdentityConfig:
     """How sure the appearance must be. Likeness is 1 for cells like the object and 0 for any others."""
 
     check: bool = True  # off: the base tracker is believed, and a lost object waits for it
+    # The tracker's own mean probability inside a mask is the best single witness (see docs/ablation.md): where it is
+    # right, that is seldom below 0.9. Larger hides drifted masks sooner, and blurred or tiny ones.
+    min_confidence: float = 0.85
+    learn_confidence: float = 0.92  # from which a view may teach; larger keeps slides out, and new looks
+    # So sure a mask is the object whatever it looks like, and teaches what it looks like now; larger adapts less.
+    trusted_confidence: float = 0.955
     min_likeness: float = 0.15  # inside a tracked mask; larger hides drifted masks sooner, and strange views
-    min_share: float = 0.5  # of its usual likeness, likewise, where there are others to be taken for it
+    min_share: float = 0.3  # of its usual likeness, likewise, where there are others to be taken for it
     # Where it is the only object, what is usual is how it looked lately: it may turn and change step by step, as long
     # as it does not change at once. Larger hides slides sooner, and quick turns.
     min_share_alone: float = 0.3
@@ -34,10 +40,12 @@ class IdentityConfig:
     weight: float = 10.0  # of the appearance against the tracker's logits; larger cuts masks more
     teach_share: float = 0.5  # of the usual likeness from which the tracker may learn a view; larger follows less
     teach_lead_share: float = 0.7  # of the usual lead over others, likewise; larger keeps slides out
-    learn_share: float = 0.95  # of both, from which the appearance itself may; larger keeps slides out, and new looks
+    learn_share: float = 0.7  # of both, from which the appearance itself may; larger keeps slides out, and new looks
     learn_share_alone: float = 0.8  # likewise, where it is the only object
     learn_likeness: float = 0.4  # of a cell of such a view, likewise
-    back_share: float = 0.8  # of the usual likeness that a proposal must have where the object was hidden just now
+    return_confidence: float = 0.86  # of a proposal for a lost object; larger errs less and finds later
+    proposal_frames: int = 2  # in a row in which a proposal must be found; likewise
+    trusted_return: float = 0.92  # confidence of a proposal that is believed at once; likewise
     region_likeness: float = 0.35  # from which a cell may belong to a lost object; larger finds less of it
     return_likeness: float = 0.42  # mean inside a region that may be a lost object
     return_peak: float = 0.6  # mean of the region's best cells, likewise
@@ -56,17 +64,19 @@ class Evidence:
     """What speaks for a mask.
 
     Args:
+        confidence: the tracker's mean probability inside it.
         likeness: mean inside it.
         rival: of the known objects, the one that it looks like most beside its own; 0 where there is none.
         rival_likeness: of that object.
     """
 
+    confidence: float
     likeness: float
     rival: int = 0
     rival_likeness: float = 0.0
 
     def __str__(self) -> str:
-        told = f"likeness {self.likeness:.2f}"
+        told = f"confidence {self.confidence:.2f}, likeness {self.likeness:.2f}"
         return told + (f", object {self.rival} {self.rival_likeness:.2f}" if self.rival else "")
 
     @property
@@ -97,13 +107,13 @@ class Verdict:
     """What the appearance says of an object in a frame.
 
     Args:
-        belief: "sure": the mask is the object; "same": likewise, but its appearance should not be learned; "doubt": it
-            may be, nobody should learn it; "other": it is something else; "returned": the mask is that of a lost
-            object, verified; "unknown": nothing to go by.
+        belief: "certain": the mask is the object, whatever it looks like; "sure": the mask is the object; "same":
+            likewise, but its appearance should not be learned; "doubt": it may be, nobody should learn it; "other": it
+            is something else; "returned": the mask is that of a lost object, verified; "unknown": nothing to go by.
         reason: with the numbers.
     """
 
-    belief: Literal["sure", "same", "doubt", "other", "returned", "unknown"]
+    belief: Literal["certain", "sure", "same", "doubt", "other", "returned", "unknown"]
     reason: str = ""
 
     @property
@@ -113,7 +123,7 @@ class Verdict:
     @property
     def learnable(self) -> bool:
         """Whether the tracker may learn it."""
-        return self.belief in ("sure", "same", "unknown")
+        return self.belief in ("certain", "sure", "same", "unknown")
 
 
 def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig) -> Verdict:
@@ -125,7 +135,14 @@ def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig
     least_lead = min(config.min_lead, config.min_lead_share * standing.usual_lead)
     in_trial = standing.trial > 0
     standing.trial = max(0, standing.trial - 1)
-    if evidence.likeness < least or (evidence.rival and evidence.lead < least_lead):
+    if evidence.confidence >= config.trusted_confidence and evidence.lead > -config.min_lead:
+        standing.doubts = standing.trial = 0
+        return Verdict("certain", str(evidence))
+    if (
+        evidence.confidence < config.min_confidence
+        or evidence.likeness < least
+        or (evidence.rival and evidence.lead < least_lead)
+    ):
         standing.doubts += 1
         usually = f"{evidence} (usually {usual:.2f}), in doubt for {standing.doubts} frames"
         if standing.doubts >= (config.trial_doubt_frames if in_trial else config.doubt_frames):
@@ -136,6 +153,8 @@ def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig
     if standing.trial:
         return Verdict("doubt", f"{evidence}, on trial")
     learn_share = config.learn_share if evidence.rival else config.learn_share_alone
+    if evidence.confidence < config.learn_confidence:
+        return Verdict("doubt", str(evidence))
     if _reaches(evidence, usual, standing.usual_lead, learn_share, learn_share):
         return Verdict("sure", str(evidence))
     teaches = _reaches(evidence, usual, standing.usual_lead, config.teach_share, config.teach_lead_share)
@@ -161,12 +180,27 @@ def _reaches(evidence: Evidence, usual: float, usual_lead: float, share: float, 
     return leads and evidence.likeness >= share * usual
 
 
-def judge_return(standing: Standing, mean: float, peak: float, again: bool, config: IdentityConfig) -> Verdict:
+def is_candidate(evidence: Evidence, config: IdentityConfig) -> bool:
+    """Whether what the tracker proposes for a lost object may be that object."""
+    return evidence.confidence >= config.return_confidence and (not evidence.rival or evidence.lead >= 0)
+
+
+def judge_proposal(standing: Standing, evidence: Evidence, again: bool, config: IdentityConfig) -> Verdict:
+    """Whether a candidate is the lost object; `standing` follows.
+
+    Args:
+        again: whether something was found at about the same place in the frame before, too.
+    """
+    is_trusted = evidence.confidence >= config.trusted_return
+    return _found(standing, str(evidence), again, 1 if is_trusted else config.proposal_frames, config)
+
+
+def judge_region(standing: Standing, mean: float, peak: float, again: bool, config: IdentityConfig) -> Verdict:
     """Whether a region is a lost object; `standing` follows.
 
     Args:
         mean, peak: see `regions.Region`.
-        again: whether the region was found in the frame before, too.
+        again: as in `judge_proposal`.
     """
     told = f"likeness {mean:.2f}, peak {peak:.2f} (away: {standing.false_peak:.2f})"
     spreads = (peak - standing.false_peak) / max(standing.false_spread, _LEAST_SPREAD)
@@ -175,9 +209,14 @@ def judge_return(standing: Standing, mean: float, peak: float, again: bool, conf
         _note_false(standing, peak, _FALSE_RATE)
         return Verdict("other", f"not found: {told}")
     _note_false(standing, peak, _FALSE_RATE / 10)  # what is often so good is not the object
-    standing.streak = standing.streak + 1 if again else 1
     needed = config.sure_frames if spreads >= config.sure_spreads else config.return_frames
+    return _found(standing, told, again, needed, config)
+
+
+def _found(standing: Standing, told: str, again: bool, needed: int, config: IdentityConfig) -> Verdict:
+    """A lost object may be there: believed once it was found in so many frames in a row."""
+    standing.streak = standing.streak + 1 if again else 1
     if standing.streak < needed:
         return Verdict("other", f"perhaps: {told}, {standing.streak} of {needed} frames")
     standing.streak, standing.doubts, standing.trial = 0, 0, config.trial_frames
-    return Verdict("returned", f"returned: {told}, {needed} frames in a row")
+    return Verdict("returned", f"returned: {told}" + f", {needed} frames in a row" * (needed > 1))
