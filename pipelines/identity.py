@@ -8,46 +8,24 @@ shown once it was verified in several frames. Meanwhile nothing is written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pipelines.appearance import Appearance
-from pipelines.identity_policy import (
-    Evidence,
-    IdentityConfig,
-    Standing,
-    Verdict,
-    is_candidate,
-    judge_proposal,
-    judge_region,
-    judge_tracked,
-    note_sure,
-)
+from pipelines.identity_policy import IdentityConfig, Standing, Verdict, judge_tracked, note_sure
+from pipelines.identity_search import SHOWN, IdentitySearch, evidence_of
 from pipelines.mask_maps import keep_parts, parts_of, shrink, withdraw
-from pipelines.regions import best_region, inside, overlaps
+from pipelines.regions import inside
 from pipelines.roster import Roster
 from pipelines.trackers.protocol import BaseTracker, Propagation
 from streamvos.records import Frame
 
-_SHOWN = 0.9  # probability of what was verified
 _PERHAPS = 0.4  # likeness from which a cell may be an unseen object's: not learned as background
-_BETTER_RIGHT = 0.25  # more likeness of a cell, with which an unseen object may claim it from one that holds it
-_LEAST_PX, _LEAST_SHARE = 60, 0.05  # of a proposal at the working size, the latter of the usual area
 _NOT_YET_USUAL = 0.8  # likeness of an object's own cells before any were seen
 _NEUTRAL = 0.35  # of the usual likeness, from which a cell does not speak against its object
 _NEUTRAL_LEAD = 0.1  # by which a cell may fall behind that, or be liker to another
 _WEIGHED = (-6.0, 0.0)  # least and most that the appearance may add to a logit: it is too coarse to draw edges
-
-
-@dataclass(frozen=True)
-class _Find:
-    """Where a lost object may be: (h, w) bool cells, and its (h, w) probability where it is believed."""
-
-    verdict: Verdict
-    cells: np.ndarray | None = None
-    mask: np.ndarray | None = None
 
 
 class Identity:
@@ -63,7 +41,7 @@ class Identity:
         self._config, self._appearance = config, appearance
         self._tracker, self._roster = tracker, roster
         self._standings: dict[int, Standing] = {}
-        self._sought: dict[int, np.ndarray] = {}  # (h, w) bool cells of the region found in the frame before
+        self._search = IdentitySearch(config, appearance)
         self._since_fit = 0
 
     def check(self, frame: Frame, propagation: Propagation) -> dict[int, Verdict]:
@@ -134,7 +112,7 @@ class Identity:
             if belief in ("certain", "sure") and confident.get(object_id, False) and share.any():
                 own = share if belief == "certain" else self._own_cells(object_id, share)
                 self._appearance.follow(object_id, own)
-                note_sure(self._standing(object_id), self._evidence(object_id, probability))
+                note_sure(self._standing(object_id), evidence_of(self._appearance, object_id, probability))
         self._appearance.learn_background(self._background(shares, likeness))
         self._appearance.fit()
 
@@ -142,14 +120,14 @@ class Identity:
         return {
             "appearance": self._appearance.state_dict(),
             "standings": {object_id: standing.state_dict() for object_id, standing in self._standings.items()},
-            "sought": {object_id: cells.copy() for object_id, cells in self._sought.items()},
+            "search": self._search.state_dict(),
             "since_fit": self._since_fit,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._appearance.load_state_dict(state["appearance"])
         self._standings = {object_id: Standing(**numbers) for object_id, numbers in state["standings"].items()}
-        self._sought = {object_id: cells.copy() for object_id, cells in state["sought"].items()}
+        self._search.load_state_dict(state["search"])
         self._since_fit = state["since_fit"]
 
     def _weigh(self, probabilities: np.ndarray, rows: Mapping[int, int]) -> None:
@@ -179,7 +157,9 @@ class Identity:
         share = self._appearance.to_cells(probability > 0.5)
         if not share.any():
             return Verdict("unknown", "the tracker sees nothing")
-        verdict = judge_tracked(self._standing(object_id), self._evidence(object_id, probability), self._config)
+        verdict = judge_tracked(
+            self._standing(object_id), evidence_of(self._appearance, object_id, probability), self._config
+        )
         if not verdict.visible and not self._roster.lives[object_id].prompted:
             return Verdict("doubt", verdict.reason)  # the detector decides
         return verdict
@@ -193,89 +173,21 @@ class Identity:
         rows: Mapping[int, int],
     ) -> Verdict:
         """Look for an object that is not seen; where it is verified, its mask is put into the maps."""
-        standing = self._standing(object_id)
-        last, before = self._sought.pop(object_id, None), standing.streak
-        find = self._find_in_proposal(object_id, proposal, last)
-        if find is None:
-            find = self._find_by_likeness(object_id, proposal, self._free(object_id, probabilities, rows), last)
+        standing, usual_px = self._standing(object_id), self._roster.lives[object_id].usual_area_px
+        before = standing.streak
+        find = self._search.find(object_id, standing, usual_px, proposal, probabilities, rows)
         if find.verdict.belief == "returned":
             self._put(rows[object_id], find.mask, probabilities)
             self._roster.tell("merge", frame.index, f"object {object_id}", find.verdict.reason)
-        elif standing.streak:
-            self._sought[object_id] = find.cells
-        elif before:
+        elif before and not standing.streak:
             self._roster.tell("reject", frame.index, f"object {object_id}", find.verdict.reason)
         return find.verdict
-
-    def _find_in_proposal(self, object_id: int, proposal: np.ndarray, last: np.ndarray | None) -> _Find | None:
-        """What the tracker proposes, where that may be the object."""
-        mask, usual_px = proposal > 0.5, self._roster.lives[object_id].usual_area_px
-        if mask.sum() < max(_LEAST_PX, _LEAST_SHARE * usual_px):
-            return None
-        evidence = self._evidence(object_id, proposal)
-        if not is_candidate(evidence, self._config):
-            return None
-        cells = self._appearance.to_cells(mask) > 0.5
-        again = last is not None and overlaps(last, cells)
-        verdict = judge_proposal(self._standing(object_id), evidence, again, self._config)
-        return _Find(verdict, cells, np.where(mask, _SHOWN, 0.0))
-
-    def _find_by_likeness(
-        self, object_id: int, proposal: np.ndarray, free: np.ndarray, last: np.ndarray | None
-    ) -> _Find:
-        """The region of the free cells that looks like the object most."""
-        standing, own = self._standing(object_id), self._appearance.likeness()[object_id]
-        side_cells = np.sqrt(self._roster.lives[object_id].usual_area_px) * np.sqrt(own.size / proposal.size)
-        region = best_region(own, free, self._config.region_likeness, side_cells)
-        if region is None:
-            standing.streak = 0
-            return _Find(Verdict("other", "not found: nothing looks like it"))
-        again = last is not None and overlaps(last, region.cells)
-        verdict = judge_region(standing, region.mean, region.peak, again, self._config)
-        has_returned = verdict.belief == "returned"
-        return _Find(verdict, region.cells, self._mask_of(own, region.cells, proposal) if has_returned else None)
-
-    def _free(self, object_id: int, probabilities: np.ndarray, rows: Mapping[int, int]) -> np.ndarray:
-        """(h, w) bool cells that no other object holds with better right."""
-        likeness = self._appearance.likeness()
-        free = np.ones(self._appearance.grid, bool)
-        for other, row in rows.items():
-            if other == object_id or not (probabilities[row] > 0.5).any():
-                continue
-            held = self._appearance.to_cells(probabilities[row] > 0.5) > 0.5
-            if other in likeness:
-                held &= likeness[object_id] < likeness[other] + _BETTER_RIGHT
-            free &= ~held
-        return free
-
-    def _mask_of(self, own: np.ndarray, region: np.ndarray, proposal: np.ndarray) -> np.ndarray:
-        """The found object's (h, w) probability: the tracker's proposal there where it agrees, else the region."""
-        touching = [
-            part
-            for part in parts_of(proposal)
-            if (cells := self._appearance.to_cells(part) > 0.5).any() and (cells & region).sum() > 0.5 * cells.sum()
-        ]
-        if touching:
-            mask = np.logical_or.reduce(touching)
-            covered = (self._appearance.to_cells(mask) > 0.5) & region
-            if covered.sum() > 0.5 * region.sum():
-                return np.where(mask, _SHOWN, 0.0)
-        near = np.where(region, own, 0.0).astype(np.float32)
-        return np.where(self._appearance.to_pixels(near) > self._config.region_likeness, _SHOWN, 0.0)
 
     def _put(self, row: int, found: np.ndarray, probabilities: np.ndarray) -> None:
         """Write a found mask into the maps, at the cost of the others there."""
         taken = found > 0.5
-        probabilities[:, taken] *= 1.0 - _SHOWN
+        probabilities[:, taken] *= 1.0 - SHOWN
         probabilities[row] = found
-
-    def _evidence(self, object_id: int, mask: np.ndarray) -> Evidence:
-        """What speaks for an (h, w) probability map as the object's."""
-        inside_px, likeness = mask > 0.5, self._appearance.likeness()
-        share = self._appearance.to_cells(inside_px)
-        rivals = [(inside(one, share), other) for other, one in likeness.items() if other != object_id]
-        rival_likeness, rival = max(rivals, default=(0.0, 0))
-        return Evidence(float(mask[inside_px].mean()), inside(likeness[object_id], share), rival, rival_likeness)
 
     def _own_cells(self, object_id: int, share: np.ndarray) -> np.ndarray:
         """The part of a mask that may be learned: what is like nothing of it, or more like another, has slid."""
@@ -302,4 +214,4 @@ class Identity:
         for object_id in {*self._appearance.object_ids, *self._standings} - set(self._roster.lives):
             self._appearance.remove(object_id)
             self._standings.pop(object_id, None)
-            self._sought.pop(object_id, None)
+            self._search.forget(object_id)
