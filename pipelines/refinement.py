@@ -65,7 +65,7 @@ class Refinement:
             mask, feeds_back = self._refine(frame, object_id, turn, coarse)
             if mask is None:
                 continue
-            refined[object_id] = mask
+            mask = refined[object_id] = self._where_undecided(mask, maps[object_id])
             if feeds_back and confident.get(object_id, False):
                 probability = maps[object_id]
                 probability[:] = np.where(shrink(mask, probability.shape), np.maximum(probability, 0.9), 0.0)
@@ -121,6 +121,11 @@ class Refinement:
             if other != object_id:
                 mask = mask & ~taken
         return mask, decision.feed_back and not quick
+
+    def _where_undecided(self, mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
+        """(H, W) bool: a refined mask where the tracker's (h, w) probability leaves it open, else the tracker's."""
+        full = cv2.resize(probability, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return (mask & (full >= self._config.sure_off)) | (full > self._config.sure_on)
 
     def _likeness(self, object_id: int) -> Callable[[np.ndarray], Likeness]:
         """How like the object's key frames a mask's content is, and a ring around it."""

@@ -64,7 +64,10 @@ def test_event():
     assert event.bytes == 123 and "0.20" in event.reason
 
 
-@pytest.mark.parametrize("setting", [{"min_agreement": 1.0}, {"weight_agreement": 0}, {"weight_appearance": -1}])
+@pytest.mark.parametrize(
+    "setting",
+    [{"min_agreement": 1.0}, {"sure_off": 0.6, "sure_on": 0.5}, {"weight_agreement": 0}, {"weight_appearance": -1}],
+)
 def test_bad_settings(setting):
     with pytest.raises(InputError):
         RefineConfig(**setting)

@@ -68,8 +68,8 @@ def build(refiner: Grown, when: TriggerConfig = NEVER, **settings: Any) -> tuple
 
 
 def maps(*objects: int, height: int = 20) -> Propagation:
-    """Object 1 covers columns 10 to 25 of the small map, object 2 columns 26 to 40."""
-    probabilities = np.zeros((len(objects), *SMALL), np.float32)
+    """Object 1 covers columns 10 to 25 of the small map, object 2 columns 26 to 40; nowhere is the tracker sure."""
+    probabilities = np.full((len(objects), *SMALL), 0.15, np.float32)
     for row, object_id in enumerate(objects):
         probabilities[row, 10 : 10 + height, slice(10, 26) if object_id == 1 else slice(26, 41)] = 0.8
     return Propagation(np.array(objects, np.int64), probabilities)
@@ -121,6 +121,16 @@ def test_by_default_nothing_is_fed_back() -> None:
     propagation = maps(1)
     assert 1 in refinement.step(frame(3), propagation, {1: True})
     assert np.array_equal(propagation.probabilities, maps(1).probabilities)
+
+
+def test_where_the_tracker_is_sure_its_word_stands() -> None:
+    propagation = maps(1)
+    propagation.probabilities[0, 10:20, 26:28] = 0.05  # the upper half of what the refiner would add
+    refinement, _ = build(Grown(4), dataclasses.replace(NEVER, every=1))
+    refined = refinement.step(frame(3), propagation, {1: True})[1]
+    assert not refined[20:38, 53:56].any() and refined[42:60, 53:56].all()
+    refinement, _ = build(Grown(4), dataclasses.replace(NEVER, every=1), sure_off=0.0)
+    assert refinement.step(frame(3), propagation, {1: True})[1][22:58, 53:55].all()
 
 
 def test_rejected_masks_stay_as_they_are() -> None:
