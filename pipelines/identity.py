@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from memory_bank.protocol import MemoryStats
 from pipelines.appearance import Appearance
 from pipelines.identity_policy import IdentityConfig, Standing, Verdict, judge_tracked, note_sure
 from pipelines.identity_search import SHOWN, IdentitySearch, evidence_of
@@ -115,6 +116,10 @@ class Identity:
                 note_sure(self._standing(object_id), evidence_of(self._appearance, object_id, probability))
         self._appearance.learn_background(self._background(shares, likeness))
         self._appearance.fit()
+
+    def stats(self) -> dict[str, MemoryStats]:
+        """Size of the appearances; nothing where the check is off."""
+        return {"appearance": self._appearance.stats()} if self._config.check else {}
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -133,7 +133,7 @@ class SegmentStage:
         )
 
     def stats(self) -> Mapping[str, MemoryStats]:
-        return {"keyframes": self.tracker.stats()}
+        return {"keyframes": self.tracker.stats(), **self._identity.stats()}
 
     def state_dict(self) -> dict[str, Any]:
         return {
