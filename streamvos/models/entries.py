@@ -88,7 +88,7 @@ _OURS = (
         "ours",
         "streamvos",
         "weights/embedded_tracker.safetensors",
-        "78efbb61dda706919a59842eafc200205982b305ce4dd05ee4ba2a08d83f2b43",
+        "8b1aa06223bd360de55adb6c31f1c768f5f4e559309b18d6d9d8bbdcdd26f259",
         3101832,
         "Apache-2.0",
         "EfficientNet-Lite0 features of RGB, short side 384 (docs/model-cards/tracker.md)",
