@@ -48,7 +48,7 @@ class EmbeddedRefinerConfig:
     # working size. What is larger the tracker sees as finely as a crop of `size_px` shows it. On made-up clips quick
     # looks gained 2 to 3 J&F on masks below 130, 0.8 up to 216 and lost 1 above.
     polish_max_px: float = 216.0
-    # What the networks compute in: "auto" is bfloat16 where the processor has it, which moves borders by a pixel at most.
+    # What the networks compute in; "auto": bfloat16 where the processor has it, which moves borders by a pixel at most.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     # How far around clicks is looked, as shares of the frame's shorter side; each costs two encodings.
     click_reaches: tuple[float, ...] = (0.15, 0.35, 0.7)
