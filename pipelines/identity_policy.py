@@ -43,6 +43,7 @@ class IdentityConfig:
     learn_share: float = 0.7  # of both, from which the appearance itself may; larger keeps slides out, and new looks
     learn_share_alone: float = 0.8  # likewise, where it is the only object
     learn_likeness: float = 0.4  # of a cell of such a view, likewise
+    back_share: float = 0.8  # of the usual likeness, of a proposal by a tracker whose confidence says little
     return_confidence: float = 0.86  # of a proposal for a lost object; larger errs less and finds later
     proposal_frames: int = 2  # in a row in which a proposal must be found; likewise
     trusted_return: float = 0.92  # confidence of a proposal that is believed at once; likewise
@@ -64,19 +65,20 @@ class Evidence:
     """What speaks for a mask.
 
     Args:
-        confidence: the tracker's mean probability inside it.
+        confidence: the tracker's mean probability inside it; None where it says little (`BaseTracker.knows_doubt`).
         likeness: mean inside it.
         rival: of the known objects, the one that it looks like most beside its own; 0 where there is none.
         rival_likeness: of that object.
     """
 
-    confidence: float
+    confidence: float | None
     likeness: float
     rival: int = 0
     rival_likeness: float = 0.0
 
     def __str__(self) -> str:
-        told = f"confidence {self.confidence:.2f}, likeness {self.likeness:.2f}"
+        told = "" if self.confidence is None else f"confidence {self.confidence:.2f}, "
+        told += f"likeness {self.likeness:.2f}"
         return told + (f", object {self.rival} {self.rival_likeness:.2f}" if self.rival else "")
 
     @property
@@ -135,11 +137,12 @@ def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig
     least_lead = min(config.min_lead, config.min_lead_share * standing.usual_lead)
     in_trial = standing.trial > 0
     standing.trial = max(0, standing.trial - 1)
-    if evidence.confidence >= config.trusted_confidence and evidence.lead > -config.min_lead:
+    confidence = evidence.confidence
+    if confidence is not None and confidence >= config.trusted_confidence and evidence.lead > -config.min_lead:
         standing.doubts = standing.trial = 0
         return Verdict("certain", str(evidence))
     if (
-        evidence.confidence < config.min_confidence
+        (confidence is not None and confidence < config.min_confidence)
         or evidence.likeness < least
         or (evidence.rival and evidence.lead < least_lead)
     ):
@@ -153,7 +156,7 @@ def judge_tracked(standing: Standing, evidence: Evidence, config: IdentityConfig
     if standing.trial:
         return Verdict("doubt", f"{evidence}, on trial")
     learn_share = config.learn_share if evidence.rival else config.learn_share_alone
-    if evidence.confidence < config.learn_confidence:
+    if confidence is not None and confidence < config.learn_confidence:
         return Verdict("doubt", str(evidence))
     if _reaches(evidence, usual, standing.usual_lead, learn_share, learn_share):
         return Verdict("sure", str(evidence))
@@ -180,9 +183,13 @@ def _reaches(evidence: Evidence, usual: float, usual_lead: float, share: float, 
     return leads and evidence.likeness >= share * usual
 
 
-def is_candidate(evidence: Evidence, config: IdentityConfig) -> bool:
+def is_candidate(standing: Standing, evidence: Evidence, config: IdentityConfig) -> bool:
     """Whether what the tracker proposes for a lost object may be that object."""
-    return evidence.confidence >= config.return_confidence and (not evidence.rival or evidence.lead >= 0)
+    if evidence.rival and evidence.lead < 0:
+        return False
+    if evidence.confidence is None:
+        return evidence.likeness >= max(config.min_likeness, config.back_share * standing.usual)
+    return evidence.confidence >= config.return_confidence
 
 
 def judge_proposal(standing: Standing, evidence: Evidence, again: bool, config: IdentityConfig) -> Verdict:
@@ -191,7 +198,7 @@ def judge_proposal(standing: Standing, evidence: Evidence, again: bool, config: 
     Args:
         again: whether something was found at about the same place in the frame before, too.
     """
-    is_trusted = evidence.confidence >= config.trusted_return
+    is_trusted = evidence.confidence is not None and evidence.confidence >= config.trusted_return
     return _found(standing, str(evidence), again, 1 if is_trusted else config.proposal_frames, config)
 
 

@@ -45,10 +45,11 @@ class IdentitySearch:
     Args:
         config: see `IdentityConfig`.
         appearance: of the stage; it has observed the current frame.
+        knows_doubt: of the stage's tracker.
     """
 
-    def __init__(self, config: IdentityConfig, appearance: Appearance) -> None:
-        self._config, self._appearance = config, appearance
+    def __init__(self, config: IdentityConfig, appearance: Appearance, knows_doubt: bool) -> None:
+        self._config, self._appearance, self._knows_doubt = config, appearance, knows_doubt
         self._sought: dict[int, np.ndarray] = {}  # (h, w) bool cells
 
     def find(
@@ -95,8 +96,8 @@ class IdentitySearch:
         mask = proposal > 0.5
         if mask.sum() < max(_LEAST_PX, _LEAST_SHARE * usual_px):
             return None
-        evidence = evidence_of(self._appearance, object_id, proposal)
-        if not is_candidate(evidence, self._config):
+        evidence = evidence_of(self._appearance, object_id, proposal, self._knows_doubt)
+        if not is_candidate(standing, evidence, self._config):
             return None
         cells = self._appearance.to_cells(mask) > 0.5
         again = last is not None and overlaps(last, cells)
@@ -153,10 +154,14 @@ class IdentitySearch:
         return np.where(self._appearance.to_pixels(near) > self._config.region_likeness, SHOWN, 0.0)
 
 
-def evidence_of(appearance: Appearance, object_id: int, probability: np.ndarray) -> Evidence:
-    """What speaks for an (h, w) probability map, somewhere above one half, as the object's."""
+def evidence_of(appearance: Appearance, object_id: int, probability: np.ndarray, knows_doubt: bool) -> Evidence:
+    """What speaks for an (h, w) probability map, somewhere above one half, as the object's.
+
+    `knows_doubt`: of the tracker that made it.
+    """
     mask, likeness = probability > 0.5, appearance.likeness()
     share = appearance.to_cells(mask)
     rivals = [(inside(one, share), other) for other, one in likeness.items() if other != object_id]
     rival_likeness, rival = max(rivals, default=(0.0, 0))
-    return Evidence(float(probability[mask].mean()), inside(likeness[object_id], share), rival, rival_likeness)
+    confidence = float(probability[mask].mean()) if knows_doubt else None
+    return Evidence(confidence, inside(likeness[object_id], share), rival, rival_likeness)

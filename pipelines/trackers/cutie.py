@@ -69,6 +69,8 @@ class CutieTracker:
         MissingWeightsError: the weights are not here; says the command that fetches them. Nothing is downloaded.
     """
 
+    knows_doubt = False
+
     def __init__(self, config: CutieConfig, size: int, device: torch.device, weights: Path | None = None) -> None:
         self._check(config, size)
         self._ready(config, size, device, load_cutie(config.model, weights, device))

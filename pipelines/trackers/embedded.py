@@ -65,6 +65,8 @@ class EmbeddedTracker:
         device: where tensors live.
     """
 
+    knows_doubt = False
+
     def __init__(self, config: EmbeddedTrackerConfig, size: int, device: torch.device) -> None:
         if size < 32:
             raise InputError(f"size: expected a working short side of at least 32 pixels, got {size}")

@@ -42,7 +42,13 @@ class CellMap(NamedTuple):
 
 
 class BaseTracker(Protocol):
-    """One stream's tracker. `observe` a frame first; the other verbs speak of that frame."""
+    """One stream's tracker. `observe` a frame first; the other verbs speak of that frame.
+
+    `knows_doubt`: whether its mean probability inside a mask tells right from wrong as `IdentityConfig` expects; true
+    only of trackers on which that was measured.
+    """
+
+    knows_doubt: bool
 
     def observe(self, image: np.ndarray) -> None:
         """Take (H, W, 3) uint8 RGB as the current frame; all frames of a stream have one size."""

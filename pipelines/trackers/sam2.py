@@ -58,6 +58,8 @@ class VideoModelTracker:
 
     bank = "keyframes"
 
+    knows_doubt = False
+
     def __init__(self, model: torch.nn.Module, config: VideoModelConfig, size: int, device: torch.device) -> None:
         _check(config, size)
         self._model, self._config, self._size, self._device = model, config, size, device

@@ -57,6 +57,8 @@ class TrainedTracker(EmbeddedTracker):
         weights: a file of `python -m pipelines.training.tracker`; None: those that come with StreamVOS.
     """
 
+    knows_doubt = True
+
     def __init__(
         self, config: TrainedTrackerConfig, size: int, device: torch.device, weights: Path | None = None
     ) -> None:

@@ -22,6 +22,7 @@ CONFIG = IdentityConfig(
     return_confidence=0.86,
     proposal_frames=2,
     trusted_return=0.92,
+    back_share=0.8,
     min_likeness=0.15,
     min_share=0.5,
     min_share_alone=0.35,
@@ -44,7 +45,7 @@ CONFIG = IdentityConfig(
 )
 
 
-def seen(likeness: float, rival: int = 0, rival_likeness: float = 0.0, confidence: float = 0.94) -> Evidence:
+def seen(likeness: float, rival: int = 0, rival_likeness: float = 0.0, confidence: float | None = 0.94) -> Evidence:
     return Evidence(confidence, likeness, rival, rival_likeness)
 
 
@@ -115,7 +116,7 @@ def test_alone_it_may_turn_step_by_step_but_not_beside_others() -> None:
     ],
 )
 def test_a_proposal_must_be_found_in_a_row(evidence: Evidence, frames: int) -> None:
-    assert is_candidate(evidence, CONFIG)
+    assert is_candidate(usual(), evidence, CONFIG)
     standing = usual()
     beliefs = [judge_proposal(standing, evidence, index > 0, CONFIG).belief for index in range(frames)]
     assert beliefs == ["other"] * (frames - 1) + ["returned"] and standing.trial == CONFIG.trial_frames
@@ -129,7 +130,16 @@ def test_a_proposal_elsewhere_begins_anew() -> None:
 
 @pytest.mark.parametrize("evidence", [seen(0.8, confidence=0.85), seen(0.5, 2, 0.6, 0.9)])
 def test_no_candidate_where_the_tracker_is_unsure_or_a_rival_is_more_alike(evidence: Evidence) -> None:
-    assert not is_candidate(evidence, CONFIG)
+    assert not is_candidate(usual(), evidence, CONFIG)
+
+
+def test_a_tracker_whose_confidence_says_little_is_judged_by_looks() -> None:
+    assert judge_tracked(usual(), seen(0.8, confidence=None), CONFIG).belief == "sure"
+    assert judge_tracked(usual(doubts=2), seen(0.2, confidence=None), CONFIG).belief == "other"
+    assert is_candidate(usual(), seen(0.65, confidence=None), CONFIG)
+    assert not is_candidate(usual(), seen(0.63, confidence=None), CONFIG)
+    beliefs = [judge_proposal(standing := usual(streak=1), seen(0.65, confidence=None), True, CONFIG).belief]
+    assert beliefs == ["returned"] and "confidence" not in str(seen(0.65, confidence=None)) and not standing.streak
 
 
 def away(peak: float = 0.5, frames: int = 200) -> Standing:
