@@ -144,6 +144,8 @@ def _row(data: str, runs: Runs, base: Mapping[tuple[str, int], float], with_iden
         "returns": _per_seed(counted.get("returns"), runs),
         "found": counted.get("found"),
         "wrong": counted.get("wrong"),
+        "found, any px": counted.get("found, any px"),
+        "wrong, any px": counted.get("wrong, any px"),
         "frames/s": frames_per_second(flat),
         "key frames, MiB": round(max(peaks) / 2**20, 2),
     }

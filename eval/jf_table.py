@@ -54,8 +54,9 @@ def jf_row(name: str, results: Sequence[SequenceScores], more: Columns | None = 
 def identity_columns(results: Sequence[SequenceScores]) -> dict[str, Any]:
     """Counts over all objects: shares in percent, None where there is nothing to share."""
     objects = [counted for one in results for counted in one.scores["identities"].values()]
-    returns = [back for counted in objects for back in counted["returns"]]
-    outcomes = [back["outcome"] for back in returns]
+    outcomes, outcomes_any = (
+        [back["outcome"] for counted in objects for back in counted[name]] for name in ("returns", "returns_any")
+    )
 
     def percent(part: int, whole: int) -> float | None:
         return round(100 * part / whole, 2) if whole else None
@@ -67,9 +68,11 @@ def identity_columns(results: Sequence[SequenceScores]) -> dict[str, Any]:
         "id switches": total("switches"),
         "wrong id": percent(total("wrong_id_frames"), total("visible_frames")),
         "imagined": percent(total("imagined_frames"), total("absent_frames")),
-        "returns": len(returns),
+        "returns": len(outcomes),
         "found": percent(outcomes.count("found"), len(outcomes)),
         "wrong": percent(outcomes.count("wrong"), len(outcomes)),
+        "found, any px": percent(outcomes_any.count("found"), len(outcomes_any)),
+        "wrong, any px": percent(outcomes_any.count("wrong"), len(outcomes_any)),
     }
 
 

@@ -8,9 +8,10 @@ Ours; no public toolkit counts this. Frames are compared as they come, through o
 - Returns: an object that was there, then away for at least `absence` frames, and is back: it covers at least
   `back_share` of what it covered when it was given. What shows less (a few pixels between the slats of a chair, the tip
   at the border of the picture) neither ends an absence nor adds to it. A return is judged on its first `within` frames
-  there, from then on. `found`: in one of them its own mask overlaps it by IoU > 0.5. Otherwise `wrong`: in one
-  of them its mask is somewhere else, with less than a tenth of it on the object (`on` says whether most of it lay on
-  another object or on the background); otherwise `missed`. A return with fewer frames is not judged.
+  there, from then on. The same is counted once more without that allowance, from the first visible pixels on
+  (`returns_any`). `found`: in one of them its own mask overlaps it by IoU > 0.5. Otherwise `wrong`: in one of them its
+  mask is somewhere else, with less than a tenth of it on the object (`on` says whether most of it lay on another object
+  or on the background); otherwise `missed`. A return with fewer frames is not judged.
 - Imagined: frames where an object is away and still gets a mask (as large as what counts as being there).
 """
 
@@ -82,6 +83,7 @@ class ObjectIdentity:
     absent_frames: int = 0
     imagined_frames: int = 0
     returns: list[Return] = field(default_factory=list)
+    returns_any: list[Return] = field(default_factory=list)
 
 
 class IdentityCounter:
@@ -98,8 +100,8 @@ class IdentityCounter:
         self._index = 0
         self._last_id = {object_id: object_id for object_id in starts}
         self._given_px = dict.fromkeys(starts, 0)  # what it covered when it was given
-        self._absent = dict.fromkeys(starts, 0)  # frames away up to now
-        self._trials: dict[int, _Trial] = {}  # returns being judged
+        self._watches = {object_id: _ReturnWatch(rule) for object_id in starts}
+        self._watches_any = {object_id: _ReturnWatch(rule) for object_id in starts}
 
     def watch(
         self, predictions: Iterable[np.ndarray], truths: Iterable[np.ndarray]
@@ -128,19 +130,14 @@ class IdentityCounter:
         if there < self._rule.visible_px:
             counted.absent_frames += 1
             counted.imagined_frames += own >= self._rule.visible_px
-            self._absent[object_id] += 1
+            self._watches[object_id].away()
+            self._watches_any[object_id].away()
             return
         counted.visible_frames += 1
         self._judge_id(object_id, overlaps)
-        if there >= self._rule.back_share * self._given_px[object_id]:
-            if self._absent[object_id] >= self._rule.absence:
-                self._trials[object_id] = _Trial(index, self._absent[object_id])  # replaces one that was cut short
-            self._absent[object_id] = 0
-        trial = self._trials.get(object_id)
-        if trial is not None:
-            trial.add(object_id, overlaps)
-            if trial.num_frames == self._rule.within:
-                counted.returns.append(self._trials.pop(object_id).verdict())
+        is_back = there >= self._rule.back_share * self._given_px[object_id]
+        counted.returns += self._watches[object_id].there(object_id, index, overlaps, is_back)
+        counted.returns_any += self._watches_any[object_id].there(object_id, index, overlaps, True)
 
     def _judge_id(self, object_id: int, overlaps: np.ndarray) -> None:
         shared = overlaps[object_id].copy()
@@ -152,6 +149,32 @@ class IdentityCounter:
         self.objects[object_id].wrong_id_frames += best != object_id
         self.objects[object_id].switches += best != self._last_id[object_id]
         self._last_id[object_id] = best
+
+
+class _ReturnWatch:
+    """The absences and returns of one object."""
+
+    def __init__(self, rule: ReturnRule) -> None:
+        self._rule = rule
+        self._absent = 0  # frames away up to now
+        self._trial: _Trial | None = None  # the return being judged
+
+    def away(self) -> None:
+        self._absent += 1
+
+    def there(self, object_id: int, index: int, overlaps: np.ndarray, is_back: bool) -> list[Return]:
+        """Take a frame in which the object is visible, perhaps back: the return that is decided with it, if any."""
+        if is_back:
+            if self._absent >= self._rule.absence:
+                self._trial = _Trial(index, self._absent)  # replaces one that was cut short
+            self._absent = 0
+        if self._trial is None:
+            return []
+        self._trial.add(object_id, overlaps)
+        if self._trial.num_frames < self._rule.within:
+            return []
+        decided, self._trial = self._trial.verdict(), None
+        return [decided]
 
 
 class _Trial:

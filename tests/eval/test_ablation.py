@@ -24,6 +24,7 @@ def scores(name: str, by_object: list[float], outcomes: tuple[str, ...] = (), sw
             "absent_frames": 0,
             "imagined_frames": 0,
             "returns": [{"outcome": outcome} for outcome in outcomes] if key == 1 else [],
+            "returns_any": [{"outcome": "missed"} for _ in outcomes] if key == 1 else [],
         }
         for key in ids
     }
@@ -55,6 +56,7 @@ def test_rows_by_hand() -> None:
     assert better["± gain"] == round(np.std([6, 2, 3], ddof=1) / np.sqrt(3), 2)
     assert better["± seeds"] == round(np.std([62, 196 / 3], ddof=1), 2)
     assert (better["returns"], better["found"], better["wrong"], better["id switches"]) == (2, 75.0, 25.0, 1.5)
+    assert (better["found, any px"], better["wrong, any px"]) == (0.0, 0.0)
     assert better["frames/s"] == 5.0 and better["key frames, MiB"] == 3.0 and better["objects"] == 3
     assert list(base) == list(better)
 
