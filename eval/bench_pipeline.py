@@ -15,6 +15,7 @@ import numpy as np
 
 from eval.playback import LoopedSource, load_images
 from eval.results import Headline
+from pipelines.graph import GraphConfig
 from pipelines.session import Session
 from streamvos.errors import InputError
 from streamvos.records import Prompt
@@ -34,7 +35,7 @@ class PipelineBench:
     warm_up: int = 10  # frames before them
     width: int = 854
     height: int = 480
-    size: int = 384  # working short side
+    size: int = GraphConfig.size  # working short side
     threads: int = 0  # CPU threads; 0: all cores
     box: tuple[float, float, float, float] = (0.45, 0.02, 0.86, 0.74)  # prompted object, in shares of the picture
 

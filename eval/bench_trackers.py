@@ -24,6 +24,7 @@ import psutil
 
 from eval.playback import LoopedSource, load_images
 from eval.results import Headline
+from pipelines.graph import GraphConfig
 from pipelines.pipeline import available_threads, use_threads
 from pipelines.segment import SegmentConfig
 from pipelines.trackers.cutie import CutieConfig, CutieTracker
@@ -40,14 +41,14 @@ class TrackersBench:
     source: str = "sample:bikes"
     first: int = 200  # frame of the source to begin at, so that the clip is one shot
     clip: int = 40  # frames of the source, played to and fro
-    trackers: tuple[str, ...] = ("embedded", "cutie")  # the last is what the others are compared with
+    trackers: tuple[str, ...] = ("trained", "embedded", "cutie")  # the last is what the others are compared with
     objects: tuple[int, ...] = (1, 5)  # how many are followed, one row of each tracker for each
     frames: int = 24  # frames that are timed; more is steadier and takes longer
     rounds: int = 4  # turns that they are cut into; more spreads disturbances evenly
     warm_up: int = 10  # frames before them; more fills the memories further
     width: int = 854
     height: int = 480
-    size: int = 384  # working short side of our trackers, their default
+    size: int = GraphConfig.size  # working short side of our trackers
     cutie_size: int = 480  # of Cutie, the one that it was published with
     threads: int = 0  # CPU threads; 0: all cores
     device: str = "cpu"

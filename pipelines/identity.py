@@ -113,7 +113,7 @@ class Identity:
             if belief in ("certain", "sure") and confident.get(object_id, False) and share.any():
                 own = share if belief == "certain" else self._own_cells(object_id, share)
                 self._appearance.follow(object_id, own)
-                note_sure(self._standing(object_id), self._evidence(object_id, probability))
+                note_sure(self._standing(object_id), self._evidence(object_id, probability, share))
         self._appearance.learn_background(self._background(shares, likeness))
         self._appearance.fit()
 
@@ -162,7 +162,7 @@ class Identity:
         share = self._appearance.to_cells(probability > 0.5)
         if not share.any():
             return Verdict("unknown", "the tracker sees nothing")
-        verdict = judge_tracked(self._standing(object_id), self._evidence(object_id, probability), self._config)
+        verdict = judge_tracked(self._standing(object_id), self._evidence(object_id, probability, share), self._config)
         if not verdict.visible and not self._roster.lives[object_id].prompted:
             return Verdict("doubt", verdict.reason)  # the detector decides
         return verdict
@@ -192,8 +192,8 @@ class Identity:
         probabilities[:, taken] *= 1.0 - SHOWN
         probabilities[row] = found
 
-    def _evidence(self, object_id: int, probability: np.ndarray) -> Evidence:
-        return evidence_of(self._appearance, object_id, probability, self._tracker.knows_doubt)
+    def _evidence(self, object_id: int, probability: np.ndarray, share: np.ndarray) -> Evidence:
+        return evidence_of(self._appearance, object_id, probability, share, self._tracker.knows_doubt)
 
     def _own_cells(self, object_id: int, share: np.ndarray) -> np.ndarray:
         """The part of a mask that may be learned: what is like nothing of it, or more like another, has slid."""

@@ -96,10 +96,11 @@ class IdentitySearch:
         mask = proposal > 0.5
         if mask.sum() < max(_LEAST_PX, _LEAST_SHARE * usual_px):
             return None
-        evidence = evidence_of(self._appearance, object_id, proposal, self._knows_doubt)
+        share = self._appearance.to_cells(mask)
+        evidence = evidence_of(self._appearance, object_id, proposal, share, self._knows_doubt)
         if not is_candidate(standing, evidence, self._config):
             return None
-        cells = self._appearance.to_cells(mask) > 0.5
+        cells = share > 0.5
         again = last is not None and overlaps(last, cells)
         verdict = judge_proposal(standing, evidence, again, self._config)
         return Find(verdict, cells, np.where(mask, SHOWN, 0.0))
@@ -154,14 +155,18 @@ class IdentitySearch:
         return np.where(self._appearance.to_pixels(near) > self._config.region_likeness, SHOWN, 0.0)
 
 
-def evidence_of(appearance: Appearance, object_id: int, probability: np.ndarray, knows_doubt: bool) -> Evidence:
-    """What speaks for an (h, w) probability map, somewhere above one half, as the object's.
+def evidence_of(
+    appearance: Appearance, object_id: int, probability: np.ndarray, share: np.ndarray, knows_doubt: bool
+) -> Evidence:
+    """What speaks for a mask as the object's.
 
-    `knows_doubt`: of the tracker that made it.
+    Args:
+        probability: (h, w), somewhere above one half.
+        share: (h, w) of each cell that is above one half (`Appearance.to_cells`).
+        knows_doubt: of the tracker that made it.
     """
-    mask, likeness = probability > 0.5, appearance.likeness()
-    share = appearance.to_cells(mask)
+    likeness = appearance.likeness()
     rivals = [(inside(one, share), other) for other, one in likeness.items() if other != object_id]
     rival_likeness, rival = max(rivals, default=(0.0, 0))
-    confidence = float(probability[mask].mean()) if knows_doubt else None
+    confidence = float(probability[probability > 0.5].mean()) if knows_doubt else None
     return Evidence(confidence, inside(likeness[object_id], share), rival, rival_likeness)

@@ -85,10 +85,9 @@ class SegmentStage:
             raise InputError(f"segment.max_objects: expected at least 1, got {config.max_objects}")
         self.config, self._device = config, device
         self.tracker = make_tracker(config.base, config, size, device)
-        self._first_refiner = make_refiner(config.first_masks, config.sam_size, config.sam_weights, device, seed)
-        same = config.refiner == config.first_masks  # and needs its network once
-        other = None if same else make_refiner(config.refiner, config.sam_size, config.sam_weights, device, seed)
-        self._refiner = self._first_refiner if same else other
+        makes = {config.first_masks, config.refiner}  # often the same, which needs its network once
+        made = {make: make_refiner(make, config.sam_size, config.sam_weights, device, seed) for make in makes}
+        self._first_refiner, self._refiner = made[config.first_masks], made[config.refiner]
         self.reset()
 
     def reset(self) -> None:

@@ -134,22 +134,28 @@ def read_memory(
         query: (R, C, h, w).
         keys: (R, C, n, h, w) of n remembered frames.
         values: (R, V, n, h, w).
-        dtype: of the products; sums and the softmax are float32. Gradients need float32.
+        dtype: of the products. Gradients need float32.
 
     Returns:
         (R, V, h, w) float32.
     """
-    scale, size = query.shape[1] ** -0.5, query.shape[-2:]
+    size, scale = query.shape[-2:], query.shape[1] ** -0.5
     query, keys, values = (maps.to(dtype).flatten(2) for maps in (query, keys, values))
-    with torch.autocast(query.device.type, enabled=False):  # squared lengths do not fit 16 bits
-        length = keys.float().square().sum(dim=1, keepdim=True)  # |query|^2 is the same for all cells: left out
-        # twice as fast on a CPU as the fused attention, whose softmax is slow there
-        if dtype == torch.float32:
-            closeness = torch.baddbmm(length, query.transpose(1, 2), keys, beta=-scale, alpha=2.0 * scale)
-        else:
-            closeness = torch.bmm(query.transpose(1, 2), keys).float().mul_(2.0 * scale).sub_(length, alpha=scale)
-        weights = closeness.softmax(dim=2).to(dtype)
+    with torch.autocast(query.device.type, enabled=False):
+        # One product gives -|query - key|^2 / sqrt(C): the squared lengths are channels of their own. Twice as fast on
+        # a CPU as the fused attention, whose softmax is slow there.
+        own, ones = _lengths(query, scale), torch.ones_like(query[:, :2])
+        asked = torch.cat([2.0 * scale * query, own, ones], dim=1)
+        kept = torch.cat([keys, torch.ones_like(keys[:, :2]), _lengths(keys, scale)], dim=1)
+        weights = torch.bmm(asked.transpose(1, 2), kept).softmax(dim=2)
         return torch.bmm(values, weights.transpose(1, 2)).float().unflatten(2, size)
+
+
+def _lengths(maps: torch.Tensor, scale: float) -> torch.Tensor:
+    """(R, C, P) to (R, 2, P): -scale times the squared length, in two parts, because 16 bits do not hold it."""
+    exact = -scale * maps.float().square().sum(dim=1, keepdim=True)
+    coarse = exact.to(maps.dtype)
+    return torch.cat([coarse, (exact - coarse.float()).to(maps.dtype)], dim=1)
 
 
 def share_logits(logits: torch.Tensor, group: torch.Tensor) -> torch.Tensor:

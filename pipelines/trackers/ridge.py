@@ -31,8 +31,10 @@ class Normaliser:
 
     def __call__(self, description: torch.Tensor) -> torch.Tensor:
         """(D, h, w) to (D + 1, h * w)."""
-        flat = (description.flatten(1) - self.mean) / self.spread
-        return torch.cat([flat, flat.new_ones(1, flat.shape[1])])
+        flat = description.flatten(1)
+        normalised = flat.new_ones(len(flat) + 1, flat.shape[1])
+        torch.sub(flat, self.mean, out=normalised[:-1]).div_(self.spread)
+        return normalised
 
 
 class PixelSums:

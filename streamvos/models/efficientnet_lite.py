@@ -115,7 +115,7 @@ def _fold_batch_norm(model: nn.Module) -> None:
 
 
 def _fold_padding(model: nn.Module) -> None:
-    """TensorFlow pads the right and lower sides for a stride of 2, which copies the whole map; zeros in a kernel do not.
+    """TensorFlow pads right and below for a stride of 2, which copies the whole map; zeros in a kernel do not.
 
     Exact for maps with even sides, and so are all here: pictures are padded to whole strides of 16.
     """
