@@ -7,6 +7,8 @@ the frame before, within a window (short motions, the strongest cue there is bet
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as functional
 
@@ -42,35 +44,45 @@ def local_affinity(
         (N, h, w) float32; 0 further than `radius` from any value.
     """
     carried = torch.zeros_like(values)
-    rows = (values.amax(dim=(0, 2)) > 0.01).nonzero().flatten()
-    cols = (values.amax(dim=(0, 1)) > 0.01).nonzero().flatten()
+    held = values.amax(dim=0) > 0.01
+    rows, cols = (held.any(dim=side).nonzero().flatten() for side in (1, 0))
     if not len(rows):
         return carried
     height, width = values.shape[-2:]
     top, bottom = max(0, int(rows[0]) - radius), min(height, int(rows[-1]) + radius + 1)
     left, right = max(0, int(cols[0]) - radius), min(width, int(cols[-1]) + radius + 1)
+    least = query.new_tensor(-1.0 / temperature)  # no cosine is above 1
     for start in range(top, bottom, _TILE):
         end = min(bottom, start + _TILE)
         above, below = max(0, start - radius), min(height, end + radius)
         for first in range(left, right, _TILE):
             last = min(right, first + _TILE)
             before, after = max(0, first - radius), min(width, last + radius)
+            if not held[above:below, before:after].any():
+                continue
             block = query[:, start:end, first:last].flatten(1)  # (C, hq * wq)
-            weights = block.T @ key[:, above:below, before:after].flatten(1)  # (hq * wq, hk * wk)
-            weights = weights.sub_(1).div_(temperature).exp_()
-            weights = weights.view(end - start, last - first, below - above, after - before)
-            weights *= _near(start, end, above, below, radius).to(query)[:, None, :, None]
-            weights *= _near(first, last, before, after, radius).to(query)[None, :, None, :]
-            weights = weights.flatten(2).flatten(0, 1)
+            known = key[:, above:below, before:after].flatten(1)  # (C, hk * wk)
+            weights = torch.addmm(least, block.T, known, alpha=1.0 / temperature).exp_()
+            weights *= _window(
+                (end - start, start - above, below - above), (last - first, first - before, after - before), radius
+            ).to(query)
             memory = values[:, above:below, before:after].flatten(1)  # (N, hk * wk)
             part = (memory @ weights.T) / weights.sum(dim=1).clamp_min(1e-9)
             carried[:, start:end, first:last] = part.view(-1, end - start, last - first)
     return carried
 
 
-def _near(start: int, end: int, first: int, last: int, radius: int) -> torch.Tensor:
-    """(end - start, last - first) bool: which indices are at most `radius` apart."""
-    return (torch.arange(start, end)[:, None] - torch.arange(first, last)[None]).abs() <= radius
+@functools.lru_cache(maxsize=64)  # tiles inside a picture are all alike
+def _window(rows: tuple[int, int, int], cols: tuple[int, int, int], radius: int) -> torch.Tensor:
+    """(hq * wq, hk * wk) float32: 1 where a cell of a tile and a remembered one are at most `radius` apart on each side.
+
+    `rows` and `cols`: how many the tile has, where it starts among the remembered ones, and how many of those there are.
+    """
+    near = [
+        (start + torch.arange(count)[:, None] - torch.arange(total)).abs() <= radius
+        for count, start, total in (rows, cols)
+    ]
+    return (near[0][:, None, :, None] & near[1][None, :, None, :]).flatten(2).flatten(0, 1).float()
 
 
 def global_affinity(

@@ -12,6 +12,8 @@ import torch.nn.functional as functional
 
 from streamvos.models.efficientnet_lite import Features
 
+_BANDS = 4  # rows of a Gram matrix computed at once; more compute less twice, in smaller products
+
 
 def describe(features: Features) -> torch.Tensor:
     """Describe each stride-8 cell: (568, h, w) from stride 16 (112), 3x3 of stride 8 (360), 2x2 of stride 4 (96)."""
@@ -46,7 +48,7 @@ class PixelSums:
 
     def __init__(self, pixels: torch.Tensor) -> None:
         self._pixels = pixels
-        self._gram = pixels @ pixels.T
+        self._gram = _gram_of(pixels)
 
     def of(self, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Class-balanced Gram matrix (D, D) and moment (D,) for a soft (P,) target in [0, 1].
@@ -61,6 +63,17 @@ class PixelSums:
         gram = weight_off * self._gram + (inside * (share * (weight_on - weight_off))) @ inside.T
         moment = inside @ (share * (weight_on * share + weight_off * (1.0 - share)))
         return gram, moment
+
+
+def _gram_of(pixels: torch.Tensor) -> torch.Tensor:
+    """(D, P) to the symmetric (D, D) product with itself; the lower triangle is not computed twice."""
+    gram = pixels.new_empty(len(pixels), len(pixels))
+    step = -(-len(pixels) // _BANDS)
+    for start in range(0, len(pixels), step):
+        end = start + step
+        band = pixels[start:end] @ pixels[start:].T
+        gram[start:end, start:], gram[start:, start:end] = band, band.T
+    return gram
 
 
 def solve(gram: torch.Tensor, moment: torch.Tensor, regularisation: float) -> torch.Tensor:

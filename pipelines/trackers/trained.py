@@ -144,21 +144,18 @@ class TrainedTracker(EmbeddedTracker):
         views = self.memory.read(object_id, ("key", "value", "near"), chosen)
         near = views["near"].flatten(1)  # (n, P)
         near[0] = True
-        keys, values = (
-            [cells[:, seen].to(self._dtype) for cells, seen in zip(views[name].flatten(2), near, strict=True)]
-            for name in ("key", "value")
-        )
+        cells = near.flatten()
+        keys, values = ([views[name].flatten(0, 2)[cells].to(self._dtype)] for name in ("key", "value"))  # (M, C)
+        counts = near.sum(dim=1).tolist()
         if self._config.reads_last and self._last_seen is not None and object_id in self._last_values:
-            keys.append(self._last_seen[0].flatten(1).to(self._dtype))
-            values.append(self._last_values[object_id][0].flatten(1).to(self._dtype))
+            keys.append(_by_cell(self._last_seen).flatten(0, 1).to(self._dtype))
+            values.append(_by_cell(self._last_values[object_id]).flatten(0, 1).to(self._dtype))
+            counts.append(len(keys[-1]))
+        key, value = torch.cat(keys), torch.cat(values)
         if self.memory.wants_use:  # a mark for each frame, read as a value, is its share of the attention
-            marks = torch.eye(len(keys), dtype=self._dtype, device=self._device)
-            values = [
-                torch.cat([value, mark[:, None].expand(-1, value.shape[1])])
-                for value, mark in zip(values, marks, strict=True)
-            ]
-        key, value = (torch.cat(parts, dim=1)[None, :, :, None, None] for parts in (keys, values))
-        read = read_memory(self._view.key16, key, value, self._dtype)
+            marks = torch.eye(len(counts), dtype=self._dtype, device=self._device)
+            value = torch.cat([value, marks.repeat_interleave(torch.tensor(counts, device=self._device), dim=0)], dim=1)
+        read = read_memory(self._view.key16, *(rows.T[None, :, :, None, None] for rows in (key, value)), self._dtype)
         if self.memory.wants_use:
             shares = read[0, VALUE:].mean(dim=(1, 2)).cpu().numpy()
             self.memory.note_use(object_id, shares[: len(chosen)], chosen)
@@ -201,8 +198,8 @@ class TrainedTracker(EmbeddedTracker):
         payload = {
             "gram": pack(gram),
             "moment": moment,
-            "key": self._view.key16[0].half(),
-            "value": self._values[object_id][0].half(),
+            "key": _by_cell(self._view.key16).half(),
+            "value": _by_cell(self._values[object_id]).half(),
             "near": near_cells(self._masks[object_id], self._config.rim_cells) | (view.distractor >= LOOK_ALIKE),
         }
         self.memory.write(frame_index, object_id, payload, self._descriptor(probability), view, vouched)
@@ -236,3 +233,8 @@ class TrainedTracker(EmbeddedTracker):
         padded, (height, width) = self._features.image.shape[:2], self._features.valid
         large = functional.interpolate(logits[:, None], padded, mode="bilinear", align_corners=False)
         return share_logits(large[:, 0, :height, :width], group).sigmoid().cpu().numpy()
+
+
+def _by_cell(maps: torch.Tensor) -> torch.Tensor:
+    """(1, C, h, w) to (h, w, C): cells are read one by one."""
+    return maps[0].permute(1, 2, 0)
