@@ -7,12 +7,11 @@ the frame before, within a window (short motions, the strongest cue there is bet
 
 from __future__ import annotations
 
-import functools
-
 import torch
 import torch.nn.functional as functional
 
-_TILE = 12  # side of the squares of cells compared at once; larger compares more cells that are out of reach
+_TILE = 8  # side of the squares of cells compared at once; larger compares more cells that are out of reach
+_NOTHING = 0.01  # a value up to which nothing is held
 
 
 def key_map(stride16: torch.Tensor, stride8: torch.Tensor, stride: int) -> torch.Tensor:
@@ -29,7 +28,12 @@ def key_map(stride16: torch.Tensor, stride8: torch.Tensor, stride: int) -> torch
 
 
 def local_affinity(
-    query: torch.Tensor, key: torch.Tensor, values: torch.Tensor, radius: int, temperature: float
+    query: torch.Tensor,
+    key: torch.Tensor,
+    values: torch.Tensor,
+    radius: int,
+    temperature: float,
+    dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Carry values over by likeness within a window.
 
@@ -39,50 +43,41 @@ def local_affinity(
         values: (N, h, w) what the frame before holds, 0 almost everywhere.
         radius: half side of the window, in cells.
         temperature: of the softmax over cosines; smaller trusts the single best match.
+        dtype: of the products; sums are float32.
 
     Returns:
         (N, h, w) float32; 0 further than `radius` from any value.
     """
-    carried = torch.zeros_like(values)
-    held = values.amax(dim=0) > 0.01
-    rows, cols = (held.any(dim=side).nonzero().flatten() for side in (1, 0))
-    if not len(rows):
-        return carried
-    height, width = values.shape[-2:]
-    top, bottom = max(0, int(rows[0]) - radius), min(height, int(rows[-1]) + radius + 1)
-    left, right = max(0, int(cols[0]) - radius), min(width, int(cols[-1]) + radius + 1)
-    least = query.new_tensor(-1.0 / temperature)  # no cosine is above 1
-    for start in range(top, bottom, _TILE):
-        end = min(bottom, start + _TILE)
-        above, below = max(0, start - radius), min(height, end + radius)
-        for first in range(left, right, _TILE):
-            last = min(right, first + _TILE)
-            before, after = max(0, first - radius), min(width, last + radius)
-            if not held[above:below, before:after].any():
-                continue
-            block = query[:, start:end, first:last].flatten(1)  # (C, hq * wq)
-            known = key[:, above:below, before:after].flatten(1)  # (C, hk * wk)
-            weights = torch.addmm(least, block.T, known, alpha=1.0 / temperature).exp_()
-            weights *= _window(
-                (end - start, start - above, below - above), (last - first, first - before, after - before), radius
-            ).to(query)
-            memory = values[:, above:below, before:after].flatten(1)  # (N, hk * wk)
-            part = (memory @ weights.T) / weights.sum(dim=1).clamp_min(1e-9)
-            carried[:, start:end, first:last] = part.view(-1, end - start, last - first)
-    return carried
+    num_values, height, width = values.shape
+    rows, cols = -(-height // _TILE), -(-width // _TILE)  # of tiles
+    beyond = (0, cols * _TILE - width, 0, rows * _TILE - height)
+    around = (radius, beyond[1] + radius, radius, beyond[3] + radius)
+    side = _TILE + 2 * radius
+
+    def windows(maps: torch.Tensor) -> torch.Tensor:
+        """(., h, w) to what is within reach of each tile, (., rows, cols, side, side)."""
+        return functional.pad(maps, around).unfold(1, side, _TILE).unfold(2, side, _TILE)
+
+    row, col = (windows(values.amax(dim=0, keepdim=True))[0].amax(dim=(2, 3)) > _NOTHING).nonzero(as_tuple=True)
+    ones = torch.ones_like(query[:1])
+    asked = functional.pad(torch.cat([query / temperature, ones]), beyond).to(dtype)
+    tiles = asked.unfold(1, _TILE, _TILE).unfold(2, _TILE, _TILE)[:, row, col].flatten(2)  # (C + 1, T, tile)
+    known = windows(torch.cat([key, -ones / temperature]).to(dtype))[:, row, col].flatten(2)  # no cosine is above 1
+    weights = torch.bmm(tiles.permute(1, 2, 0), known.transpose(0, 1)).exp()  # (T, tile, window)
+    weights *= _within(radius).to(weights)
+    held = windows(torch.cat([values, ones]).to(dtype))[:, row, col].flatten(2)  # beyond the frame, even the ones are 0
+    sums = torch.bmm(held.transpose(0, 1), weights.transpose(1, 2)).float()
+    found = sums[:, :-1] / sums[:, -1:].clamp_min(1e-9)
+    carried = values.new_zeros(num_values, rows, cols, _TILE, _TILE)
+    carried[:, row, col] = found.transpose(0, 1).unflatten(2, (_TILE, _TILE))
+    return carried.permute(0, 1, 3, 2, 4).reshape(num_values, rows * _TILE, cols * _TILE)[:, :height, :width]
 
 
-@functools.lru_cache(maxsize=64)  # tiles inside a picture are all alike
-def _window(rows: tuple[int, int, int], cols: tuple[int, int, int], radius: int) -> torch.Tensor:
-    """(hq * wq, hk * wk) float32: 1 where a cell of a tile and a remembered one are at most `radius` apart on each side.
-
-    `rows` and `cols`: how many the tile has, where it starts among the remembered ones, and how many of those there are.
-    """
-    near = [
-        (start + torch.arange(count)[:, None] - torch.arange(total)).abs() <= radius
-        for count, start, total in (rows, cols)
-    ]
-    return (near[0][:, None, :, None] & near[1][None, :, None, :]).flatten(2).flatten(0, 1).float()
+def _within(radius: int) -> torch.Tensor:
+    """(tile, window) bool: which cells of a tile and of what is around it are at most `radius` apart on each side."""
+    apart = radius + torch.arange(_TILE)[:, None] - torch.arange(_TILE + 2 * radius)
+    near = apart.abs() <= radius
+    return (near[:, None, :, None] & near[None, :, None, :]).flatten(2).flatten(0, 1)
 
 
 def global_affinity(

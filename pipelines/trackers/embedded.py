@@ -219,7 +219,9 @@ class EmbeddedTracker:
             seen = [row for row, key in enumerate(object_ids) if self._objects[key].last_probability is not None]
         if seen:
             values = torch.stack([self._sharp_cells(self._objects[object_ids[row]].last_probability) for row in seen])
-            carried = local_affinity(self._key8, self._last_key, values, config.radius_cells, config.temperature)
+            carried = local_affinity(
+                self._key8, self._last_key, values, config.radius_cells, config.temperature, self._dtype
+            )
         for row, object_id in enumerate(object_ids):
             found = self._match_views(int(object_id))
             found = functional.interpolate(found[None, None], scores.shape[-2:], mode="bilinear", align_corners=False)[

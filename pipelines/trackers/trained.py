@@ -27,7 +27,6 @@ from pipelines.trackers.propagation_net import (
     highest_of_others,
     others_of,
     read_memory,
-    share_logits,
 )
 from pipelines.trackers.protocol import Propagation
 from pipelines.trackers.recall import LOOK_ALIKE, near_cells
@@ -97,7 +96,7 @@ class TrainedTracker(EmbeddedTracker):
         cues = self._cues(object_ids, group)
         with self._quick():
             logits = self._net.decode(self._view, read, cues).float()
-        return Propagation(object_ids, self._to_probabilities(logits, group))
+        return Propagation(object_ids, self._to_probabilities(logits))
 
     @torch.inference_mode()
     def memorize(self, frame_index: int, propagation: Propagation, confident: Mapping[int, bool]) -> None:
@@ -173,8 +172,9 @@ class TrainedTracker(EmbeddedTracker):
                 if probability is not None:
                     last[row] = self._quarter(probability)
             parts = functional.pixel_unshuffle(last[:, None], 2)
+            config, held = self._config, parts.flatten(0, 1)
             found = local_affinity(
-                self._key8, self._last_key, parts.flatten(0, 1), self._config.radius_cells, self._config.temperature
+                self._key8, self._last_key, held, config.radius_cells, config.temperature, self._dtype
             )
             carried = found.view(carried.shape)
         carried_others = others_of(carried.mean(dim=1, keepdim=True), group)
@@ -228,11 +228,12 @@ class TrainedTracker(EmbeddedTracker):
         small = cv2.resize(padded, (padded_width // 4, padded_height // 4), interpolation=cv2.INTER_AREA)
         return torch.sigmoid(self._config.sharpness * (torch.from_numpy(small).to(self._device).float() - 0.5))
 
-    def _to_probabilities(self, logits: torch.Tensor, group: torch.Tensor) -> np.ndarray:
+    def _to_probabilities(self, logits: torch.Tensor) -> np.ndarray:
         """(N, h4, w4) logits of objects on their own to (N, h, w) shares at the working size."""
         padded, (height, width) = self._features.image.shape[:2], self._features.valid
         large = functional.interpolate(logits[:, None], padded, mode="bilinear", align_corners=False)
-        return share_logits(large[:, 0, :height, :width], group).sigmoid().cpu().numpy()
+        with_background = functional.pad(large[:, 0, :height, :width], (0, 0, 0, 0, 1, 0))  # whose logit is 0
+        return with_background.softmax(dim=0)[1:].cpu().numpy()
 
 
 def _by_cell(maps: torch.Tensor) -> torch.Tensor:
