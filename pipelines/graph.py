@@ -29,7 +29,7 @@ class GraphConfig:
     """Everything that decides what comes out of a stream."""
 
     stages: tuple[str, ...] = STAGES  # any of them; they always run in this order
-    size: int = 480  # working short side in pixels; larger is finer and slower
+    size: int = 416  # working short side in pixels; larger is finer and slower
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"  # where networks run; auto takes the best present
     profile: Literal["embedded", "hub"] = "embedded"  # hub refines masks by SAM-HQ, whose weights are fetched before
     seed: int = 0  # of all random choices

@@ -34,6 +34,7 @@ from pipelines.trackers.ridge import pack
 from streamvos.models.catalogue import locate
 
 WEIGHTS = "embedded-tracker"  # name in the catalogue
+_LEAST_VIEWS = 2  # that an object reads, however many objects there are: its first view and another
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class TrainedTrackerConfig(EmbeddedTrackerConfig):
 
     fit_every: int = 4  # frames between updates of the appearance; on made-up clips no worse than 2, and faster
     views_read: int = 8  # key frames that the network reads at most (`views_chosen` says which); more costs some time
+    # Of all objects together, each of which has two; larger costs time with several objects. On made-up clips with
+    # three or four objects, half of what each reads alone did as well.
+    views_read_together: int = 20
     rim_cells: int = 2  # read beside the object in key frames after the first (all beside look-alikes); more costs time
     reads_last: bool = True  # whether it reads the frame before, too; off: only key frames
 
@@ -139,7 +143,8 @@ class TrainedTracker(EmbeddedTracker):
 
     def _read(self, object_id: int) -> torch.Tensor:
         """(1, VALUE, h, w) from the object's key frames and the frame before."""
-        chosen = self._recall(object_id, self._config.views_read)
+        share = max(_LEAST_VIEWS, self._config.views_read_together // len(self._objects))
+        chosen = self._recall(object_id, min(self._config.views_read, share))
         views = self.memory.read(object_id, ("key", "value", "near"), chosen)
         near = views["near"].flatten(1)  # (n, P)
         near[0] = True
