@@ -99,7 +99,7 @@ _OURS = (
         "ours",
         "streamvos",
         "weights/embedded_refiner.safetensors",
-        "15132d4c36817161011e929f2bbe19482662ad3f4dc531e6e516bd2e184af514",
+        "70eee52b8d2e39405fd71343f98c68e5764113f1f0be618da0456f75b4ca6ca1",
         2441816,
         "Apache-2.0",
         "crops of RGB 256x256, (x - 127.5) / 127.5; prompts as pictures (docs/model-cards/refiner.md)",
