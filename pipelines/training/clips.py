@@ -14,15 +14,14 @@ import cv2
 import numpy as np
 
 from pipelines.training.datasets import Picture, Region
+from pipelines.training.layers import Layer, Shadow, draw
 from pipelines.training.motion import (
     BACKGROUND_MOTION,
     OBJECT_MOTION,
-    Course,
     MotionRange,
     motion_blur,
     recolour,
     wander,
-    warp_maps,
 )
 
 _MIN_FIRST_SHARE = 0.004  # of the canvas that an object must show in the first frame
@@ -53,39 +52,6 @@ class Clip:
 
     frames: np.ndarray
     masks: np.ndarray
-
-
-@dataclass(frozen=True)
-class Shadow:
-    """The outline once more, moved and blurred: `right`, `down`, `blur` in canvas pixels, `depth` 1 for black."""
-
-    right: float
-    down: float
-    blur: float
-    depth: float
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A picture on its path.
-
-    Args:
-        image: (h, w, 3) uint8.
-        alpha: (h, w) uint8, 255 where the layer covers what lies below; None for a background.
-        targets: (h, w) uint8 masks (0 or 255) of what is followed in this layer.
-        path: of the layer.
-        shown: (T,) bool, False while it is away.
-        slide: (T, 2) source pixels by which the image, not the outline, has moved; None: not at all.
-        shadow: which this cut-out casts; None: none.
-    """
-
-    image: np.ndarray
-    alpha: np.ndarray | None
-    targets: tuple[np.ndarray, ...]
-    path: Course
-    shown: np.ndarray
-    slide: np.ndarray | None = None
-    shadow: Shadow | None = None
 
 
 def make_clip(rng: np.random.Generator, pictures: Sequence[Picture], config: ClipConfig) -> Clip:
@@ -278,44 +244,11 @@ def _compose(rng: np.random.Generator, layers: list[Layer], config: ClipConfig) 
     frames, masks = [], []
     grey, exposure = rng.random() < config.grey_share, rng.uniform(-0.1, 0.1)
     for index in range(config.num_frames):
-        canvas: np.ndarray | None = None
-        labels = np.zeros((config.size_px, config.size_px), np.uint8)
-        next_label = 1
-        for layer in layers:
-            map_x, map_y = warp_maps(layer.path, index)
-            mode = cv2.BORDER_REFLECT if layer.alpha is None else cv2.BORDER_REPLICATE
-            if layer.slide is None:
-                image = cv2.remap(layer.image, map_x, map_y, cv2.INTER_LINEAR, borderMode=mode)
-            else:
-                right, down = layer.slide[index].astype(np.float32)
-                shifted = map_x + right, map_y + down
-                image = cv2.remap(layer.image, *shifted, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-            if layer.alpha is None:
-                canvas = image.astype(np.float32)
-            elif layer.shown[index]:
-                alpha = cv2.remap(layer.alpha, map_x, map_y, cv2.INTER_LINEAR)
-                if layer.shadow is not None:
-                    canvas *= _shade(alpha, layer.shadow)
-                share = (alpha * np.float32(1 / 255))[..., None]
-                canvas += share * (image - canvas)
-                labels[alpha > 127] = 0
-            for target in layer.targets:
-                if layer.shown[index]:
-                    border = cv2.BORDER_REFLECT if layer.alpha is None else cv2.BORDER_CONSTANT
-                    seen = cv2.remap(target, map_x, map_y, cv2.INTER_LINEAR, borderMode=border)
-                    labels[seen > 127] = next_label
-                next_label += 1
+        canvas, targets = draw(layers, index, config.size_px)
         frame = np.clip(canvas * (1.0 + exposure * index / config.num_frames), 0, 255).astype(np.uint8)
         frames.append(_spoil(rng, frame, grey, config))
-        masks.append(np.stack([labels == label for label in range(1, next_label)]))
+        masks.append(targets)
     return Clip(np.stack(frames), np.stack(masks).astype(np.uint8))
-
-
-def _shade(alpha: np.ndarray, shadow: Shadow) -> np.ndarray:
-    """(S, S, 1) float32 factors of the light that reaches what lies below a layer of (S, S) uint8 alpha."""
-    move = np.array([[1.0, 0.0, shadow.right], [0.0, 1.0, shadow.down]])
-    moved = cv2.GaussianBlur(cv2.warpAffine(alpha, move, alpha.shape[::-1]), (0, 0), shadow.blur)
-    return (1.0 - moved * np.float32(shadow.depth / 255))[..., None]
 
 
 def _spoil(rng: np.random.Generator, frame: np.ndarray, grey: bool, config: ClipConfig) -> np.ndarray:
