@@ -56,7 +56,8 @@ class Task(Protocol):
 
 
 def train(net: nn.Module, task: Task, config: LoopConfig, out: Path, resume: bool) -> nn.Module:
-    """Train `net` in place; `out` gets `checkpoint.pt` and `weights.safetensors` (the averaged ones).
+    """Train `net` in place; `out` gets `checkpoint.pt`, `weights.safetensors` (the averaged ones) and those that were
+    validated as `validated-STEP.safetensors`, with the figures in their metadata: the last need not be the best.
 
     Returns:
         the network with the averaged weights.
@@ -83,7 +84,9 @@ def train(net: nn.Module, task: Task, config: LoopConfig, out: Path, resume: boo
             if run.step % recent.maxlen == 0:
                 logger.info("step %d, %.1f min: %s", run.step, run.minutes(), _format(_means(recent)))
             if run.step % config.validate_every == 0:
-                logger.info("validation at step %d: %s", run.step, _format(_validate(net, run.average, task)))
+                figures = _validate(net, run.average, task)
+                logger.info("validation at step %d: %s", run.step, _format(figures))
+                run.keep_validated(figures)
             if time.monotonic() - saved > 60 * config.checkpoint_minutes:
                 run.save()
                 saved = time.monotonic()
@@ -127,6 +130,10 @@ class _Run:
         _write(self.checkpoint, {**state, "step": self.step, "minutes": minutes, "config": asdict(self._config)})
         about = {"step": str(self.step), "minutes": f"{minutes:.1f}"}
         export(self.average, self._out / "weights.safetensors", about)
+
+    def keep_validated(self, figures: Mapping[str, float]) -> None:
+        about = {name: f"{value:.4f}" for name, value in figures.items()}
+        export(self.average, self._out / f"validated-{self.step:06d}.safetensors", about)
 
     def learn(self, task: Task, batch: Any) -> dict[str, float]:
         """One step; figures for the log."""

@@ -48,6 +48,8 @@ def test_it_learns_and_writes_the_averaged_weights(tmp_path: Path) -> None:
     assert found == pytest.approx((3.0, 1.0), abs=0.15)
     written = load_file(tmp_path / "weights.safetensors")
     assert torch.equal(written["weight"], net.weight) and len(task.validated) == 4
+    kept = [load_file(tmp_path / f"validated-{step:06d}.safetensors")["weight"] for step in (100, 200, 300, 400)]
+    assert [float(weight) for weight in kept] == task.validated
 
 
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
