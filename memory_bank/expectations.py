@@ -9,16 +9,14 @@ support.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from memory_bank import feature_policies as policy
+from memory_bank.feature_policies import FeatureMemoryConfig
 from streamvos.boxes import box_iou
 from streamvos.errors import InputError
-
-if TYPE_CHECKING:
-    from memory_bank.features import FeatureMemoryConfig
 
 _DTYPE = np.dtype(
     [

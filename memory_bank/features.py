@@ -12,34 +12,16 @@ appearance is what is broken.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from memory_bank import feature_policies as policy
 from memory_bank.expectations import Expectations
+from memory_bank.feature_policies import FeatureMemoryConfig
 from memory_bank.protocol import MemoryStats
 from streamvos.errors import InputError
 from streamvos.records import MemoryEvent
-
-
-@dataclass(frozen=True)
-class FeatureMemoryConfig:
-    """How large the memory is and how much it is trusted."""
-
-    budget_bytes: int = 8 << 20  # all levels together; larger remembers more looks, costs memory, not time
-    keys: int = 200  # vectors drawn for each read; more costs time, 200 did as well as 1,000
-    heads: int = 16  # each compares its own slice of the channels
-    sharpness: float = 30.0  # of the attention; lower averages over many keys, higher copies the nearest
-    blend: float = 0.5  # share of the remembered vector in an enhanced cell; 0 turns the pixel levels off
-    cells_per_box: int = 100  # random cells stored for each detected box and frame
-    max_things: int = 64  # expected things at a time; more are dropped, the longest unseen first
-    recall: float = 0.9  # trust in an expected thing at its expected place; 0 turns the instance level off
-    recall_decay: float = 0.9  # each degraded frame in a row multiplies the trust by this
-    min_overlap: float = 0.3  # an anchor that fits the expected place less than this IoU is about something else
-    max_missed: int = 2  # clean frames without the thing before it is no longer expected
-    max_missed_degraded: int = 6  # degraded frames without it
 
 
 class FeatureMemory:

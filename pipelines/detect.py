@@ -23,7 +23,8 @@ import numpy as np
 import torch
 
 from memory_bank import feature_policies as policy
-from memory_bank.features import FeatureMemory, FeatureMemoryConfig
+from memory_bank.feature_policies import FeatureMemoryConfig
+from memory_bank.features import FeatureMemory
 from memory_bank.protocol import MemoryStats
 from streamvos import masks
 from streamvos.boxes import box_iou, keep_apart

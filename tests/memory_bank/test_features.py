@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from memory_bank import feature_policies as policy
-from memory_bank.features import FeatureMemory, FeatureMemoryConfig, attend
+from memory_bank.feature_policies import FeatureMemoryConfig
+from memory_bank.features import FeatureMemory, attend
 from memory_bank.protocol import Memory
 from streamvos.errors import InputError
 from streamvos.snapshot import load_snapshot, save_snapshot

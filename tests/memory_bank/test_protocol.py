@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from memory_bank.episodes import EpisodeConfig, EpisodeMemory
-from memory_bank.features import FeatureMemory, FeatureMemoryConfig
+from memory_bank.feature_policies import FeatureMemoryConfig
+from memory_bank.features import FeatureMemory
 from memory_bank.keyframes import KeyFrameConfig, KeyFrameMemory
 from memory_bank.protocol import Memory, MemoryStats
 from memory_bank.scene import SceneMemory
