@@ -7,6 +7,8 @@ the frame before, within a window (short motions, the strongest cue there is bet
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as functional
 
@@ -14,13 +16,9 @@ _TILE = 8  # side of the squares of cells compared at once; larger compares more
 _NOTHING = 0.01  # a value up to which nothing is held
 
 
-def key_map(stride16: torch.Tensor, stride8: torch.Tensor, stride: int) -> torch.Tensor:
-    """Join two feature maps into one (C, h, w) float32 map of unit keys at stride 8 or 16."""
-    if stride == 16:
-        maps = torch.cat([stride16, functional.avg_pool2d(stride8, 2)], dim=1)
-    else:
-        upsampled = functional.interpolate(stride16, stride8.shape[-2:], mode="bilinear", align_corners=False)
-        maps = torch.cat([upsampled, stride8], dim=1)
+def key_map(*maps: torch.Tensor) -> torch.Tensor:
+    """Join (1, C, h, w) feature maps of one size into one (C, h, w) float32 map of unit keys."""
+    maps = torch.cat(maps, dim=1)
     maps = maps - maps.mean(dim=(2, 3), keepdim=True)
     spread = maps.square().mean(dim=(2, 3), keepdim=True).sqrt()
     maps = maps / (spread + 1e-3)
@@ -43,7 +41,7 @@ def local_affinity(
         values: (N, h, w) what the frame before holds, 0 almost everywhere.
         radius: half side of the window, in cells.
         temperature: of the softmax over cosines; smaller trusts the single best match.
-        dtype: of the products; sums are float32.
+        dtype: of the products.
 
     Returns:
         (N, h, w) float32; 0 further than `radius` from any value.
@@ -64,7 +62,7 @@ def local_affinity(
     tiles = asked.unfold(1, _TILE, _TILE).unfold(2, _TILE, _TILE)[:, row, col].flatten(2)  # (C + 1, T, tile)
     known = windows(torch.cat([key, -ones / temperature]).to(dtype))[:, row, col].flatten(2)  # no cosine is above 1
     weights = torch.bmm(tiles.permute(1, 2, 0), known.transpose(0, 1)).exp()  # (T, tile, window)
-    weights *= _within(radius).to(weights)
+    weights *= _within(radius, dtype, weights.device)
     held = windows(torch.cat([values, ones]).to(dtype))[:, row, col].flatten(2)  # beyond the frame, even the ones are 0
     sums = torch.bmm(held.transpose(0, 1), weights.transpose(1, 2)).float()
     found = sums[:, :-1] / sums[:, -1:].clamp_min(1e-9)
@@ -73,11 +71,12 @@ def local_affinity(
     return carried.permute(0, 1, 3, 2, 4).reshape(num_values, rows * _TILE, cols * _TILE)[:, :height, :width]
 
 
-def _within(radius: int) -> torch.Tensor:
-    """(tile, window) bool: which cells of a tile and of what is around it are at most `radius` apart on each side."""
+@functools.lru_cache(maxsize=8)
+def _within(radius: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """(tile, window): 1 where a cell of a tile and one of what is around it are at most `radius` apart on each side."""
     apart = radius + torch.arange(_TILE)[:, None] - torch.arange(_TILE + 2 * radius)
     near = apart.abs() <= radius
-    return (near[:, None, :, None] & near[None, :, None, :]).flatten(2).flatten(0, 1)
+    return (near[:, None, :, None] & near[None, :, None, :]).flatten(2).flatten(0, 1).to(device, dtype)
 
 
 def global_affinity(

@@ -99,8 +99,8 @@ class EmbeddedTracker:
         self._full = image.shape[:2]
         features = self._encoder.encode(image, self._size)
         self._features = features
-        self._key8 = key_map(features.stride16, features.stride8, 8)
-        self._key16 = key_map(features.stride16, features.stride8, 16)
+        self._key8 = key_map(features.stride16_at_8, features.stride8)
+        self._key16: torch.Tensor | None = None
         description = describe(features)
         self._normalise = self._normalise or Normaliser(description)
         self._pixels = self._normalise(description)  # (D, P)
@@ -164,10 +164,7 @@ class EmbeddedTracker:
     def cells(self) -> CellMap:
         features = self._features
         (padded_height, padded_width), (height, width) = features.image.shape[:2], features.valid
-        coarse = functional.interpolate(
-            features.stride16, features.stride8.shape[-2:], mode="bilinear", align_corners=False
-        )
-        joined = torch.cat([coarse, features.stride8], dim=1)[0].float()
+        joined = torch.cat([features.stride16_at_8, features.stride8], dim=1)[0]
         return CellMap(joined, (0, padded_height - height, 0, padded_width - width))
 
     def appearance(self, mask: np.ndarray) -> np.ndarray:
@@ -240,7 +237,7 @@ class EmbeddedTracker:
         if self.memory.wants_use:  # a mark for each view carries the share of its votes
             marks = torch.eye(len(chosen), device=self._device)[:, :, None, None].expand(-1, -1, *values.shape[1:])
             values = torch.cat([values[None], marks])
-        found = global_affinity(self._key16, keys, values, self._config.top_matches, self._config.temperature)
+        found = global_affinity(self._coarse_key(), keys, values, self._config.top_matches, self._config.temperature)
         if not self.memory.wants_use:
             return found
         self.memory.note_use(object_id, found[1:].mean(dim=(1, 2)).cpu().numpy(), chosen)
@@ -310,7 +307,7 @@ class EmbeddedTracker:
         payload = {
             "gram": pack(gram),
             "moment": moment,
-            "key": self._key16.half(),
+            "key": self._coarse_key().half(),
             "value": functional.avg_pool2d(target[None], 2)[0].half(),
         }
         descriptor = self._descriptor(probability)
@@ -319,6 +316,12 @@ class EmbeddedTracker:
     def _pixel_sums(self) -> PixelSums:
         self._sums = self._sums or PixelSums(self._pixels)
         return self._sums
+
+    def _coarse_key(self) -> torch.Tensor:
+        """(C, h, w) unit keys at stride 16."""
+        if self._key16 is None:
+            self._key16 = key_map(self._features.stride16, functional.avg_pool2d(self._features.stride8, 2))
+        return self._key16
 
     def _sharp_cells(self, probability: np.ndarray) -> torch.Tensor:
         return self._to_cells(1.0 / (1.0 + np.exp(-self._config.sharpness * (probability - 0.5))))

@@ -22,7 +22,6 @@ KEY, VALUE = 64, 96  # channels of keys and values at stride 16
 _WIDE, _MIDDLE, _NARROW = 96, 64, 32  # channels of the decoder at strides 16, 8, 4
 _CUES8, _CUES4 = 15, 5
 _LOCAL_SHARE = 0.4  # of the carried mask in the mix that the decoder starts from
-_LEAST_SUM = 1e-30  # of the weights of a read-out: what is like nothing remembered reads nothing
 _GAIN = 6.0  # from that mix to a logit
 
 
@@ -124,34 +123,33 @@ class PropagationNet(FeatureNet):
         return logits[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
 
 
-def read_memory(
-    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, dtype: torch.dtype = torch.float32
-) -> torch.Tensor:
-    """Read (R, V, n, h, w) remembered values at the places whose keys are near the query's.
+def as_query(key: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """(R, C, h, w) keys of the current frame to the (R, C + 4, h * w) query that `read_memory` takes, in `dtype`."""
+    scale, key = key.shape[1] ** -0.5, key.to(dtype).flatten(2)
+    return torch.cat([2.0 * scale * key, _lengths(key, scale), torch.ones_like(key[:, :2])], dim=1)
+
+
+def read_memory(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Read the values of remembered cells whose keys are near the query's.
 
     The weight of a remembered cell is softmax(-|query - key|^2 / sqrt(C)) over all cells (STCN, eq. 4).
 
     Args:
-        query: (R, C, h, w).
-        keys: (R, C, n, h, w) of n remembered frames.
-        values: (R, V, n, h, w).
-        dtype: of the products. Gradients need float32.
+        query: (R, C + 4, P) of `as_query`; all products are computed in its type. Gradients need float32.
+        keys: (R, C, M) of the remembered cells.
+        values: (R, V, M).
 
     Returns:
-        (R, V, h, w) float32.
+        (R, V, P) float32.
     """
-    size, scale = query.shape[-2:], query.shape[1] ** -0.5
-    query, keys, values = (maps.to(dtype).flatten(2) for maps in (query, keys, values))
+    keys, values = keys.to(query.dtype), values.to(query.dtype)
     with torch.autocast(query.device.type, enabled=False):
-        # One product gives -|query - key|^2 / sqrt(C): the squared lengths are channels of their own. Nothing there is
-        # above 0, so the softmax needs no maximum, and its sum is that of a value of ones. Much faster on a CPU
-        # than the fused attention.
-        own, ones = _lengths(query, scale), torch.ones_like(query[:, :2])
-        asked = torch.cat([2.0 * scale * query, own, ones], dim=1)
-        kept = torch.cat([keys, torch.ones_like(keys[:, :2]), _lengths(keys, scale)], dim=1)
-        weights = torch.bmm(asked.transpose(1, 2), kept).exp()
-        read = torch.bmm(torch.cat([values, torch.ones_like(values[:, :1])], dim=1), weights.transpose(1, 2)).float()
-        return (read[:, :-1] / read[:, -1:].clamp_min(_LEAST_SUM)).unflatten(2, size)
+        # One product gives the exponents: the squared lengths are channels of their own. On a CPU that is faster than
+        # the fused attention, whose softmax is slow there.
+        scale = keys.shape[1] ** -0.5
+        held = torch.cat([keys, torch.ones_like(keys[:, :2]), _lengths(keys, scale)], dim=1)
+        weights = torch.bmm(query.transpose(1, 2), held).softmax(dim=2)
+        return torch.bmm(values, weights.transpose(1, 2)).float()
 
 
 def _lengths(maps: torch.Tensor, scale: float) -> torch.Tensor:
@@ -161,22 +159,9 @@ def _lengths(maps: torch.Tensor, scale: float) -> torch.Tensor:
     return torch.cat([coarse, (exact - coarse.float()).to(maps.dtype)], dim=1)
 
 
-def share_logits(logits: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
-    """Log-odds of objects that share their pixels: softmax over an empty background and the objects of a group.
-
-    Args:
-        logits: (R, h, w) of objects on their own.
-        group: (R,) int64, the frame that each belongs to.
-
-    Returns:
-        (R, h, w); equal to `logits` for an object that is alone.
-    """
-    return logits - (1.0 + _sum_of_others(logits.exp(), group)).log()
-
-
 def others_of(maps: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
     """(R, ...) maps to the sum over the other rows of the same group, at most 1."""
-    return _sum_of_others(maps, group).clamp(0.0, 1.0)
+    return sum_of_others(maps, group).clamp(0.0, 1.0)
 
 
 def highest_of_others(maps: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
@@ -191,5 +176,6 @@ def _others(group: torch.Tensor) -> torch.Tensor:
     return (group[:, None] == group[None]) & ~torch.eye(len(group), dtype=torch.bool, device=group.device)
 
 
-def _sum_of_others(maps: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+def sum_of_others(maps: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+    """(R, ...) maps to the sum over the other rows of the same group."""
     return (_others(group).to(maps) @ maps.flatten(1)).view(maps.shape)

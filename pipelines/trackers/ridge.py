@@ -12,16 +12,14 @@ import torch.nn.functional as functional
 
 from streamvos.models.efficientnet_lite import Features
 
-_BANDS = 4  # rows of a Gram matrix computed at once; more compute less twice, in smaller products
+_BANDS = 4  # in which a Gram matrix is computed; more compute less twice, in smaller products
 
 
 def describe(features: Features) -> torch.Tensor:
     """Describe each stride-8 cell: (568, h, w) from stride 16 (112), 3x3 of stride 8 (360), 2x2 of stride 4 (96)."""
-    height, width = features.stride8.shape[-2:]
-    coarse = functional.interpolate(features.stride16, (height, width), mode="bilinear", align_corners=False)
-    around = functional.unfold(features.stride8, 3, padding=1).view(1, -1, height, width)
+    around = functional.unfold(features.stride8, 3, padding=1).unflatten(2, features.stride8.shape[-2:])
     fine = functional.pixel_unshuffle(features.stride4, 2)
-    return torch.cat([coarse, around, fine], dim=1)[0]
+    return torch.cat([features.stride16_at_8, around, fine], dim=1)[0]
 
 
 class Normaliser:

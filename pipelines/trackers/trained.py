@@ -24,6 +24,7 @@ from pipelines.trackers.propagation_net import (
     VALUE,
     Cues,
     PropagationNet,
+    as_query,
     highest_of_others,
     others_of,
     read_memory,
@@ -72,6 +73,7 @@ class TrainedTracker(EmbeddedTracker):
         super().reset()
         self._last_seen: torch.Tensor | None = None  # (1, KEY, h, w) trained key of the frame before
         self._last_values: dict[int, torch.Tensor] = {}  # (1, VALUE, h, w) of each object that was visible there
+        self._last_masks: dict[int, torch.Tensor] = {}  # (h4, w4) likewise
         self._masks: dict[int, torch.Tensor] = {}  # (h4, w4) of the current frame, as far as they are decided
         self._values: dict[int, torch.Tensor] = {}  # (1, VALUE, h, w) likewise
 
@@ -79,6 +81,7 @@ class TrainedTracker(EmbeddedTracker):
         super().start_shot()
         self._last_seen = None
         self._last_values.clear()
+        self._last_masks.clear()
 
     @torch.inference_mode()
     def observe(self, image: np.ndarray) -> None:
@@ -96,7 +99,9 @@ class TrainedTracker(EmbeddedTracker):
         if not len(object_ids):
             return Propagation(object_ids, np.zeros((0, *self._features.valid), np.float32))
         group = torch.zeros(len(object_ids), dtype=torch.int64, device=self._device)
-        read = torch.cat([self._read(int(object_id)) for object_id in object_ids])
+        query = as_query(self._view.key16, self._dtype)
+        read = torch.cat([self._read(int(object_id), query) for object_id in object_ids])
+        read = read.unflatten(2, self._view.key16.shape[-2:])
         cues = self._cues(object_ids, group)
         with self._quick():
             logits = self._net.decode(self._view, read, cues).float()
@@ -112,37 +117,49 @@ class TrainedTracker(EmbeddedTracker):
         self._masks.update(visible)
         self._values.update(self._values_of(list(visible)))
         super().memorize(frame_index, propagation, confident)
-        self._last_seen, self._last_values = self._view.key16 if self._values else None, dict(self._values)
+        self._last_seen = self._view.key16 if self._values else None
+        self._last_values, self._last_masks = dict(self._values), dict(self._masks)
 
     @torch.inference_mode()
     def add(self, frame_index: int, object_id: int, mask: np.ndarray, afresh: bool = False) -> None:
         super().add(frame_index, object_id, mask, afresh)
         self._last_seen, self._last_values[object_id] = self._view.key16, self._values[object_id]
+        self._last_masks[object_id] = self._masks[object_id]
 
     def remove(self, object_id: int) -> None:
         super().remove(object_id)
-        for known in (self._last_values, self._masks, self._values):
+        for known in (self._last_values, self._last_masks, self._masks, self._values):
             known.pop(object_id, None)
 
     def state_bytes(self) -> int:
-        kept = [*self._last_values.values(), *([] if self._last_seen is None else [self._last_seen])]
+        kept = [*self._last_values.values(), *self._last_masks.values()]
+        kept += [] if self._last_seen is None else [self._last_seen]
         return super().state_bytes() + sum(tensor.numel() * tensor.element_size() for tensor in kept)
 
     def state_dict(self) -> dict[str, Any]:
-        values = {object_id: value.cpu().numpy() for object_id, value in self._last_values.items()}
+        values, masks = (
+            {object_id: one.cpu().numpy() for object_id, one in kept.items()}
+            for kept in (self._last_values, self._last_masks)
+        )
         last_seen = None if self._last_seen is None else self._last_seen.cpu().numpy()
-        return {"embedded": super().state_dict(), "last_seen": last_seen, "last_values": values}
+        return {
+            "embedded": super().state_dict(),
+            "last_seen": last_seen,
+            "last_values": values,
+            "last_masks": masks,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state["embedded"])
         if state["last_seen"] is not None:
             self._last_seen = torch.tensor(state["last_seen"], device=self._device)
-        self._last_values = {
-            object_id: torch.tensor(value, device=self._device) for object_id, value in state["last_values"].items()
-        }
+        self._last_values, self._last_masks = (
+            {object_id: torch.tensor(one, device=self._device) for object_id, one in state[name].items()}
+            for name in ("last_values", "last_masks")
+        )
 
-    def _read(self, object_id: int) -> torch.Tensor:
-        """(1, VALUE, h, w) from the object's key frames and the frame before."""
+    def _read(self, object_id: int, query: torch.Tensor) -> torch.Tensor:
+        """(1, VALUE, P) from the object's key frames and the frame before."""
         share = max(_LEAST_VIEWS, self._config.views_read_together // len(self._objects))
         chosen = self._recall(object_id, min(self._config.views_read, share))
         views = self.memory.read(object_id, ("key", "value", "near"), chosen)
@@ -150,19 +167,18 @@ class TrainedTracker(EmbeddedTracker):
         near[0] = True
         cells = near.flatten()
         keys, values = ([views[name].flatten(0, 2)[cells].to(self._dtype)] for name in ("key", "value"))  # (M, C)
-        counts = near.sum(dim=1).tolist()
         if self._config.reads_last and self._last_seen is not None and object_id in self._last_values:
             keys.append(_by_cell(self._last_seen).flatten(0, 1).to(self._dtype))
             values.append(_by_cell(self._last_values[object_id]).flatten(0, 1).to(self._dtype))
-            counts.append(len(keys[-1]))
         key, value = torch.cat(keys), torch.cat(values)
-        if self.memory.wants_use:  # a mark for each frame, read as a value, is its share of the attention
-            marks = torch.eye(len(counts), dtype=self._dtype, device=self._device)
-            value = torch.cat([value, marks.repeat_interleave(torch.tensor(counts, device=self._device), dim=0)], dim=1)
-        read = read_memory(self._view.key16, *(rows.T[None, :, :, None, None] for rows in (key, value)), self._dtype)
+        if self.memory.wants_use:  # a mark for each key frame, read as a value, is its share of the attention
+            marks = torch.eye(len(near), dtype=self._dtype, device=self._device)
+            marks = marks.repeat_interleave(near.sum(dim=1), dim=0)
+            marks = functional.pad(marks, (0, 0, 0, len(value) - len(marks)))  # the frame before is none
+            value = torch.cat([value, marks], dim=1)
+        read = read_memory(query, key.T[None], value.T[None])
         if self.memory.wants_use:
-            shares = read[0, VALUE:].mean(dim=(1, 2)).cpu().numpy()
-            self.memory.note_use(object_id, shares[: len(chosen)], chosen)
+            self.memory.note_use(object_id, read[0, VALUE:].mean(dim=1).cpu().numpy(), chosen)
         return read[:, :VALUE]
 
     def _cues(self, object_ids: np.ndarray, group: torch.Tensor) -> Cues:
@@ -173,9 +189,8 @@ class TrainedTracker(EmbeddedTracker):
         carried = ridge.new_zeros(len(object_ids), 4, height, width)
         if self._last_key is not None:
             for row, object_id in enumerate(object_ids):
-                probability = self._objects[object_id].last_probability
-                if probability is not None:
-                    last[row] = self._quarter(probability)
+                if object_id in self._last_masks:
+                    last[row] = self._last_masks[object_id]
             parts = functional.pixel_unshuffle(last[:, None], 2)
             config, held = self._config, parts.flatten(0, 1)
             found = local_affinity(

@@ -88,7 +88,7 @@ class BatchMaker:
 
     def _make_one(self, clip: Clip, rng: np.random.Generator | None) -> tuple[torch.Tensor, ...]:
         seen = [self._encode(frame) for frame in clip.frames]
-        keys = torch.stack([key_map(one.stride16, one.stride8, 8) for one in seen])
+        keys = torch.stack([key_map(one.stride16_at_8, one.stride8) for one in seen])
         masks = torch.from_numpy(clip.masks).to(self._device).float()  # (T, N, S, S)
         masks4, masks8 = functional.avg_pool2d(masks, 4), functional.avg_pool2d(masks, 8)
         descriptions = [describe(one) for one in seen]

@@ -10,10 +10,11 @@ from pipelines.trackers.affinity import local_affinity
 from pipelines.trackers.propagation_net import (
     Cues,
     PropagationNet,
+    as_query,
     highest_of_others,
     others_of,
     read_memory,
-    share_logits,
+    sum_of_others,
 )
 from pipelines.training.memory_masks import remember
 from pipelines.training.tracker_batches import Batch, TrackerTaskConfig
@@ -33,12 +34,26 @@ def follow(
         keys.append(views[index - 1].key16)
         values.append(net.value(views[index - 1], both))
         chosen = _remembered(index, rng)
-        memory = (torch.stack([source[i] for i in chosen], dim=2) for source in (keys, values))
-        read = read_memory(views[index].key16, *memory)
+        memory = (torch.cat([source[i].flatten(2) for i in chosen], dim=2) for source in (keys, values))
+        now = views[index].key16
+        read = read_memory(as_query(now), *memory).unflatten(2, now.shape[-2:])
         cues = _cues(batch, index, last, both, config, rng)
         logits.append(share_logits(net.decode(views[index], read, cues).float(), group))
         last = remember(logits[-1].detach(), batch.keys[group, index], rng)
     return logits
+
+
+def share_logits(logits: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+    """Log-odds of objects that share their pixels: softmax over an empty background and the objects of a group.
+
+    Args:
+        logits: (R, h, w) of objects on their own.
+        group: (R,) int64, the frame that each belongs to.
+
+    Returns:
+        (R, h, w); equal to `logits` for an object that is alone.
+    """
+    return logits - (1.0 + sum_of_others(logits.exp(), group)).log()
 
 
 def _cues(

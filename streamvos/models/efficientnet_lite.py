@@ -1,19 +1,20 @@
 """Frozen EfficientNet-Lite0 image features, from the packaged ImageNet weights.
 
 Every tracker of ours looks at a frame through this network, once a frame, whatever the number of objects. On a CPU the
-same numbers come several times sooner than from the network as it is published: batch norm and padding are folded
-into the convolutions, the memory layout is channels-last, the arithmetic is bfloat16 where the processor has it, and
-the layers beyond stride 16, which nobody reads, are left out.
+same numbers come sooner than from the network as it is published: batch norm and padding are folded into the
+convolutions, the memory layout is channels-last, and the layers beyond stride 16, which nobody reads, are left out.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import timm
 import torch
+import torch.nn.functional as functional
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -38,6 +39,11 @@ class Features:
     stride4: torch.Tensor
     stride8: torch.Tensor
     stride16: torch.Tensor
+
+    @functools.cached_property
+    def stride16_at_8(self) -> torch.Tensor:
+        """`stride16` scaled up to the cells of `stride8`."""
+        return functional.interpolate(self.stride16, self.stride8.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class EfficientNetLite0:
@@ -126,6 +132,6 @@ def _fold_padding(model: nn.Module) -> None:
                 whole = nn.Conv2d(
                     child.in_channels, child.out_channels, side, stride=2, padding=side // 2 - 1, groups=child.groups
                 )
-                whole.weight = nn.Parameter(nn.functional.pad(child.weight, (1, 0, 1, 0)))
+                whole.weight = nn.Parameter(functional.pad(child.weight, (1, 0, 1, 0)))
                 whole.bias = child.bias
                 setattr(parent, name, whole)

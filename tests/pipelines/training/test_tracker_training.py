@@ -16,7 +16,7 @@ from pipelines.training.clips import Clip, ClipConfig
 from pipelines.training.datasets import PictureSets
 from pipelines.training.tracker import TrackerTask
 from pipelines.training.tracker_batches import BatchMaker, TrackerTaskConfig, ridge_scores
-from pipelines.training.tracker_frames import follow
+from pipelines.training.tracker_frames import follow, share_logits
 
 CPU = torch.device("cpu")
 CONFIG = TrackerTaskConfig(clips=2, clip=ClipConfig(num_frames=3, size_px=96))
@@ -105,3 +105,12 @@ def test_a_clip_of_several_objects_shares_its_pixels(task: TrackerTask) -> None:
     assert batch.group.tolist() == [0, 0] and batch.ridge.shape == (2, 3, 12, 12)
     logits = follow(fresh(task), batch, replace(CONFIG, carry_lost=0.0), None)
     assert all(row.detach().sigmoid().sum(dim=0).max() <= 1.0 + 1e-5 for row in logits)
+
+
+def test_sharing_leaves_a_lone_object_and_divides_a_contested_pixel() -> None:
+    logits = torch.tensor([3.0, 2.0, 2.0]).view(3, 1, 1)
+    group = torch.tensor([0, 1, 1])
+    shared = share_logits(logits, group).flatten()
+    odds = torch.tensor(2.0).exp()
+    assert float(shared[0]) == 3.0
+    torch.testing.assert_close(shared[1:].sigmoid(), (odds / (1 + 2 * odds)).repeat(2))
