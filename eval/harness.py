@@ -68,7 +68,7 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     """
     add = parser.add_argument
     add("--sequences", nargs="+", metavar="NAME", help="default: all")
-    add("--size", type=int, metavar="PX", help="working short side in pixels (default: 416)")
+    add("--size", type=int, metavar="PX", help=f"working short side in pixels (default: {GraphConfig.size})")
     add("--config", type=Path, metavar="FILE", help="TOML with any setting of the graph; options here win over it")
     add("--seed", type=int, default=0)
     add("--jobs", type=int, metavar="N", help="sequences at the same time, through Ray (default: CPUs / 2)")

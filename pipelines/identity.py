@@ -2,7 +2,7 @@
 
 A mask that has slid onto something else is hidden, so that the tracker neither shows nor learns it. An object that is
 not seen is looked for in every frame, in the tracker's proposals and wherever cells look like it; what is found is
-shown once it was verified in several frames. Meanwhile nothing is written.
+shown once it was verified, mostly in several frames. Meanwhile nothing is written.
 """
 
 from __future__ import annotations
@@ -116,6 +116,12 @@ class Identity:
                 note_sure(self._standing(object_id), self._evidence(object_id, probability, share))
         self._appearance.learn_background(self._background(shares, likeness))
         self._appearance.fit()
+
+    def start_shot(self) -> None:
+        """What was counted from frame to frame begins anew; what objects look like stays."""
+        self._search.start_shot()
+        for standing in self._standings.values():
+            standing.doubts = standing.streak = standing.trial = 0
 
     def stats(self) -> dict[str, MemoryStats]:
         """Size of the appearances; nothing where the check is off."""

@@ -21,7 +21,8 @@ class IdentityConfig:
 
     check: bool = True  # off: the base tracker is believed, and a lost object waits for it
     # The tracker's own mean probability inside a mask is the best single witness (see docs/ablation.md): where it is
-    # right, that is seldom below 0.9. Larger hides drifted masks sooner, and blurred or tiny ones.
+    # right, that is seldom below 0.9, taken after looks have had their say (`weight`). Larger hides drifted masks
+    # sooner, and blurred or tiny ones.
     min_confidence: float = 0.85
     learn_confidence: float = 0.92  # from which a view may teach; larger keeps slides out, and new looks
     # So sure a mask is the object whatever it looks like, and teaches what it looks like now; larger adapts less.
@@ -95,7 +96,7 @@ class Standing:
     usual_lead: float = 0.0  # likewise
     recent: float = 0.0  # likeness of all its views, a running mean of the latest
     doubts: int = 0  # frames in a row
-    streak: int = 0  # frames in a row in which a region was found
+    streak: int = 0  # frames in a row in which a proposal or a region was found
     trial: int = 0  # frames left since it returned
     false_peak: float = 0.45  # of the best region while it is away, a running mean
     false_spread: float = 0.1  # likewise, mean absolute deviation

@@ -23,11 +23,12 @@ from pipelines.identity_policy import (
     judge_region,
 )
 from pipelines.mask_maps import parts_of
-from pipelines.regions import best_region, inside, overlaps
+from pipelines.regions import best_region, cells_of, inside, overlaps
 
 SHOWN = 0.9  # probability of what was verified
 _BETTER_RIGHT = 0.25  # more likeness of a cell, with which an unseen object may claim it from one that holds it
-_LEAST_PX, _LEAST_SHARE = 60, 0.05  # of a proposal at the working size, the latter of the usual area
+# Of a proposal, at the working size; the latter of the usual area. Of what is small, half of that is enough.
+_LEAST_PX, _LEAST_SHARE = 60, 0.05
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,10 @@ class IdentitySearch:
         """Nothing stays of an object; an unknown id is fine."""
         self._sought.pop(object_id, None)
 
+    def start_shot(self) -> None:
+        """The places of the frame before are void."""
+        self._sought.clear()
+
     def state_dict(self) -> dict[int, np.ndarray]:
         return {object_id: cells.copy() for object_id, cells in self._sought.items()}
 
@@ -94,13 +99,13 @@ class IdentitySearch:
     ) -> Find | None:
         """What the tracker proposes, where that may be the object."""
         mask = proposal > 0.5
-        if mask.sum() < max(_LEAST_PX, _LEAST_SHARE * usual_px):
+        if mask.sum() < max(min(_LEAST_PX, 0.5 * usual_px), _LEAST_SHARE * usual_px):
             return None
         share = self._appearance.to_cells(mask)
         evidence = evidence_of(self._appearance, object_id, proposal, share, self._knows_doubt)
         if not is_candidate(standing, evidence, self._config):
             return None
-        cells = share > 0.5
+        cells = cells_of(share)
         again = last is not None and overlaps(last, cells)
         verdict = judge_proposal(standing, evidence, again, self._config)
         return Find(verdict, cells, np.where(mask, SHOWN, 0.0))

@@ -17,12 +17,9 @@ def drop_islands(probability: np.ndarray, min_share: float) -> None:
         probability[np.isin(labels, small)] = 0.0
 
 
-def enlarge(probability: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(h, w) probability to an (H, W) bool mask; only the object's surroundings are scaled."""
-    mask = np.zeros(size, bool)
-    if (probability > 0.5).any():
-        mask[:] = cv2.resize(probability, size[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
-    return mask
+def at_full_size(probability: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) probability to (H, W)."""
+    return cv2.resize(probability, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def shrink(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from pipelines.grabcut_parts import Window, clean, inscribed_ellipse
 from pipelines.refine import Candidate, checked_prompt, innermost_point
 from pipelines.refine_net import RefineNet
 from pipelines.refine_prompts import prompt_maps
-from streamvos.device import pick_precision
+from streamvos.device import Precision, autocast, pick_precision
 from streamvos.masks import tight_box
 from streamvos.models.catalogue import locate
 from streamvos.models.efficientnet_lite import EfficientNetLite0
@@ -49,7 +49,7 @@ class EmbeddedRefinerConfig:
     # looks gained 2 to 3 J&F on masks below 130, 0.8 up to 216 and lost 1 above.
     polish_max_px: float = 216.0
     # What the networks compute in; "auto": bfloat16 where the processor has it, which moves borders by a pixel at most.
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     # How far around clicks is looked, as shares of the frame's shorter side; each costs two encodings.
     click_reaches: tuple[float, ...] = (0.15, 0.35, 0.7)
 
@@ -181,7 +181,7 @@ class EmbeddedRefiner:
             crop, local = np.ascontiguousarray(crop[:, ::-1]), [_mirrored(one, crop.shape[1]) for one in local]
         seen = self._encoder.encode(crop, self._config.size_px)
         pixels = torch.from_numpy(crop).to(self._device).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
+        with autocast(self._device, self._dtype):
             view = self._net.look(pixels, seen.stride4, seen.stride8, seen.stride16)
             view = view.rows(torch.zeros(len(prompts), dtype=torch.long, device=self._device))
             for look in range(1 + second_looks):

@@ -26,8 +26,8 @@ class RefineConfig:
     # IoU with the coarse mask that a candidate must exceed; higher trusts the tracker more, 0 trusts the
     # refiner.
     min_agreement: float = 0.59
-    # Where the tracker's probability is below or above, its word stands: a refiner sees one picture, and takes the
-    # shadow under a car for the car. 0 and 1 leave all to the refiner.
+    # Where the probability of a tracker that knows doubt is below or above, its word stands: a refiner sees one
+    # picture, and takes the shadow under a car for the car. 0 and 1 leave all to the refiner.
     sure_off: float = 0.1
     sure_on: float = 0.9
     # IoU above which a refined mask may also be written into the tracker; above 1 never feeds back. It lost in the

@@ -17,13 +17,14 @@ import numpy as np
 import torch
 
 from pipelines.grabcut import GrabCutRefiner
-from pipelines.mask_maps import enlarge, shrink
+from pipelines.mask_maps import at_full_size, shrink
 from pipelines.refine import Likeness, Refiner, SamHqRefiner, refine_mask
-from pipelines.refine_embedded import EmbeddedRefiner
+from pipelines.refine_embedded import EmbeddedRefiner, EmbeddedRefinerConfig
 from pipelines.refine_policy import RefineConfig
 from pipelines.refine_triggers import Turn, Usual, due, mask_facts, may_be_candidate, most_urgent
 from pipelines.roster import Roster
 from pipelines.trackers.protocol import BaseTracker, Propagation
+from streamvos.device import Precision
 from streamvos.models.sam_hq import SamHqPredictor, SamHqSize
 from streamvos.records import Frame
 
@@ -60,12 +61,13 @@ class Refinement:
             return refined
         maps = dict(zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True))
         turns = most_urgent(self._turns(frame.index, maps, confident), self._config.when)
-        coarse = {key: enlarge(maps[key], frame.size) for key in (maps if turns else ())}
+        full = {key: at_full_size(maps[key], frame.size) for key in (maps if turns else ())}
+        coarse = {key: probability > 0.5 for key, probability in full.items()}
         for object_id, turn in turns:
             mask, feeds_back = self._refine(frame, object_id, turn, coarse)
             if mask is None:
                 continue
-            mask = refined[object_id] = self._where_undecided(mask, maps[object_id])
+            mask = refined[object_id] = self._where_undecided(mask, full[object_id])
             if feeds_back and confident.get(object_id, False):
                 probability = maps[object_id]
                 probability[:] = np.where(shrink(mask, probability.shape), np.maximum(probability, 0.9), 0.0)
@@ -123,9 +125,10 @@ class Refinement:
         return mask, decision.feed_back and not quick
 
     def _where_undecided(self, mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
-        """(H, W) bool: a refined mask where the tracker's (h, w) probability leaves it open, else the tracker's."""
-        full = cv2.resize(probability, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        return (mask & (full >= self._config.sure_off)) | (full > self._config.sure_on)
+        """(H, W) bool: a refined mask where the tracker's (H, W) probability leaves it open, else the tracker's."""
+        if not self._tracker.knows_doubt:
+            return mask
+        return (mask & (probability >= self._config.sure_off)) | (probability > self._config.sure_on)
 
     def _likeness(self, object_id: int) -> Callable[[np.ndarray], Likeness]:
         """How like the object's key frames a mask's content is, and a ring around it."""
@@ -141,14 +144,16 @@ class Refinement:
         return likeness
 
 
-def make_refiner(name: str, sam_size: SamHqSize, sam_weights: str, device: torch.device, seed: int) -> Refiner | None:
+def make_refiner(
+    name: str, precision: Precision, sam_size: SamHqSize, sam_weights: str, device: torch.device, seed: int
+) -> Refiner | None:
     """The refiner of that name, None for "none"; raises `MissingWeightsError` where its weights are not here."""
     if name == "none":
         return None
     if name == "grabcut":
         return GrabCutRefiner(seed=seed)
     if name == "embedded":
-        return EmbeddedRefiner.shipped(device)
+        return EmbeddedRefiner.shipped(device, EmbeddedRefinerConfig(precision=precision))
     return SamHqRefiner(SamHqPredictor(sam_size, Path(sam_weights) if sam_weights else None, device))
 
 

@@ -33,6 +33,12 @@ def inside(likeness: np.ndarray, share: np.ndarray) -> float:
     return float((likeness * weights).sum() / total) if total > 0 else 0.0
 
 
+def cells_of(share: np.ndarray) -> np.ndarray:
+    """(h, w) bool: the cells that are mostly covered; of what is smaller than a cell, those that it touches."""
+    mostly = share > 0.5
+    return mostly if mostly.any() else share > 0
+
+
 def best_region(likeness: np.ndarray, free: np.ndarray, least: float, reach: float) -> Region | None:
     """The most convincing connected region, with parts of like quality nearby: an occluder may split an object.
 

@@ -22,7 +22,7 @@ from pipelines.discovery import Discovery
 from pipelines.identity import Identity
 from pipelines.identity_policy import IdentityConfig, Verdict
 from pipelines.lives import Life, LifeConfig, judge, update
-from pipelines.mask_maps import drop_islands, enlarge
+from pipelines.mask_maps import at_full_size, drop_islands
 from pipelines.newcomers import Newcomers
 from pipelines.refine import first_mask
 from pipelines.refine_policy import RefineConfig
@@ -35,6 +35,7 @@ from pipelines.trackers.registry import make_tracker
 from pipelines.trackers.sam2 import Sam2Config, VideoModelConfig
 from pipelines.trackers.trained import TrainedTrackerConfig
 from streamvos import masks
+from streamvos.device import Precision
 from streamvos.errors import InputError
 from streamvos.records import Frame, ObjectMasks, Prompt, StepResult
 
@@ -50,6 +51,7 @@ class SegmentConfig:
     first_masks: Literal["grabcut", "embedded"] = "embedded"  # what makes masks of boxes and clicks
     refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "embedded"  # of tracked masks; "none" is faster
     sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
+    refiner_precision: Precision = "auto"  # of the embedded refiner; bfloat16 moves borders by a pixel at most
     sam_weights: str = ""  # a checkpoint of that size; empty: the one that `streamvos models fetch` got
     min_component_share: float = 0.05  # of the largest; smaller islands of a mask are dropped
     tracker: EmbeddedTrackerConfig = field(default_factory=EmbeddedTrackerConfig)
@@ -86,7 +88,8 @@ class SegmentStage:
         self.config, self._device = config, device
         self.tracker = make_tracker(config.base, config, size, device)
         makes = {config.first_masks, config.refiner}  # often the same, which needs its network once
-        made = {make: make_refiner(make, config.sam_size, config.sam_weights, device, seed) for make in makes}
+        sam = config.sam_size, config.sam_weights
+        made = {make: make_refiner(make, config.refiner_precision, *sam, device, seed) for make in makes}
         self._first_refiner, self._refiner = made[config.first_masks], made[config.refiner]
         self.reset()
 
@@ -111,6 +114,7 @@ class SegmentStage:
             self._roster.forget(removal.object_id)
         if result.is_cut:
             self._roster.end_shot()
+            self._identity.start_shot()
         self.tracker.observe(frame.image)
         propagation = self._clean(self.tracker.propagate())
         verdicts = self._identity.check(frame, propagation)
@@ -214,7 +218,7 @@ class SegmentStage:
             taken |= mask
         for object_id, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
             if object_id not in pictures:
-                pictures[object_id] = enlarge(probability, size) & ~taken
+                pictures[object_id] = (at_full_size(probability, size) > 0.5) & ~taken
         empty = np.zeros(size, bool)
         ids = sorted(self._roster.lives)
         shown = [pictures.get(object_id, empty) for object_id in ids]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 
 from streamvos.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "float32", "bfloat16")
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -29,8 +31,8 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     Frozen networks are about twice as fast in bfloat16 on such processors, and slower on others. Raises `InputError`
     for an unknown name.
     """
-    if name not in PRECISIONS:
-        raise InputError(f"unknown precision {name!r} (valid: {', '.join(PRECISIONS)})")
+    if name not in get_args(Precision):
+        raise InputError(f"unknown precision {name!r} (valid: {', '.join(get_args(Precision))})")
     if name != "auto":
         return getattr(torch, name)
     if device.type == "cpu":
@@ -39,3 +41,8 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     else:
         has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.bfloat16 if has_bfloat16 else torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """A context in which a network of float32 weights computes in `dtype`."""
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)

@@ -25,7 +25,7 @@ from pipelines.trackers.objects import TrackedObject
 from pipelines.trackers.protocol import CellMap, Propagation
 from pipelines.trackers.recall import distractor_score, likeness_of_views
 from pipelines.trackers.ridge import Normaliser, PixelSums, describe, pack, solve, unpack
-from streamvos.device import pick_precision
+from streamvos.device import Precision, pick_precision
 from streamvos.errors import InputError
 from streamvos.models.efficientnet_lite import EfficientNetLite0
 from streamvos.records import MemoryEvent
@@ -52,7 +52,7 @@ class EmbeddedTrackerConfig:
     running_rate: float = 0.15  # of the running mean; larger forgets faster
     keyframe_weight: float = 0.4  # of the key frames against the running mean when the head is fitted
     regularisation: float = 1e-3  # of the ridge
-    precision: str = "auto"  # of the frozen features; "auto": bfloat16 where the processor has it, twice as fast
+    precision: Precision = "auto"  # of the frozen features; "auto": bfloat16 where the processor has it, twice as fast
     keyframes: KeyFrameConfig = field(default_factory=KeyFrameConfig)
 
 

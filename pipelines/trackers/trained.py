@@ -32,6 +32,7 @@ from pipelines.trackers.propagation_net import (
 from pipelines.trackers.protocol import Propagation
 from pipelines.trackers.recall import LOOK_ALIKE, near_cells
 from pipelines.trackers.ridge import pack
+from streamvos.device import autocast
 from streamvos.models.catalogue import locate
 
 WEIGHTS = "embedded-tracker"  # name in the catalogue
@@ -237,7 +238,7 @@ class TrainedTracker(EmbeddedTracker):
 
     def _quick(self) -> torch.autocast:
         """The network's convolutions in the precision of the features, as in training."""
-        return torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
+        return autocast(self._device, self._dtype)
 
     def _quarter(self, probability: np.ndarray) -> torch.Tensor:
         """(h, w) at the working size to hardened (h / 4, w / 4), with the frame's padding."""

@@ -41,7 +41,7 @@ class ClipConfig:
     absence_share: float = 0.25  # clips in which an object leaves for some frames
     turn_share: float = 0.3  # cut-outs whose texture slides across their outline, as when a thing turns
     shadow_share: float = 0.3  # cut-outs that darken what lies below them: a shadow is not the thing
-    merged_share: float = 0.15  # clips of several objects in which two of them, moving apart, are one to follow
+    merged_share: float = 0.15  # clips of several objects in which two of them are one to follow
     blur_share: float = 0.12  # frames blurred by motion
     grey_share: float = 0.05  # clips without colour
 

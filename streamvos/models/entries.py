@@ -91,7 +91,7 @@ _OURS = (
         "8b1aa06223bd360de55adb6c31f1c768f5f4e559309b18d6d9d8bbdcdd26f259",
         3101832,
         "Apache-2.0",
-        "EfficientNet-Lite0 features of RGB, short side 384 (docs/model-cards/tracker.md)",
+        "EfficientNet-Lite0 features of RGB (docs/model-cards/tracker.md)",
         "pip install --force-reinstall streamvos",
     ),
     Entry(

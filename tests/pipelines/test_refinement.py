@@ -50,6 +50,9 @@ class Grown:
 class Looks:
     """A tracker as far as appearance goes: every view is the first axis, remembered views the second."""
 
+    def __init__(self, knows_doubt: bool = True) -> None:
+        self.knows_doubt = knows_doubt
+
     def appearance(self, mask: np.ndarray) -> np.ndarray:
         return np.array([1.0, 0.0], np.float32)
 
@@ -60,8 +63,10 @@ class Looks:
         return MemoryStats(0, 0, 1)
 
 
-def build(refiner: Grown, when: TriggerConfig = NEVER, **settings: Any) -> tuple[Refinement, Roster]:
-    tracker = Looks()
+def build(
+    refiner: Grown, when: TriggerConfig = NEVER, knows_doubt: bool = True, **settings: Any
+) -> tuple[Refinement, Roster]:
+    tracker = Looks(knows_doubt)
     roster = Roster(tracker, Newcomers(AssociationConfig()), 5)
     roster.lives |= {object_id: Life(True) for object_id in (1, 2)}
     return Refinement(refiner, RefineConfig(when, **settings), tracker, roster), roster
@@ -129,8 +134,9 @@ def test_where_the_tracker_is_sure_its_word_stands() -> None:
     refinement, _ = build(Grown(4), dataclasses.replace(NEVER, every=1))
     refined = refinement.step(frame(3), propagation, {1: True})[1]
     assert not refined[20:38, 53:56].any() and refined[42:60, 53:56].all()
-    refinement, _ = build(Grown(4), dataclasses.replace(NEVER, every=1), sure_off=0.0)
-    assert refinement.step(frame(3), propagation, {1: True})[1][22:58, 53:55].all()
+    for settings in ({"sure_off": 0.0}, {"knows_doubt": False}):
+        refinement, _ = build(Grown(4), dataclasses.replace(NEVER, every=1), **settings)
+        assert refinement.step(frame(3), propagation, {1: True})[1][22:58, 53:55].all()
 
 
 def test_rejected_masks_stay_as_they_are() -> None:

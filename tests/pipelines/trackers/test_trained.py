@@ -160,3 +160,26 @@ def test_attention_is_told_to_the_memory_that_wants_it(weights: Path, draw_squar
     mean = state["attention"] / state["num_reads"]
     assert (mean > 0).all() and mean[state["object_id"] == 1].sum() < 1
     assert not plain.memory.state_dict()["num_reads"].any()
+
+
+@pytest.mark.parametrize(("together", "read"), [(20, 5), (6, 3), (1, 2)], ids=["enough for all", "shared", "the least"])
+def test_several_objects_share_the_key_frames_that_are_read(
+    weights: Path, draw_squares: Draw, monkeypatch: pytest.MonkeyPatch, together: int, read: int
+) -> None:
+    keyframes = KeyFrameConfig(budget_bytes=20 * 2**20, policy="gap")
+    config = dataclasses.replace(CONFIG, keyframes=keyframes, fit_every=1, views_read=5, views_read_together=together)
+    tracker = TrainedTracker(config, SIZE, torch.device("cpu"), weights)
+    start(tracker, *squares(draw_squares, 0))
+    for index in range(1, 40):
+        step(tracker, index, squares(draw_squares, index % 9)[0])
+    asked: list[int] = []
+    plain = tracker.memory.read
+
+    def watched(object_id: int, names: tuple[str, ...] = (), chosen: np.ndarray | None = None) -> dict:
+        if "near" in names:
+            asked.append(len(chosen))
+        return plain(object_id, names, chosen)
+
+    monkeypatch.setattr(tracker.memory, "read", watched)
+    step(tracker, 40, squares(draw_squares, 3)[0])
+    assert asked == [read, read] and tracker.memory.count(1) >= 5
