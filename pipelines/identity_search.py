@@ -99,7 +99,7 @@ class IdentitySearch:
     ) -> Find | None:
         """What the tracker proposes, where that may be the object."""
         mask = proposal > 0.5
-        if mask.sum() < max(min(_LEAST_PX, 0.5 * usual_px), _LEAST_SHARE * usual_px):
+        if mask.sum() < max(1, min(_LEAST_PX, 0.5 * usual_px), _LEAST_SHARE * usual_px):
             return None
         share = self._appearance.to_cells(mask)
         evidence = evidence_of(self._appearance, object_id, proposal, share, self._knows_doubt)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.identity_policy import IdentityConfig, Standing
-from pipelines.identity_search import IdentitySearch
+from pipelines.identity_search import Find, IdentitySearch
 
 CELLS, PX = (12, 16), (96, 128)  # cells of 8 pixels
 
@@ -36,7 +36,7 @@ def square(top: int, left: int, side: int, level: float) -> np.ndarray:
     return mask
 
 
-def find(search: IdentitySearch, standing: Standing, proposal: np.ndarray, usual_px: float):
+def find(search: IdentitySearch, standing: Standing, proposal: np.ndarray, usual_px: float) -> Find:
     others = np.zeros((1, *PX), np.float32)
     return search.find(1, standing, usual_px, proposal, others, {1: 0})
 
@@ -60,6 +60,12 @@ def test_a_speck_is_no_return_of_something_large() -> None:
     search, standing = build(0.3)
     for _ in range(3):
         assert not find(search, standing, square(16, 16, 7, 0.97), 400).verdict.visible
+
+
+def test_nothing_proposed_is_nothing_found() -> None:
+    search, standing = build(0.3)
+    with np.errstate(all="raise"):
+        assert not find(search, standing, np.zeros(PX, np.float32), usual_px=0).verdict.visible
 
 
 def test_a_cut_begins_anew() -> None:
