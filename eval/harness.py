@@ -136,7 +136,7 @@ def publish(
     results: Sequence[SequenceScores],
     *,
     data: str,
-    placeholders: Mapping[Path, str],
+    path_names: Mapping[Path, str],
     headline: Headline | None,
     plot: Plot,
     notes: Mapping[str, Any] | None = None,
@@ -148,7 +148,7 @@ def publish(
         rows: of the table, all with the same columns.
         results: of the method itself, for speed and memory.
         data: what was evaluated on, in words.
-        placeholders: names that stand for the user's own paths in the recorded command, such as "DAVIS".
+        path_names: names that stand for the user's own paths in the recorded command, such as "DAVIS".
         headline: the one figure that `streamvos eval report` shows; None where nothing could be scored.
         plot: draws the picture.
         notes: more to be recorded.
@@ -159,7 +159,7 @@ def publish(
     sys.stdout.write(markdown_table(rows))
     if args.save is not None:
         meta = {
-            "command": command_line(args.words, placeholders),
+            "command": command_line(args.words, path_names),
             "data": data,
             "seed": args.seed,
             "fps": frames_per_second(results),

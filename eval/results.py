@@ -141,12 +141,12 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def command_line(words: Sequence[str], placeholders: Mapping[Path, str] | None = None) -> str:
+def command_line(words: Sequence[str], path_names: Mapping[Path, str] | None = None) -> str:
     """The command as anyone would give it, without where its results went.
 
     Args:
         words: of the command line, after the program's name.
-        placeholders: names that stand for the user's own paths, such as "DAVIS".
+        path_names: what the user's own paths are called there, such as "DAVIS".
     """
     kept: list[str] = []
     rest = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
@@ -156,7 +156,7 @@ def command_line(words: Sequence[str], placeholders: Mapping[Path, str] | None =
             value = rest.pop(0)
             kept += ["--config", Path(value).name] if word == "--config" else []
         elif word not in ("--resume", "--overwrite", "--save"):
-            kept.append(next((name for path, name in (placeholders or {}).items() if Path(word) == path), word))
+            kept.append(next((name for path, name in (path_names or {}).items() if Path(word) == path), word))
     return "streamvos " + shlex.join(kept)
 
 

@@ -50,8 +50,8 @@ class SegmentConfig:
     max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
     first_masks: Literal["grabcut", "embedded"] = "embedded"  # what makes masks of boxes and clicks
     refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "embedded"  # of tracked masks; "none" is faster
-    sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
     refiner_precision: Precision = "auto"  # of the embedded refiner; bfloat16 moves borders by a pixel at most
+    sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
     sam_weights: str = ""  # a checkpoint of that size; empty: the one that `streamvos models fetch` got
     min_component_share: float = 0.05  # of the largest; smaller islands of a mask are dropped
     tracker: EmbeddedTrackerConfig = field(default_factory=EmbeddedTrackerConfig)
@@ -217,7 +217,7 @@ class SegmentStage:
             pictures[object_id] = mask & ~taken
             taken |= mask
         for object_id, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
-            if object_id not in pictures:
+            if object_id not in pictures and (probability > 0.5).any():
                 pictures[object_id] = (at_full_size(probability, size) > 0.5) & ~taken
         empty = np.zeros(size, bool)
         ids = sorted(self._roster.lives)

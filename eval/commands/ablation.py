@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         everything,
         data="; ".join(f"{data.name}, {len(data.sequences)} sequences: {', '.join(data.sequences)}" for data in sets),
-        placeholders={data.benchmark.root: data.name.upper() for data in sets} | {args.table: args.table.name},
+        path_names={data.benchmark.root: data.name.upper() for data in sets} | {args.table: args.table.name},
         headline=Headline(f"J&F, {whole['variant']}, {whole['data']}", whole["J&F"], rows[0]["J&F"], BASE),
         plot=ablation_plot(rows),
         notes=_notes(args, variants),

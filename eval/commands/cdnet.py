@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         results,
         data=f"CDnet 2014 layout, {len(names)} videos: {', '.join(names)}",
-        placeholders={args.root: "CDNET"},
+        path_names={args.root: "CDNET"},
         headline=None if ours["F"] is None else Headline("foreground F", ours["F"], floor, "MOG2"),
         plot=bars([{**row, "at": f"{row['video']}, {row['method']}"} for row in rows], "at", ("F",), "F"),
     )

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         results,
         data=f"DAVIS layout, {len(names)} sequences: {', '.join(names)}",
-        placeholders={args.root: "DAVIS"},
+        path_names={args.root: "DAVIS"},
         headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if floors else None, BASELINES[args.first]),
         plot=quality_plot(
             [*(jf_row(one.name, [one]) for one in results), mean],

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         results,
         data=f"RGB-D, {len(names)} sequences: {', '.join(names)}",
-        placeholders={args.root: "RGBD"},
+        path_names={args.root: "RGBD"},
         headline=None
         if best["AbsRel"] is None
         else Headline(f"AbsRel of depth, {best['input']}", best["AbsRel"], floor, BASELINE),

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         ours,
         data=f"{len(names)} videos, {rows[0]['frames']} frames, {rows[0]['boxes']} boxes",
-        placeholders={args.root: "VIDEOS", **({args.images: "IMAGES"} if args.images else {})},
+        path_names={args.root: "VIDEOS", **({args.images: "IMAGES"} if args.images else {})},
         headline=Headline(measure, rows[0][measure], rows[1][measure] if args.baseline else None, METHODS[1]),
         plot=bars(rows, "method", ("AP50", "AP50 degraded", "AP50 clean"), "percent"),
         notes=notes,

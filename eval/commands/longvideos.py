@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         results,
         data=f"Long Videos layout, {len(names)} videos: {', '.join(names)}",
-        placeholders={args.root: "LONG_VIDEOS"},
+        path_names={args.root: "LONG_VIDEOS"},
         headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if floors else None, BASELINES[args.first]),
         plot=quality_plot(
             [*(jf_row(one.name, [one]) for one in results), mean],

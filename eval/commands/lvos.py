@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         results,
         data=f"LVOS layout, {args.set}, {len(names)} videos, {sum(name in split.unseen for name in names)} unseen",
-        placeholders={args.root: "LVOS", args.unseen or args.root: "UNSEEN"} if args.unseen else {args.root: "LVOS"},
+        path_names={args.root: "LVOS", args.unseen or args.root: "UNSEEN"} if args.unseen else {args.root: "LVOS"},
         headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if floors else None, BASELINES[args.first]),
         plot=quality_plot([*sequences, mean], MEASURES, [one.scores["curve"] for one in results]),
         notes={**tracking_notes(args), "given": f"the {args.first} of each object where it appears first"},

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         results,
         data=f"MOTChallenge layout, {len(names)} sequences: {', '.join(names)}; classes: {' '.join(args.classes)}",
-        placeholders={args.root: "MOT", **({args.results: "RESULTS"} if args.results else {})},
+        path_names={args.root: "MOT", **({args.results: "RESULTS"} if args.results else {})},
         headline=Headline("HOTA", score, floor, BASELINE),
         plot=bars(rows, "sequence", ("MOTA", "IDF1", "HOTA"), "percent"),
         notes={"method": title, "scored by": "TrackEval"},

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         results,
         data=f"composed sequences: {', '.join(names)}",
-        placeholders={args.root: "COMPOSED"},
+        path_names={args.root: "COMPOSED"},
         headline=Headline(
             "questions answered rightly, %",
             total["accuracy, %"],

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         rows_of(results, args.baseline),
         flat,
         data=f"RGB-D, {len(names)} sequences: {', '.join(names)}",
-        placeholders={args.root: "RGBD"},
+        path_names={args.root: "RGBD"},
         headline=headline_of(results, args.baseline),
         plot=plot_of(next(iter(results.values()))),
         notes={"rpe_delta": args.delta},
@@ -182,7 +182,7 @@ def _ablation(args: argparse.Namespace) -> int:
         rows,
         results,
         data=f"{len(names)} sequences with moving things: {', '.join(names)}",
-        placeholders={} if args.root is None else {args.root: "COMPOSED"},
+        path_names={} if args.root is None else {args.root: "COMPOSED"},
         headline=None
         if best[measure] is None
         else Headline(f"two memories: {measure}", best[measure], floor[measure], "one memory for all"),
@@ -210,7 +210,7 @@ def _score_files(args: argparse.Namespace) -> int:
         rows,
         [result],
         data=f"{len(estimate)} estimated and {len(truth)} true poses in TUM format",
-        placeholders={args.estimate: "ESTIMATE", args.truth: "TRUTH"},
+        path_names={args.estimate: "ESTIMATE", args.truth: "TRUTH"},
         headline=Headline("ATE, cm", rows[0]["ATE, cm"]),
         plot=plot_of([result]),
         notes={"rpe_delta": args.delta},

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         rows,
         results[OURS],
         data=f"{'DAVIS layout' if args.root else 'VOT workspace'}, {len(names)} sequences: {', '.join(names)}",
-        placeholders=_placeholders(args),
+        path_names=_path_names(args),
         headline=Headline("VOTS quality", round(means[OURS].quality, 4), _rounded(floor), TITLES[FLOOR]),
         plot=bars(rows[: len(names) + 1], "sequence", ("quality", "accuracy", "robustness"), "share"),
         notes=_notes(args, toolkit),
@@ -239,6 +239,6 @@ def _notes(args: argparse.Namespace, toolkit: Toolkit | None) -> dict[str, Any]:
     return notes
 
 
-def _placeholders(args: argparse.Namespace) -> dict[Path, str]:
+def _path_names(args: argparse.Namespace) -> dict[Path, str]:
     named = {args.root: "DAVIS", args.out: "WORKSPACE", args.toolkit: "VOT"}
     return {path: name for path, name in named.items() if path is not None}

@@ -32,8 +32,9 @@ class Normaliser:
     def __call__(self, description: torch.Tensor) -> torch.Tensor:
         """(D, h, w) to (D + 1, h * w)."""
         flat = description.flatten(1)
-        normalised = flat.new_ones(len(flat) + 1, flat.shape[1])
+        normalised = flat.new_empty(len(flat) + 1, flat.shape[1])
         torch.sub(flat, self.mean, out=normalised[:-1]).div_(self.spread)
+        normalised[-1] = 1.0
         return normalised
 
 

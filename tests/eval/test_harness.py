@@ -94,13 +94,13 @@ def test_publish_records_what_anyone_can_repeat(tmp_path: Path, capsys: pytest.C
     args.words = ("eval", "length", "/home/me/data", "--seed", "3", "--out", "/home/me/out")
     results = score_sequences(Length(tmp_path / "log"), ["a"], args, "length")
     rows = [{"sequence": "a", "length": 1}]
-    placeholders = {Path("/home/me/data"): "DATA"}
+    path_names = {Path("/home/me/data"): "DATA"}
     publish(
         args,
         rows,
         results,
         data="made up",
-        placeholders=placeholders,
+        path_names=path_names,
         headline=Headline("length", 1, 0, "nothing"),
         plot=bars(rows, "sequence", ("length",), "letters"),
     )
@@ -118,12 +118,12 @@ def test_the_speed_says_how_many_ran_at_a_time(tmp_path: Path, monkeypatch: pyte
     args = options("--save", str(tmp_path), "--jobs", "2")
     rows = [{"sequence": "a", "length": 1}]
     results = [SequenceScores("a", 10, 0.5, {}, jobs=2), SequenceScores("b", 10, 0.5, {}, jobs=1)]
-    publish(args, rows, results, data="", placeholders={}, headline=None, plot=bars(rows, "sequence", ("length",), ""))
+    publish(args, rows, results, data="", path_names={}, headline=None, plot=bars(rows, "sequence", ("length",), ""))
     meta = json.loads((tmp_path / "length.json").read_text())["meta"]
     assert meta["jobs"] == 2 and meta["other_work_cores"] is None
     assert meta["fps_is"].endswith("of one sequence on 4 of 4 or 2 of 4 CPUs, with 1 or 2 at a time")
     results += score_sequences(Length(tmp_path / "log"), ["a"], args, "length")
-    publish(args, rows, results, data="", placeholders={}, headline=None, plot=bars(rows, "sequence", ("length",), ""))
+    publish(args, rows, results, data="", path_names={}, headline=None, plot=bars(rows, "sequence", ("length",), ""))
     assert json.loads((tmp_path / "length.json").read_text())["meta"]["other_work_cores"] >= 0
 
 
