@@ -182,7 +182,7 @@ class _Job:
                     run_dir,
                     checkpoint_every=self._args.checkpoint_every,
                     was_stopped=lambda: interrupt.is_set,
-                    on_result=progress.update,
+                    on_step=lambda step: progress.update(step.result),
                 )
             finally:
                 progress.close()

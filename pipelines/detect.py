@@ -243,7 +243,7 @@ def _named(boxes_xyxy: np.ndarray, prompts: tuple[Prompt, ...]) -> np.ndarray:
 
 def _claimed(prompt: Prompt, boxes_xyxy: np.ndarray) -> int | None:
     """The row of (M, 4) boxes that a prompt speaks of: the best fit, or the smallest around its points."""
-    if prompt.points is not None:
+    if prompt.box is None and prompt.points is not None:
         inside = (prompt.points[:, None] >= boxes_xyxy[:, :2]) & (prompt.points[:, None] < boxes_xyxy[:, 2:])
         rows = np.flatnonzero((inside.all(axis=2) == prompt.labels[:, None]).all(axis=0))
         areas = (boxes_xyxy[rows, 2:] - boxes_xyxy[rows, :2]).prod(axis=1)

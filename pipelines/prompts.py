@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from streamvos.errors import InputError, unknown_name
-from streamvos.records import ObjectMasks, Prompt, Removal
+from streamvos.records import Naming, ObjectMasks, Prompt, Removal
 
 _PROMPT_KEYS = ("frame", "object", "box", "points", "labels", "mask", "label")
 _REMOVAL_KEYS = ("frame", "object")
@@ -26,7 +26,8 @@ def read_prompts(path: Path) -> tuple[list[Prompt], list[Removal]]:
         path: JSON, `{"prompts": [{"frame": 0, "object": 1, "box": [x1, y1, x2, y2], "label": "dog"}, ...],
             "removals": [{"frame": 30, "object": 1}, ...]}`. In place of "box", a prompt may have "points",
             [[x, y], ...], with "labels", [1, 0, ...] (1 on the object, 0 off it), or "mask", the path of a picture
-            relative to the file, in which every pixel other than 0 is the object. Pixels are those of the video.
+            relative to the file, in which every pixel other than 0 is the object. A box may come with points. Pixels
+            are those of the video.
 
     Raises:
         InputError: the file is not of this form; says where.
@@ -144,7 +145,7 @@ def digest(prompts: Sequence[Prompt], removals: Sequence[Removal]) -> str | None
 
 
 class Schedule:
-    """Prompts and removals on their way to their frame. May be used from several threads.
+    """Prompts, removals and names on their way to their frame. May be used from several threads.
 
     Attributes:
         next_index: index of the frame that is sent next; nothing takes effect before it.
@@ -154,6 +155,7 @@ class Schedule:
         self.next_index = 0
         self._prompts: dict[int, list[Prompt]] = {}
         self._removals: dict[int, list[Removal]] = {}
+        self._namings: dict[int, list[Naming]] = {}
         self._prompted: set[int] = set()
         self._followed: frozenset[int] = frozenset()
         self._lock = threading.Lock()
@@ -181,25 +183,31 @@ class Schedule:
         with self._lock:
             index = self.next_index if frame_index is None else frame_index
             self._expect_future(index, f"removal of object {object_id}")
-            known = self._prompted | self._followed
-            if object_id not in known:
-                have = ", ".join(map(str, sorted(known))) or "none"
-                raise InputError(f"object {object_id} is not followed and cannot be removed (followed: {have})")
+            self._expect_followed(object_id, "removed")
             self._removals.setdefault(index, []).append(Removal(index, object_id))
             if not any(prompt.object_id == object_id for waiting in self._prompts.values() for prompt in waiting):
                 self._prompted.discard(object_id)
 
-    def take(self, frame_index: int) -> tuple[tuple[Prompt, ...], tuple[Removal, ...]]:
+    def name(self, object_id: int, label: str) -> None:
+        """Let a name take effect at the next frame."""
+        if not label.strip():
+            raise InputError(f"object {object_id}: expected a name, got an empty text")
+        with self._lock:
+            self._expect_followed(object_id, "named")
+            self._namings.setdefault(self.next_index, []).append(Naming(self.next_index, object_id, label))
+
+    def take(self, frame_index: int) -> tuple[tuple[Prompt, ...], tuple[Removal, ...], tuple[Naming, ...]]:
         """What takes effect at this frame, which is the next one."""
         with self._lock:
             self.next_index = frame_index + 1
-            return tuple(self._prompts.pop(frame_index, ())), tuple(self._removals.pop(frame_index, ()))
+            waiting = self._prompts, self._removals, self._namings
+            return tuple(tuple(words.pop(frame_index, ())) for words in waiting)
 
     def restart(self, next_index: int) -> None:
         """Go on at a frame: what took effect before it is in the stages' snapshot."""
         with self._lock:
             self.next_index = next_index
-            for waiting in (self._prompts, self._removals):
+            for waiting in (self._prompts, self._removals, self._namings):
                 for index in [index for index in waiting if index < next_index]:
                     del waiting[index]
 
@@ -207,6 +215,12 @@ class Schedule:
         """Learn from a result who is followed now."""
         if masks is not None:
             self._followed = frozenset(masks.object_ids.tolist())
+
+    def _expect_followed(self, object_id: int, what: str) -> None:
+        known = self._prompted | self._followed
+        if object_id not in known:
+            have = ", ".join(map(str, sorted(known))) or "none"
+            raise InputError(f"object {object_id} is not followed and cannot be {what} (followed: {have})")
 
     def _expect_future(self, frame_index: int, what: str) -> None:
         if frame_index < self.next_index:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal
 
+from pipelines.pipeline import Step
 from pipelines.session import Session
 from streamvos.export.run_dir import RunDirectory
-from streamvos.records import StepResult
 from streamvos.video.info import Source
 
 _SHOWN_PROMPTS = 5
@@ -22,7 +22,7 @@ def record(
     *,
     checkpoint_every: int = 300,
     was_stopped: Callable[[], bool] = lambda: False,
-    on_result: Callable[[StepResult], None] = lambda result: None,
+    on_step: Callable[[Step], None] = lambda step: None,
 ) -> Literal["complete", "interrupted"]:
     """Run a source to its end, or to where it was stopped, and close the run directory.
 
@@ -33,7 +33,7 @@ def record(
         checkpoint_every: frames between two points to which a later run can come back; smaller loses less, and
             waits for the disk more often.
         was_stopped: True where the source ended because someone asked for it; the run can then go on later.
-        on_result: called with every result, once it is written.
+        on_step: called with every frame and its result, once it is written.
     """
     state = run_dir.load_state()
     if state is not None:
@@ -45,7 +45,7 @@ def record(
             run_dir.write(step.frame, step.result)
             if step.snapshot is not None:
                 run_dir.checkpoint(step.snapshot)
-            on_result(step.result)
+            on_step(step)
         status: Literal["complete", "interrupted"] = "interrupted" if was_stopped() else "complete"
         if status == "interrupted":
             run_dir.checkpoint(session.state_dict())

@@ -232,7 +232,7 @@ def checked_prompt(
             raise InputError("refine: expected labels, (P,) bool, one for each point")
         inside = ((points >= 0) & (points < [width, height])).all(axis=1)
         points, labels = points[inside].astype(np.float32), labels[inside]
-        if not labels.any():
+        if coarse is None and box is None and not labels.any():
             raise InputError(f"refine: no point on the object lies inside the {width}x{height} frame")
     return box, points, labels
 

@@ -129,7 +129,7 @@ class EmbeddedRefiner:
     def _from_box(
         self, box: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None, quick: bool
     ) -> Candidate:
-        around = box if points is None else _union(box, _extent(points[labels]))
+        around = box if labels is None or not labels.any() else _union(box, _extent(points[labels]))
         margins = (self._config.margin,) if quick else self._config.box_margins
         total, ious = np.zeros(self._image.shape[:2], np.float32), []
         for place, margin in enumerate(margins):

@@ -119,6 +119,8 @@ class RememberStage:
             prompted.add(prompt.object_id)
             if prompt.label and (label := _clean(prompt.label)):
                 self._labels[prompt.object_id] = label
+        names = {naming.object_id: label for naming in result.namings if (label := _clean(naming.label))}
+        self._labels |= names
         t_ms = round(1000 * frame.time_s)
         sightings: tuple[Sighting, ...] | None = None
         if result.masks is not None:
@@ -137,6 +139,7 @@ class RememberStage:
             sightings,
             functools.cache(lambda: self._thumbnail(frame.image)),
             removed,
+            names,
             None if result.scene is None else result.scene.tracking,
         )
 

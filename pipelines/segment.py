@@ -48,6 +48,9 @@ class SegmentConfig:
     # Base tracker: "trained" adds a network of ours to "embedded"; the last three need fetched weights.
     base: Literal["embedded", "trained", "cutie", "sam2", "edgetam"] = "trained"
     max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
+    # A person points while it runs: at first there may be nothing to follow, and a prompt that cannot be followed is
+    # refused by an event, where otherwise it ends the run.
+    interactive: bool = False
     first_masks: Literal["grabcut", "embedded"] = "embedded"  # what makes masks of boxes and clicks
     refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "embedded"  # of tracked masks; "none" is faster
     refiner_precision: Precision = "auto"  # of the embedded refiner; bfloat16 moves borders by a pixel at most
@@ -112,6 +115,9 @@ class SegmentStage:
     def step(self, frame: Frame, result: StepResult) -> StepResult:
         for removal in result.removals:
             self._roster.forget(removal.object_id)
+        for naming in result.namings:
+            if naming.object_id in self._roster.lives:
+                self._roster.lives[naming.object_id].label = naming.label
         if result.is_cut:
             self._roster.end_shot()
             self._identity.start_shot()
@@ -190,17 +196,25 @@ class SegmentStage:
     def _take_prompts(self, frame: Frame, prompts: tuple[Prompt, ...], fresh: dict[int, np.ndarray]) -> None:
         """Start or correct the objects that the user points at."""
         for prompt in prompts:
-            known = self._roster.lives.get(prompt.object_id)
-            if known is None:
-                self._roster.make_room(prompt.object_id)
-            mask = first_mask(frame.image, prompt, self._first_refiner)
-            self.tracker.add(frame.index, prompt.object_id, mask, afresh=True)
-            life = known or Life(True)
-            life.prompted, life.state, life.score, life.usual_area_px = True, "tracked", 1.0, 0.0
-            life.label = prompt.label or life.label
-            life.seen_s = life.confirmed_s = frame.time_s
-            self._roster.enter(prompt.object_id, life)
-            fresh[prompt.object_id] = mask
+            try:
+                fresh[prompt.object_id] = self._take_prompt(frame, prompt)
+            except InputError as error:
+                if not self.config.interactive:
+                    raise
+                self._roster.tell("reject", frame.index, f"object {prompt.object_id}", str(error))
+
+    def _take_prompt(self, frame: Frame, prompt: Prompt) -> np.ndarray:
+        known = self._roster.lives.get(prompt.object_id)
+        if known is None:
+            self._roster.make_room(prompt.object_id)
+        mask = first_mask(frame.image, prompt, self._first_refiner)
+        self.tracker.add(frame.index, prompt.object_id, mask, afresh=True)
+        life = known or Life(True)
+        life.prompted, life.state, life.score, life.usual_area_px = True, "tracked", 1.0, 0.0
+        life.label = prompt.label or life.label
+        life.seen_s = life.confirmed_s = frame.time_s
+        self._roster.enter(prompt.object_id, life)
+        return mask
 
     def _keep_followed(self, propagation: Propagation, fresh: Mapping[int, np.ndarray]) -> Propagation:
         """Without the objects that were dropped in this frame, and those whose masks were decided anew."""

@@ -116,6 +116,14 @@ class Session:
         """
         self._schedule.remove(object_id, frame_index)
 
+    def name(self, object_id: int, label: str) -> None:
+        """Give an object a name from the next frame on, by which it can be asked for.
+
+        Raises:
+            InputError: no such object is followed, or the name is empty.
+        """
+        self._schedule.name(object_id, label)
+
     def step(
         self,
         image: np.ndarray,
@@ -268,9 +276,9 @@ class Session:
         if self._last_time_s is not None and frame.time_s <= self._last_time_s:
             raise InputError(f"frame {frame.index}: expected a time after {self._last_time_s} s, got {frame.time_s} s")
         self._size, self._last_time_s = frame.size, frame.time_s
-        prompts, removals = self._schedule.take(frame.index)
+        prompts, removals, namings = self._schedule.take(frame.index)
         check_prompts(prompts, frame.size)
-        return StepResult.of(frame, prompts, removals)
+        return StepResult.of(frame, prompts, removals, namings)
 
     def _start(self, stream_id: str, location: str, info: SourceInfo | None = None) -> Runner:
         """The runner, built when it is first needed."""
@@ -299,7 +307,7 @@ class Session:
 
 def check_followable(config: GraphConfig, has_prompts: bool) -> None:
     """Raise `InputError` where the segment stage would never have an object to follow."""
-    if "segment" not in config.stages or has_prompts:
+    if "segment" not in config.stages or has_prompts or config.segment.interactive:
         return
     if "detect" not in config.stages:
         raise InputError(

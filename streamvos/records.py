@@ -69,14 +69,15 @@ class Frame:
 class Prompt:
     """A user's word that an object is here, at any frame of the stream.
 
-    Exactly one of `mask`, `box`, `points`. A prompt for an id that is already followed corrects it.
+    One of `mask`, `box`, `points`, or a box with points. A prompt for an id that is already followed corrects it.
 
     Args:
         frame_index: the frame that the prompt speaks of.
         object_id: the stable identity, >= 1.
         mask: (H, W) bool, full frame size.
         box: (4,) float32 xyxy pixels.
-        points: (P, 2) float32 xy pixels, with `labels` (P,) bool: True on the object, False off it.
+        points: (P, 2) float32 xy pixels, with `labels` (P,) bool: True on the object, False off it; without a box at
+            least one is on it.
         label: class or name that the user gives the object.
     """
 
@@ -94,8 +95,10 @@ class Prompt:
         if self.frame_index < 0:
             raise InputError(f"Prompt.frame_index: expected >= 0, got {self.frame_index}")
         given = [name for name in ("mask", "box", "points") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise InputError(f"Prompt: expected exactly one of mask, box, points; got {given or 'none'}")
+        if len(given) != 1 and given != ["box", "points"]:
+            raise InputError(
+                f"Prompt: expected one of mask, box, points, or a box with points; got {', '.join(given) or 'none'}"
+            )
         if self.mask is not None:
             _expect("Prompt.mask", self.mask, (None, None), np.bool_)
         if self.box is not None:
@@ -107,7 +110,7 @@ class Prompt:
             if self.labels is None:
                 raise InputError("Prompt.points: expected labels, (P,) bool, one for each point")
             _expect("Prompt.labels", self.labels, (len(self.points),), np.bool_)
-            if not self.labels.any():
+            if self.box is None and not self.labels.any():
                 raise InputError("Prompt.labels: expected at least one point on the object")
 
 
@@ -117,6 +120,15 @@ class Removal:
 
     frame_index: int
     object_id: int
+
+
+@dataclass(frozen=True)
+class Naming:
+    """A user's name for an object from this frame on."""
+
+    frame_index: int
+    object_id: int
+    label: str
 
 
 @dataclass(frozen=True)
@@ -253,7 +265,7 @@ class StepResult:
 
     Args:
         stream_id, frame_index, time_s, size: which frame, (H, W).
-        prompts, removals: the user's words that take effect at this frame.
+        prompts, removals, namings: the user's words that take effect at this frame.
         shot_index: number of the shot, from 0; a cut starts the next one.
         is_cut: True on the first frame of a shot other than the first.
         detections: None where the detector did not run on this frame.
@@ -269,6 +281,7 @@ class StepResult:
     size: tuple[int, int]
     prompts: tuple[Prompt, ...] = ()
     removals: tuple[Removal, ...] = ()
+    namings: tuple[Naming, ...] = ()
     shot_index: int = 0
     is_cut: bool = False
     detections: Detections | None = None
@@ -278,6 +291,12 @@ class StepResult:
     timings_s: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, frame: Frame, prompts: tuple[Prompt, ...] = (), removals: tuple[Removal, ...] = ()) -> StepResult:
+    def of(
+        cls,
+        frame: Frame,
+        prompts: tuple[Prompt, ...] = (),
+        removals: tuple[Removal, ...] = (),
+        namings: tuple[Naming, ...] = (),
+    ) -> StepResult:
         """The empty envelope of a frame."""
-        return cls(frame.stream_id, frame.index, frame.time_s, frame.size, prompts, removals)
+        return cls(frame.stream_id, frame.index, frame.time_s, frame.size, prompts, removals, namings)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from streamvos.records import ObjectState
 
@@ -54,6 +54,7 @@ class Moment:
         is_cut: the first frame of a shot other than the first.
         sightings: what was seen; None where nothing looked for objects in this frame.
         removed: ids that the user took out at this frame.
+        names: names that the user gave objects at this frame, seen in it or not.
         picture: gives the thumbnail as JPEG bytes; called only where one is needed.
         camera: whether the pose of the camera is known, None where nobody estimates it.
     """
@@ -66,4 +67,5 @@ class Moment:
     sightings: tuple[Sighting, ...] | None
     picture: Callable[[], bytes]
     removed: tuple[int, ...] = ()
+    names: Mapping[int, str] = field(default_factory=dict)
     camera: str | None = None

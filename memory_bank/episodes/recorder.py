@@ -81,6 +81,13 @@ class Recorder:
             self._store.update("track", life.track_id or 0, to_ms=life.last_ms, to_frame=life.last_frame)
             self._update_entity(life, life.last_ms, life.last_frame)
 
+    def rename(self, object_id: int, label: str, moment: Moment) -> None:
+        """Give an object that is known already the user's name, whether it is seen now or not."""
+        entity = self._store.one("SELECT * FROM entity WHERE object_id = ?", object_id)
+        if entity is not None and entity["label"] != label:
+            self._store.update("entity", entity["id"], label=label)
+            self._event(moment.t_ms, moment.t_ms, moment.frame_index, "labelled", entity["id"], None, label)
+
     def event(self, moment: Moment, kind: str, detail: str = "") -> None:
         """Store an event that is not about one thing."""
         self._event(moment.t_ms, moment.t_ms, moment.frame_index, kind, None, None, detail)

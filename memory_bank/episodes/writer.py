@@ -245,6 +245,8 @@ class EpisodeMemory:
             self._recorder.end_lives(list(self._book.lives.values()), "cut", moment.t_ms)
             self._recorder.event(moment, "cut", detail=f"shot {moment.shot + 1}")
         self._turn_chunk(moment, gap)
+        for object_id, label in moment.names.items():
+            self._recorder.rename(object_id, label, moment)
         for object_id in moment.removed:
             self._recorder.forget_brief(object_id)
             if life := self._book.lives.get(object_id):

@@ -6,6 +6,7 @@ Work is done on the crop of each box, so that the cost goes with the size of the
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from streamvos.export.colours import id_colour, ink_on
 from streamvos.records import Detections, ObjectMasks, StepResult
 
 _TINT = 0.42  # share of the object's colour in its pixels
+_DEPTH_TINT = 0.6  # share of the distance's colour
 _MAX_LISTED = 8  # rows of objects that are not visible
 _GREY = (205, 205, 205)
 _DARK = (24, 24, 28)
@@ -24,52 +26,99 @@ _DARK = (24, 24, 28)
 Box = tuple[int, int, int, int]
 
 
-def draw_result(image: np.ndarray, result: StepResult, labels: np.ndarray | None) -> np.ndarray:
+@dataclass(frozen=True)
+class Shown:
+    """What is drawn into a picture."""
+
+    masks: bool = True  # tint and contour
+    boxes: bool = True  # of objects, and thin grey ones of detections that are no object
+    ids: bool = True  # number and name of each object
+    states: bool = True  # tracked, occluded or lost, and how sure
+    depth: bool = False  # colours by distance over the picture, where it is known
+    header: bool = True  # shot, time and frame
+    hidden: frozenset[int] = frozenset()  # objects that are left out
+
+
+EVERYTHING = Shown()
+
+
+def draw_result(
+    image: np.ndarray, result: StepResult, labels: np.ndarray | None, shown: Shown = EVERYTHING
+) -> np.ndarray:
     """A copy of the picture with the results in it.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         result: of the same frame.
         labels: (H, W) uint16 picture of ids, or None where there are no masks.
+        shown: what is drawn.
     """
     canvas = image.copy()
     font_px = min(max(round(min(image.shape[:2]) / 34), 10), 40)
-    header = _header(result)
-    height, width = _text_alpha(header, font_px).shape
-    taken: list[Box] = [(6, 6, 6 + width, 6 + height)]
-    if result.detections is not None:
+    if shown.depth and result.scene is not None and result.scene.depth_m is not None:
+        _draw_depth(canvas, result.scene.depth_m)
+    taken: list[Box] = []
+    if shown.header:
+        header = _header(result)
+        height, width = _text_alpha(header, font_px).shape
+        taken.append((6, 6, 6 + width, 6 + height))
+    if result.detections is not None and shown.boxes:
         _draw_unmatched(canvas, result.detections, font_px, taken)
     if result.masks is not None and labels is not None:
-        for row in range(len(result.masks)):
-            if result.masks.states[row] == "tracked":
-                _draw_object(canvas, result.masks, row, labels)
-        for row in range(len(result.masks)):  # after all masks, so that no label is covered
-            if result.masks.states[row] == "tracked":
-                _draw_label(canvas, result.masks, row, font_px, taken)
-        _draw_absent(canvas, result.masks, font_px)
-    _chip(canvas, header, 6, 6, font_px, _DARK, 0.65, ink=(255, 255, 255))
+        rows = [row for row, key in enumerate(result.masks.object_ids.tolist()) if key not in shown.hidden]
+        visible = [row for row in rows if result.masks.states[row] == "tracked"]
+        for row in visible:
+            _draw_object(canvas, result.masks, row, labels, shown)
+        if shown.ids or shown.states:
+            for row in visible:  # after all masks, so that no label is covered
+                _draw_label(canvas, result.masks, row, font_px, taken, shown)
+        if shown.states:
+            _draw_absent(canvas, result.masks, [row for row in rows if row not in visible], font_px)
+    if shown.header:
+        _chip(canvas, header, 6, 6, font_px, _DARK, 0.65, ink=(255, 255, 255))
     return canvas
 
 
-def _draw_object(canvas: np.ndarray, masks: ObjectMasks, row: int, labels: np.ndarray) -> None:
+def _draw_depth(canvas: np.ndarray, depth_m: np.ndarray) -> None:
+    """Near is red, far is blue, over the range of this frame; a point that stands alone becomes a dot."""
+    height, width = canvas.shape[:2]
+    known = depth_m > 0
+    if not known.any():
+        return
+    near, far = np.percentile(depth_m[known], (2, 98))
+    share = np.clip((far - depth_m) / max(far - near, 1e-6), 0, 1)
+    levels = np.where(known, 1 + np.round(254 * share), 0).astype(np.uint8)
+    if known.mean() < 0.2:
+        levels = cv2.dilate(levels, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
+    levels = cv2.resize(levels, (width, height), interpolation=cv2.INTER_NEAREST)
+    colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    mixed = cv2.addWeighted(canvas, 1 - _DEPTH_TINT, colours, _DEPTH_TINT, 0)
+    cv2.copyTo(mixed, (levels > 0).astype(np.uint8), canvas)
+
+
+def _draw_object(canvas: np.ndarray, masks: ObjectMasks, row: int, labels: np.ndarray, shown: Shown) -> None:
     x1, y1, x2, y2 = _inside(masks.boxes_xyxy[row], canvas.shape, margin=2)
     if x2 <= x1 or y2 <= y1:
         return
     colour = id_colour(int(masks.object_ids[row]))
-    mask = (labels[y1:y2, x1:x2] == min(int(masks.object_ids[row]), 65535)).astype(np.uint8)
-    crop = canvas[y1:y2, x1:x2]
-    cv2.copyTo(cv2.LUT(crop, _tint_table(colour)), mask, crop)
-    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    thick = 2 if min(canvas.shape[:2]) >= 360 else 1
-    cv2.drawContours(crop, contours, -1, colour, thick, cv2.LINE_AA)
-    x1, y1, x2, y2 = _inside(masks.boxes_xyxy[row], canvas.shape)
-    cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, 1)
+    if shown.masks:
+        mask = (labels[y1:y2, x1:x2] == min(int(masks.object_ids[row]), 65535)).astype(np.uint8)
+        crop = canvas[y1:y2, x1:x2]
+        cv2.copyTo(cv2.LUT(crop, _tint_table(colour)), mask, crop)
+        contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        thick = 2 if min(canvas.shape[:2]) >= 360 else 1
+        cv2.drawContours(crop, contours, -1, colour, thick, cv2.LINE_AA)
+    if shown.boxes:
+        x1, y1, x2, y2 = _inside(masks.boxes_xyxy[row], canvas.shape)
+        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, 1)
 
 
-def _draw_label(canvas: np.ndarray, masks: ObjectMasks, row: int, font_px: int, taken: list[Box]) -> None:
+def _draw_label(canvas: np.ndarray, masks: ObjectMasks, row: int, font_px: int, taken: list[Box], shown: Shown) -> None:
     object_id = int(masks.object_ids[row])
-    name = f"{masks.class_names[row]} " if masks.class_names[row] else ""
-    text = f"#{object_id} {name}{masks.states[row]} {masks.scores[row]:.2f}"
+    name = f" {masks.class_names[row]}" if masks.class_names[row] else ""
+    parts = [f"#{object_id}{name}"] if shown.ids else []
+    parts += [f"{masks.states[row]} {masks.scores[row]:.2f}"] if shown.states else []
+    text = " ".join(parts)
     x1, y1, _, _ = _inside(masks.boxes_xyxy[row], canvas.shape)
     _place_text(canvas, text, x1, y1, font_px, id_colour(object_id), taken)
 
@@ -85,9 +134,8 @@ def _draw_unmatched(canvas: np.ndarray, found: Detections, font_px: int, taken: 
         _place_text(canvas, text, x1, y1, max(9, font_px - 2), _DARK, taken, opacity=0.5)
 
 
-def _draw_absent(canvas: np.ndarray, masks: ObjectMasks, font_px: int) -> None:
+def _draw_absent(canvas: np.ndarray, masks: ObjectMasks, rows: list[int], font_px: int) -> None:
     """A list at the lower left of the objects that are followed and not visible."""
-    rows = [row for row, state in enumerate(masks.states) if state != "tracked"]
     texts = []
     for row in rows[:_MAX_LISTED]:
         object_id = int(masks.object_ids[row])

@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 def open_container(location: str, scheme: str | None, config: SourceConfig) -> av.container.InputContainer:
     """Open a path (scheme None) or a URL; raises `InputError` with the secrets masked."""
     options = {"protocol_whitelist": PROTOCOLS[scheme] if scheme else LOCAL_PROTOCOLS}
+    if config.containers:
+        options["format_whitelist"] = config.containers
     if scheme in ("rtsp", "rtsps"):
         options["rtsp_transport"] = config.rtsp_transport
     timeout = (config.open_timeout_s, config.read_timeout_s) if scheme else None

@@ -64,6 +64,8 @@ class SourceConfig:
     reconnect_attempts: int = 8  # tries in a row before a lost live source is given up
     reconnect_first_s: float = 0.5  # wait before the first try; doubles with every further one
     reconnect_max_s: float = 30.0  # longest wait between two tries
+    # Formats that a file or stream may have, by FFmpeg's names; empty: all, playlists that name other files among them.
+    containers: str = ""
     rtsp_transport: Literal["tcp", "udp"] = "tcp"  # udp has less delay, and smears when packets are lost
 
     def __post_init__(self) -> None:

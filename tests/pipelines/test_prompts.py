@@ -6,7 +6,7 @@ from PIL import Image
 
 from pipelines.prompts import Schedule, check_prompts, digest, parse_box, read_first_mask, read_prompts
 from streamvos.errors import InputError
-from streamvos.records import ObjectMasks, Prompt, Removal
+from streamvos.records import Naming, ObjectMasks, Prompt, Removal
 
 BOX = {"frame": 0, "object": 1, "box": [1, 2, 30, 20]}
 
@@ -67,8 +67,7 @@ def test_a_file_with_everything(tmp_path):
         ({"prompts": [BOX | {"box": [30, 2, 1, 20]}]}, "x1 < x2"),
         ({"prompts": [BOX | {"box": [1, 2, "x", 20]}]}, "finite numbers"),
         ('{"prompts": [{"frame": 0, "object": 1, "box": [1, 2, NaN, 20]}]}', "finite numbers"),
-        ({"prompts": [{"frame": 0, "object": 1}]}, "exactly one of mask, box, points"),
-        ({"prompts": [BOX | {"points": [[1, 2]], "labels": [1]}]}, "exactly one of mask, box, points"),
+        ({"prompts": [{"frame": 0, "object": 1}]}, "one of mask, box, points"),
         ({"prompts": [{"frame": 0, "object": 1, "points": [[1, 2]]}]}, "expected labels"),
         ({"prompts": [{"frame": 0, "object": 1, "points": [[1, 2]], "labels": [0]}]}, "at least one point on"),
         ({"prompts": [{"frame": 0, "object": 1, "mask": "none.png"}]}, "does not exist"),
@@ -157,8 +156,8 @@ def test_schedule_hands_over_at_the_frame():
     schedule.remove(1, 2)
     assert not schedule.is_empty
     taken = [schedule.take(index) for index in range(4)]
-    assert [[p.object_id for p in prompts] for prompts, _ in taken] == [[1], [], [4], []]
-    assert [[r.object_id for r in removals] for _, removals in taken] == [[], [], [1], []]
+    assert [[p.object_id for p in prompts] for prompts, _, _ in taken] == [[1], [], [4], []]
+    assert [[r.object_id for r in removals] for _, removals, _ in taken] == [[], [], [1], []]
     assert schedule.next_index == 4
 
 
@@ -187,6 +186,18 @@ def test_schedule_knows_discovered_objects():
     schedule.note(masks)
     schedule.remove(3)
     assert [r.object_id for r in schedule.take(0)[1]] == [3]
+
+
+def test_schedule_hands_names_over_with_the_next_frame():
+    schedule = Schedule()
+    with pytest.raises(InputError, match=r"object 1 is not followed and cannot be named \(followed: none\)"):
+        schedule.name(1, "Rex")
+    schedule.add(prompt(0))
+    with pytest.raises(InputError, match="expected a name"):
+        schedule.name(1, " ")
+    schedule.take(0)
+    schedule.name(1, "Rex")
+    assert schedule.take(1)[2] == (Naming(1, 1, "Rex"),) and schedule.take(2)[2] == ()
 
 
 def test_schedule_goes_on_in_the_middle():

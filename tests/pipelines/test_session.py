@@ -55,6 +55,26 @@ def test_pushing_frames_equals_running(images, list_source, prompts, assert_same
     assert_same(run, [dataclasses.replace(result, stream_id="clip") for result in pushed])
 
 
+def test_a_name_is_known_to_masks_and_memory(images):
+    with Session(stages=("segment", "remember"), remember={"episodes": {"commit_s": 0.01}}, **SETTINGS) as session:
+        session.add(Prompt(0, 1, box=BOX, label="thing"))
+        for index, image in enumerate(images[:12]):
+            if index == 4:
+                session.name(1, "Rex")
+            result = session.step(image, index / 5)
+        assert result.masks.class_names == ("Rex",)
+        answer = session.ask("when did Rex appear?")
+        assert answer.outcome == "answered" and answer.evidence[0].object_id == 1
+
+
+def test_nothing_to_follow_is_fine_while_a_person_points(images, list_source):
+    settings = {"stages": ("segment",), "discover": False, **SETTINGS}
+    with Session(**settings) as session, pytest.raises(InputError, match="nothing to follow"):
+        next(session.run(list_source(images)))
+    with Session(segment={"interactive": True}, **settings) as session:
+        assert [len(result.masks) for result in session.run(list_source(images[:3]))] == [0, 0, 0]
+
+
 def test_prompts_and_removals_take_effect_at_their_frame(images):
     with Session(stages=("segment",), **SETTINGS) as session:
         assert len(session.step(images[0], 0.0).masks) == 0

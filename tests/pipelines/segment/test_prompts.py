@@ -12,7 +12,7 @@ from memory_bank.keyframes import KeyFrameConfig
 from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from streamvos import masks
 from streamvos.errors import InputError
-from streamvos.records import Prompt, Removal
+from streamvos.records import Naming, Prompt, Removal
 
 PROMPTS: dict[str, Callable[[np.ndarray], dict[str, Any]]] = {
     "mask": lambda mask: {"mask": mask},
@@ -113,6 +113,34 @@ REFUSED: dict[str, tuple[Callable[[], Prompt], str]] = {
 def test_bad_prompts_are_refused(squares: Any, make: Callable[[], Prompt], message: str) -> None:
     with pytest.raises(InputError, match=message):
         squares.step(0, squares.draw({})[0], prompts=(make(),))
+
+
+def test_while_a_person_points_a_refused_prompt_is_told_and_the_run_goes_on(make_squares: Callable[..., Any]) -> None:
+    squares = make_squares(interactive=True)
+    image, truth = squares.draw({1: (30, 40)})
+    nothing = Prompt(0, 2, mask=np.zeros(image.shape[:2], bool))
+    result = squares.step(0, image, prompts=(nothing, *squares.given(0, truth)))
+    assert result.masks.object_ids.tolist() == [1]
+    told = [event for event in result.events if event.action == "reject"]
+    assert [event.entry for event in told] == ["object 2"] and "too few to follow" in told[0].reason
+
+
+def test_clicks_off_the_object_correct_a_box(squares: Any) -> None:
+    image, truth = squares.two(0)
+    rows, cols = np.nonzero(truth[1] | truth[2])
+    box = np.array([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1], np.float32)
+    off = np.array([np.argwhere(truth[2]).mean(axis=0)[::-1]], np.float32)
+    prompt = Prompt(0, 1, box=box, points=off, labels=np.zeros(1, bool))
+    result = squares.step(0, image, prompts=(prompt,))
+    assert not masks.decode(result.masks.rles[0])[int(off[0, 1]), int(off[0, 0])]
+
+
+def test_a_name_stays_with_the_object(squares: Any) -> None:
+    image, truth = squares.draw({1: (30, 40)})
+    squares.step(0, image, prompts=squares.given(0, truth))
+    result = squares.step(1, image, namings=(Naming(1, 1, "Rex"), Naming(1, 9, "nobody")))
+    assert result.masks.class_names == ("Rex",)
+    assert squares.step(2, image).masks.class_names == ("Rex",)
 
 
 def test_too_many_prompts_are_refused_and_detections_wait(make_squares: Callable[..., Any]) -> None:

@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from streamvos.errors import InputError, IntegrityError
 from streamvos.export.boxes import box_lines, read_boxes
 from streamvos.export.colours import id_colour
-from streamvos.export.draw import draw_result
+from streamvos.export.draw import Shown, draw_result
 from streamvos.export.masks import MaskWriter, mask_path, paint, read_mask
 from streamvos.export.overlay import OverlayWriter
 from streamvos.export.parts import PartFile
@@ -20,7 +20,7 @@ from streamvos.export.timeline import Timeline
 from streamvos.export.timings import Timings
 from streamvos.export.tracks import assemble_tracks, read_tracks, track_line
 from streamvos.masks import davis_palette, decode, encode, label_map
-from streamvos.records import ObjectMasks, StepResult
+from streamvos.records import ObjectMasks, SceneEstimate, StepResult
 
 
 def test_masks_come_back_and_carry_the_davis_palette(tmp_path, masks_at):
@@ -137,6 +137,32 @@ def test_drawing_tints_the_object_in_its_colour_and_leaves_the_rest(step):
     assert (picture[120:200, 120:] == 100).all()  # nothing is there
     assert (image == 100).all()  # the frame itself is not touched
     assert frame.image.shape == image.shape
+
+
+@pytest.mark.parametrize("off", ["masks", "boxes", "ids", "states", "header", "hidden"])
+def test_each_switch_takes_something_out_of_the_picture(step, off):
+    _, result = step(0, size=(240, 320))
+    image, labels = np.full((240, 320, 3), 100, np.uint8), paint(result.masks)
+    everything = draw_result(image, result, labels)
+    without = draw_result(image, result, labels, Shown(**{off: frozenset({2}) if off == "hidden" else False}))
+    changed = (everything != without).any(axis=2)
+    assert changed.any() and changed.mean() < 0.5
+    nothing = Shown(masks=False, boxes=False, ids=False, states=False, header=False)
+    np.testing.assert_array_equal(draw_result(image, result, labels, nothing), image)
+
+
+def test_depth_is_coloured_where_it_is_known(step):
+    _, result = step(0, size=(240, 320))
+    depth = np.zeros((60, 80), np.float32)
+    depth[:, 40:] = np.linspace(1, 4, 40)
+    scene = SceneEstimate(0, np.eye(4), np.eye(3), "metric", "ok", depth_m=depth)
+    image = np.full((240, 320, 3), 100, np.uint8)
+    only = Shown(masks=False, boxes=False, ids=False, states=False, header=False, depth=True)
+    picture = draw_result(image, replace(result, scene=scene), None, only)
+    assert (picture[:, :150] == 100).all()
+    red, blue = picture[120, 164, 0].astype(int), picture[120, 164, 2].astype(int)
+    far_red, far_blue = picture[120, 316, 0].astype(int), picture[120, 316, 2].astype(int)
+    assert red > blue and far_blue > far_red  # near is red, far is blue
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 9), (2000, 3000)], ids=str)

@@ -230,3 +230,17 @@ def test_real_clips(data_dir):
             frames = list(source)
         assert len(frames) == 10 and frames[0].size == (720, 1280)
         assert frames[9].time_s == pytest.approx(9 / float(source.info.rate), abs=1e-6)
+
+
+def test_containers_keep_a_playlist_from_opening_other_files(tmp_path):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(sample_path("bikes").read_bytes())
+    playlist = tmp_path / "list.ffconcat"
+    playlist.write_text("ffconcat version 1.0\nfile clip.mp4\n")
+    with open_source(playlist) as source:
+        assert next(source).size == (272, 640)
+    only = SourceConfig(containers="mov,mp4,matroska,webm")
+    with open_source(clip, config=only) as source:
+        assert next(source).size == (272, 640)
+    with pytest.raises(InputError, match="cannot be read as a video"):
+        open_source(playlist, config=only)
