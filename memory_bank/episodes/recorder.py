@@ -83,6 +83,8 @@ class Recorder:
 
     def rename(self, object_id: int, label: str, moment: Moment) -> None:
         """Give an object that is known already the user's name, whether it is seen now or not."""
+        if life := self._book.lives.get(object_id):
+            life.label = label
         entity = self._store.one("SELECT * FROM entity WHERE object_id = ?", object_id)
         if entity is not None and entity["label"] != label:
             self._store.update("entity", entity["id"], label=label)
