@@ -7,37 +7,26 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from apps.interrupt import Interrupt, InterruptibleSource
 from apps.progress import Progress
-from pipelines.graph import GraphConfig
+from apps.settings import RunConfig, read_config
 from pipelines.prompts import check_prompts, digest, expect_distinct, parse_box, read_first_mask, read_prompts
 from pipelines.recorder import record, unused_prompts
 from pipelines.session import Session, check_followable
-from streamvos.config import merge, read_toml, to_dict
+from streamvos.config import to_dict
 from streamvos.errors import InputError
 from streamvos.export.parts import OutputError
-from streamvos.export.result_files import OutputConfig
 from streamvos.export.run_dir import RunDirectory
 from streamvos.export.run_report import read_report
 from streamvos.records import Prompt, Removal
-from streamvos.video.info import Source, SourceConfig, SourceInfo
+from streamvos.video.info import Source, SourceInfo
 from streamvos.video.sources import open_source
 
 _SHOWN_WARNINGS = 3
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """What a configuration file may set: the graph's fields at its top, and two tables."""
-
-    graph: GraphConfig = field(default_factory=GraphConfig)
-    output: OutputConfig = field(default_factory=OutputConfig)  # [output]
-    source: SourceConfig = field(default_factory=SourceConfig)  # [source]
 
 
 @dataclass(frozen=True)
@@ -56,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--out: expected a folder, got an empty text")
     if any(not spec.strip() for spec in args.sources):
         raise InputError("SOURCE: expected a video, folder, pattern, URL or camera, got an empty text")
-    config, words = read_config(args), read_words(args)
+    (config, _), words = read_config(args.config, graph_options(args)), read_words(args)
     cluster = None
     if args.runner == "ray":
         from pipelines.ray_cluster import Cluster  # Ray takes a second to import
@@ -83,13 +72,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if num_failed else 0
 
 
-def read_config(args: argparse.Namespace) -> RunConfig:
-    """The configuration file with the options laid over it."""
-    values = read_toml(args.config) if args.config else {}
-    tables = {name: values.pop(name, {}) for name in ("output", "source")}
-    for name, table in tables.items():
-        if not isinstance(table, Mapping):
-            raise InputError(f"setting {name}: expected a table, got {table!r}")
+def graph_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Fields of the graph that options set."""
     options: dict[str, Any] = {
         name: getattr(args, name)
         for name in ("size", "device", "profile", "seed", "threads")
@@ -99,11 +83,7 @@ def read_config(args: argparse.Namespace) -> RunConfig:
         options["stages"] = tuple(name.strip() for name in args.stages.split(",") if name.strip())
     if args.detect_every is not None:
         options["detect"] = {"every": args.detect_every}
-    return RunConfig(
-        merge(merge(GraphConfig(), values), options),
-        merge(OutputConfig(), tables["output"], "output."),
-        merge(SourceConfig(), tables["source"], "source."),
-    )
+    return options
 
 
 def read_words(args: argparse.Namespace) -> Words:

@@ -18,12 +18,13 @@ class Roster:
         tracker: forgets what the roster drops.
         newcomers: recognises what the roster retires.
         max_objects: followed at once.
+        first_found_id: what is found gets this id or a higher one; those below are for the user to give.
     """
 
-    def __init__(self, tracker: BaseTracker, newcomers: Newcomers, max_objects: int) -> None:
+    def __init__(self, tracker: BaseTracker, newcomers: Newcomers, max_objects: int, first_found_id: int = 1) -> None:
         self._tracker, self._newcomers, self._max_objects = tracker, newcomers, max_objects
         self.lives: dict[int, Life] = {}
-        self.next_id = 1
+        self.next_id = first_found_id
         self._events: list[MemoryEvent] = []
 
     def enter(self, object_id: int, life: Life) -> None:

@@ -39,6 +39,8 @@ from streamvos.device import Precision
 from streamvos.errors import InputError
 from streamvos.records import Frame, ObjectMasks, Prompt, StepResult
 
+PERSON_IDS = 100  # of an interactive run: ids up to it are for the objects that a person points at
+
 
 @dataclass(frozen=True)
 class SegmentConfig:
@@ -48,8 +50,8 @@ class SegmentConfig:
     # Base tracker: "trained" adds a network of ours to "embedded"; the last three need fetched weights.
     base: Literal["embedded", "trained", "cutie", "sam2", "edgetam"] = "trained"
     max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
-    # A person points while it runs: at first there may be nothing to follow, and a prompt that cannot be followed is
-    # refused by an event, where otherwise it ends the run.
+    # A person points while it runs: at first there may be nothing to follow, a prompt that cannot be followed is refused
+    # by an event where otherwise it ends the run, and what is found gets ids above PERSON_IDS.
     interactive: bool = False
     first_masks: Literal["grabcut", "embedded"] = "embedded"  # what makes masks of boxes and clicks
     refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "embedded"  # of tracked masks; "none" is faster
@@ -99,7 +101,8 @@ class SegmentStage:
     def reset(self) -> None:
         self.tracker.reset()
         self._newcomers = Newcomers(self.config.association)
-        self._roster = Roster(self.tracker, self._newcomers, self.config.max_objects)
+        first_found_id = PERSON_IDS + 1 if self.config.interactive else 1
+        self._roster = Roster(self.tracker, self._newcomers, self.config.max_objects, first_found_id)
         self._discovery = Discovery(
             self.config.association,
             self.config.discover,
@@ -162,7 +165,7 @@ class SegmentStage:
         self._identity.load_state_dict(state["identity"])
 
     def products(self) -> dict[str, Any]:
-        return {"num_objects": self._roster.next_id - 1, "tracker_bytes": self.tracker.state_bytes()}
+        return {"tracker_bytes": self.tracker.state_bytes()}
 
     def close(self) -> None:
         """Nothing is open."""

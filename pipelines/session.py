@@ -192,6 +192,10 @@ class Session:
             if opened is not source:
                 opened.close()
 
+    def prepare(self, info: SourceInfo) -> None:
+        """Load models before the first frame of a source comes, which would do it otherwise."""
+        self._start(info.name, info.location, info)
+
     def ask(self, question: str, as_of_s: float | None = None) -> Answer:
         """Answer a question from the long memory, also while frames are still coming.
 

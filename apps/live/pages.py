@@ -1,0 +1,209 @@
+"""The browser pages that are open: each has a token that nobody can guess, and at most one video."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from apps.live.camera import BrowserCamera
+from apps.live.player import Player
+from apps.settings import DemoConfig, RunConfig
+from streamvos.errors import InputError
+from streamvos.video.info import Source, safe_name
+from streamvos.video.sources import open_source
+
+_log = logging.getLogger(__name__)
+_SWEEP_EVERY_S = 5.0
+# FFmpeg's names of what may be uploaded: formats that hold the video themselves. A playlist could name other files.
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
+
+
+class Page:
+    """One browser page.
+
+    Attributes:
+        token: whoever knows it may see and steer this page.
+        player: of its video, None before one is opened.
+        camera: takes the pictures of the page's own camera, None where that is not the source.
+    """
+
+    def __init__(self, pages: Pages) -> None:
+        self.token = secrets.token_urlsafe(24)
+        self.player: Player | None = None
+        self.camera: BrowserCamera | None = None
+        self.num_connections, self.gone_since = 0, time.monotonic()
+        self.on_change: Callable[[], None] = lambda: None
+        self._pages = pages
+        self._lock = threading.Lock()
+        self._folder: Path | None = None
+
+    def open_sample(self, name: str, discover: bool, classes: list[str]) -> None:
+        """Open a packaged sample clip."""
+        self._open(lambda index, _: self._source(f"sample:{name}", index), discover, classes)
+
+    def open_upload(self, path: Path, discover: bool, classes: list[str]) -> None:
+        """Open an uploaded file, which is moved to this page's folder.
+
+        Raises:
+            InputError: not a video's suffix, too large, or no place is free.
+        """
+        if path.suffix.lower() not in SUFFIXES:
+            raise InputError(
+                f"a file of the type {path.suffix or 'without a suffix'!r} is not taken; expected a video: "
+                f"{' '.join(SUFFIXES)}"
+            )
+        limit = self._pages.limits.max_upload_mib
+        if path.stat().st_size > limit << 20:
+            raise InputError(f"the file has {path.stat().st_size >> 20} MiB; at most {limit} MiB are taken")
+        name = safe_name(path.stem) + path.suffix.lower()
+
+        def take(folder: Path) -> Path:
+            target = folder / "upload" / name
+            target.parent.mkdir()
+            return Path(shutil.move(path, target))
+
+        self._open(lambda index, _: self._source(self._uploaded, index), discover, classes, take)
+
+    def open_stream(self, name: str, discover: bool, classes: list[str]) -> None:
+        """Open a stream of the allow-list by its name."""
+        url = self._pages.limits.streams.get(name)
+        if url is None:
+            raise InputError("this stream is not among those of the configuration ([demo.streams])")
+        self._open(lambda index, time_s: self._source(url, index, time_s), discover, classes)
+
+    def open_camera(self, discover: bool, classes: list[str]) -> None:
+        """Take pictures from the page's own camera."""
+
+        def connect(index: int, time_s: float) -> Source:
+            self.camera = BrowserCamera(index, time_s)
+            return self.camera.wait()
+
+        self._open(connect, discover, classes)
+
+    def close(self) -> None:
+        """End the video and remove everything it left."""
+        with self._lock:
+            self._end()
+
+    def _source(self, spec: str | Path, index: int, time_s: float = 0.0) -> Source:
+        config = self._pages.run.source
+        if isinstance(spec, Path):
+            config = dataclasses.replace(config, containers=CONTAINERS)
+        return open_source(spec, start_index=index, start_time_s=time_s, config=config)
+
+    def _open(
+        self,
+        opener: Callable[[int, float], Source],
+        discover: bool,
+        classes: list[str],
+        take: Callable[[Path], Path] | None = None,
+    ) -> None:
+        with self._lock:
+            self._end()
+            self._pages.expect_room()
+            self._folder = Path(tempfile.mkdtemp(prefix="streamvos-page-"))
+            self._uploaded = None if take is None else take(self._folder)
+            graph = self._pages.run.graph
+            graph = dataclasses.replace(graph, detect=dataclasses.replace(graph.detect, classes=tuple(classes)))
+            self.player = Player(
+                opener,
+                dataclasses.replace(self._pages.run, graph=graph),
+                self._pages.limits,
+                self._folder / "run",
+                discover=discover,
+                runner=self._pages.runner,
+                on_change=lambda: self.on_change(),
+            )
+        self.on_change()
+
+    def _end(self) -> None:
+        player, folder = self.player, self._folder
+        if self.camera is not None:
+            self.camera.close()
+        self.player = self.camera = self._folder = None
+        if player is not None:
+            player.close()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class Pages:
+    """All pages of a server, bounded in number and time.
+
+    Args:
+        run: settings of all runs.
+        limits: see `DemoConfig`.
+        runner: "local" or "ray".
+    """
+
+    def __init__(self, run: RunConfig, limits: DemoConfig, runner: Literal["local", "ray"] = "local") -> None:
+        self.run, self.limits, self.runner = run, limits, runner
+        self._pages: dict[str, Page] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep, name="pages", daemon=True)
+        self._sweeper.start()
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def new(self) -> Page:
+        """A page without a video.
+
+        Raises:
+            InputError: too many are open.
+        """
+        with self._lock:
+            if len(self._pages) >= self.limits.max_pages:
+                raise InputError(f"{self.limits.max_pages} pages are open, which is the most; try again later")
+            page = Page(self)
+            self._pages[page.token] = page
+            return page
+
+    def get(self, token: str) -> Page:
+        """The page with this token; raises `InputError` where there is none."""
+        page = self._pages.get(token)
+        if page is None:
+            raise InputError("this page was away for too long, and its video is gone: load the page again")
+        return page
+
+    def expect_room(self) -> None:
+        """Raise `InputError` where as many videos run as may."""
+        running = sum(page.player is not None for page in list(self._pages.values()))
+        if running >= self.limits.max_sessions:
+            raise InputError(
+                f"all {self.limits.max_sessions} places are taken: try again when somebody has closed a page"
+            )
+
+    def close(self) -> None:
+        """End all."""
+        self._closed.set()
+        self._sweeper.join()
+        for page in list(self._pages.values()):
+            page.close()
+        self._pages.clear()
+
+    def _sweep(self) -> None:
+        while not self._closed.wait(_SWEEP_EVERY_S):
+            self.drop_gone()
+
+    def drop_gone(self) -> None:
+        """Close the pages that nobody has had open for too long."""
+        now = time.monotonic()
+        for page in list(self._pages.values()):
+            if page.num_connections == 0 and now - page.gone_since > self.limits.idle_s:
+                with self._lock:
+                    self._pages.pop(page.token, None)
+                try:
+                    page.close()
+                except Exception:  # the others are to be looked at all the same
+                    _log.exception("a page that was left could not be closed")

@@ -1,0 +1,70 @@
+"""The configuration file: what `--config FILE.toml` may set, for every command that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipelines.graph import GraphConfig
+from streamvos.config import merge, read_toml
+from streamvos.errors import InputError
+from streamvos.export.result_files import OutputConfig
+from streamvos.video.info import SourceConfig
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What decides the results of a run: the graph's fields at the file's top, and two tables."""
+
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)  # [output]
+    source: SourceConfig = field(default_factory=SourceConfig)  # [source]
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Limits of the live demo, and the streams that it may open."""
+
+    streams: dict[str, str] = field(default_factory=dict)  # name = URL; no other URL is ever opened for a page
+    max_sessions: int = 4  # videos at a time, over all pages; each takes about 1 GB and shares the cores
+    max_pages: int = 64  # open pages, most of them without a video
+    idle_s: float = 120.0  # a page that has been gone for so long loses its video and results
+    max_run_s: float = 3600.0  # a run is closed after so long; what it found stays until the page goes
+    max_video_s: float = 900.0  # longer files are refused
+    max_upload_mib: int = 500  # larger files are refused
+    history_mib: int = 48  # of pictures that a page can look back at; when full, every other one is dropped
+    view_px: int = 1280  # longer side of the picture that is sent to the page; smaller needs less network
+
+    def __post_init__(self) -> None:
+        for name, url in self.streams.items():
+            if not isinstance(url, str) or not name.strip():
+                raise InputError(f'setting demo.streams: expected name = "rtsp://…", got {name!r} = {url!r}')
+        for name in ("max_sessions", "max_pages", "max_upload_mib", "history_mib"):
+            if getattr(self, name) < 1:
+                raise InputError(f"setting demo.{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("idle_s", "max_run_s", "max_video_s"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"setting demo.{name}: expected more than 0 seconds, got {getattr(self, name)}")
+        if self.view_px < 64:
+            raise InputError(f"setting demo.view_px: expected at least 64, got {self.view_px}")
+
+
+def read_config(path: Path | None, options: Mapping[str, Any]) -> tuple[RunConfig, DemoConfig]:
+    """The configuration file with options of the graph laid over it.
+
+    Raises:
+        InputError: an unknown setting, or one out of range; says which.
+    """
+    values = read_toml(path) if path else {}
+    tables = {name: values.pop(name, {}) for name in ("output", "source", "demo")}
+    for name, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise InputError(f"setting {name}: expected a table, got {table!r}")
+    run = RunConfig(
+        merge(merge(GraphConfig(), values), options),
+        merge(OutputConfig(), tables["output"], "output."),
+        merge(SourceConfig(), tables["source"], "source."),
+    )
+    return run, merge(DemoConfig(), tables["demo"], "demo.")
