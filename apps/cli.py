@@ -1,4 +1,4 @@
-"""The command line: `streamvos run | ask | models | bench | eval`.
+"""The command line: `streamvos run | ask | demo | models | bench | eval`.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 fine, 1 failed, 2 bad usage or input, 130
 interrupted, with partial results closed properly.
@@ -67,7 +67,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         "--version", action="version", version=f"streamvos {importlib.import_module('streamvos').__version__}"
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for name in ("run_options", "ask_command", "models_command", "bench_command"):
+    for name in ("run_options", "ask_command", "demo_command", "models_command", "bench_command"):
         importlib.import_module(f"apps.{name}").add_parser(subparsers, [common])
     # The evaluations are a layer of their own, beside this one: they are found by name, not imported.
     if importlib.util.find_spec("eval.cli") is not None:

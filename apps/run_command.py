@@ -13,7 +13,7 @@ from typing import Any
 
 from apps.interrupt import Interrupt, InterruptibleSource
 from apps.progress import Progress
-from apps.settings import RunConfig, read_config
+from apps.settings import RunConfig, graph_options, read_config
 from pipelines.prompts import check_prompts, digest, expect_distinct, parse_box, read_first_mask, read_prompts
 from pipelines.recorder import record, unused_prompts
 from pipelines.session import Session, check_followable
@@ -70,20 +70,6 @@ def run(args: argparse.Namespace) -> int:
         if cluster is not None:
             cluster.close()
     return 1 if num_failed else 0
-
-
-def graph_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Fields of the graph that options set."""
-    options: dict[str, Any] = {
-        name: getattr(args, name)
-        for name in ("size", "device", "profile", "seed", "threads")
-        if getattr(args, name) is not None
-    }
-    if args.stages is not None:
-        options["stages"] = tuple(name.strip() for name in args.stages.split(",") if name.strip())
-    if args.detect_every is not None:
-        options["detect"] = {"every": args.detect_every}
-    return options
 
 
 def read_words(args: argparse.Namespace) -> Words:

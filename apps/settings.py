@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,3 +69,17 @@ def read_config(path: Path | None, options: Mapping[str, Any]) -> tuple[RunConfi
         merge(SourceConfig(), tables["source"], "source."),
     )
     return run, merge(DemoConfig(), tables["demo"], "demo.")
+
+
+def graph_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Fields of the graph that options set."""
+    options: dict[str, Any] = {
+        name: getattr(args, name)
+        for name in ("size", "device", "profile", "seed", "threads")
+        if getattr(args, name) is not None
+    }
+    if args.stages is not None:
+        options["stages"] = tuple(name.strip() for name in args.stages.split(",") if name.strip())
+    if args.detect_every is not None:
+        options["detect"] = {"every": args.detect_every}
+    return options

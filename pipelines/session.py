@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,7 @@ from streamvos.video.info import Source, SourceConfig, SourceInfo
 from streamvos.video.sources import open_source
 
 RUNNERS = ("local", "ray")
+_BUILDING = threading.Lock()  # models load one after the other: libraries that import on demand fail in two threads
 
 
 class Session:
@@ -291,7 +293,8 @@ class Session:
                 self._temporary = Path(tempfile.mkdtemp(prefix="streamvos-memory-"))
                 self._memory_dir = self._temporary
             stream = StreamSetup(stream_id, location, self._memory_dir)
-            self._runner = self._make_runner(stream, info is not None and info.is_live)
+            with _BUILDING:
+                self._runner = self._make_runner(stream, info is not None and info.is_live)
             if self._restored is not None:
                 state, self._restored = self._restored, None
                 self._runner.load_state_dict(state)

@@ -38,7 +38,8 @@
     make("button", { type: "button", class: `sv-button ${kind}`, title: label, "aria-label": label, onclick: act, disabled },
       name ? icon(name) : null, text);
   const clock = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`;
-  const bytes = (n) => (n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(0)} KB` : `${(n / 1048576).toFixed(1)} MB`);
+  const bytes = (n) => (n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(0)} KB` : `${(n / 1048576).toFixed(n < 10485760 ? 1 : 0)} MB`);
+  const reveal = (name, is_there) => document.getElementById(`sv-${name}`)?.classList.toggle("sv-away", !is_there);
   const busy = () => ["opening", "loading"].includes(state.state);
   const alive = () => ["ready", "loading", "playing", "paused"].includes(state.state);
 
@@ -334,8 +335,8 @@
     const { rows = [], cuts = [] } = state.timeline ?? {};
     const now = state.time_s ?? 0;
     const end = Math.max(now, state.source?.live ? 0 : state.source?.duration_s ?? 0, 1e-3);
-    if (!shown) { place.replaceChildren(); place.hidden = true; return; }
-    place.hidden = false;
+    reveal("timeline", shown);
+    if (!shown) return;
     const percent = (s) => `${Math.min(100, (100 * s) / end).toFixed(3)}%`;
     const look = (event) => {
       const box = event.currentTarget.getBoundingClientRect();
@@ -358,13 +359,14 @@
     const place = parts.memory;
     if (!place) return;
     const rows = state.memories ?? [];
-    place.hidden = !rows.length;
+    reveal("memory", rows.length);
     place.replaceChildren(heading("Memories"), make("div", { class: "sv-gauges" }, ...rows.map((one) => {
       const share = one.capacity_bytes ? one.bytes / one.capacity_bytes : 0;
       return make("div", { class: "sv-gauge", title: `${one.bytes} of ${one.capacity_bytes} bytes` },
         make("span", { class: "sv-title" }, one.name),
         make("div", { class: "sv-meter" }, make("b", { style: `width:${Math.max(share > 0 ? 1 : 0, 100 * share).toFixed(2)}%` })),
-        make("span", { class: "sv-small" }, `${one.entries} entries · ${bytes(one.bytes)} of ${bytes(one.capacity_bytes)}`));
+        make("span", { class: "sv-small" }, `${bytes(one.bytes)} of ${bytes(one.capacity_bytes)}`),
+        make("span", { class: "sv-small" }, `${one.entries} ${one.entries === 1 ? "entry" : "entries"}`));
     })));
   }
 
@@ -373,7 +375,7 @@
     const place = parts.feed;
     if (!place) return;
     const lines = state.feed ?? [];
-    place.hidden = !lines.length;
+    reveal("feed", lines.length);
     const latest = lines.length ? lines.at(-1).number + lines.at(-1).times / 1000 : -1;
     if (latest === fed || place.matches(":hover")) return; // not while someone reads it
     fed = latest;
@@ -465,7 +467,7 @@
     closeCamera: () => stopCamera?.(),
     openCamera: open_camera,
     mount(name, element, props, watch) {
-      element.classList.add("sv-part", `sv-${name}`);
+      element.classList.add("sv-part");
       const place = element.firstElementChild ?? element;
       if (name === "viewer") {
         viewer(place);

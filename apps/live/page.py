@@ -33,7 +33,18 @@ def theme() -> gr.themes.Base:
         text_size="sm",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
-    ).set(color_accent="*primary_600", color_accent_soft="*primary_50", color_accent_soft_dark="*primary_950")
+    ).set(
+        color_accent="*primary_600",
+        color_accent_soft="*primary_50",
+        color_accent_soft_dark="*primary_950",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_large_text_size="*text_md",
+        button_large_padding="6px 12px",
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+    )
 
 
 def head() -> str:
@@ -63,17 +74,13 @@ def build(pages: Pages) -> gr.Blocks:
             with gr.Column(scale=3, min_width=320):
                 with gr.Group(elem_id="sv-source"):
                     said = _part("said", visible="hidden")
-                    discover = gr.Checkbox(label="Also find objects by itself", value=False)
-                    classes = gr.Dropdown(
-                        sorted(coco.NAMES), label="What to find (all, where nothing is chosen)", multiselect=True
-                    )
                     with gr.Tabs():
                         with gr.Tab("Sample"):
                             sample = gr.Dropdown(sorted(SAMPLES), value="bikes", label="Clip", filterable=False)
                             open_sample = gr.Button("Open", variant="primary", elem_id="sv-open-sample")
                         with gr.Tab("Upload", elem_id="sv-upload"):
                             upload = gr.File(
-                                label=f"Video, up to {limits.max_upload_mib} MiB and {limits.max_video_s / 60:.0f} minutes",
+                                label=f"Video, up to {limits.max_upload_mib} MiB and {limits.max_video_s / 60:.0f} min",
                                 file_types=list(SUFFIXES),
                                 file_count="single",
                                 height=120,
@@ -87,10 +94,17 @@ def build(pages: Pages) -> gr.Blocks:
                                 sorted(limits.streams),
                                 label="Stream"
                                 if limits.streams
-                                else "None is listed: add [demo.streams] to the --config",
+                                else "None is listed in [demo.streams] of the --config",
                                 interactive=bool(limits.streams),
                             )
                             open_stream = gr.Button("Open", variant="primary", elem_id="sv-open-stream")
+                    discover = gr.Checkbox(label="Also find objects by itself", value=False)
+                    classes = gr.Dropdown(
+                        sorted(coco.NAMES),
+                        label="Only these (all, where none is chosen)",
+                        multiselect=True,
+                        visible=False,
+                    )
                 _part("objects", container=True)
                 with gr.Group(elem_id="sv-ask"):
                     question = gr.Textbox(
@@ -98,16 +112,17 @@ def build(pages: Pages) -> gr.Blocks:
                     )
                     ask = gr.Button("Ask", elem_id="sv-ask-button")
                     answer = _part("answer", container=True)
-                switches = gr.CheckboxGroup(
-                    list(_SWITCHES),
-                    value=[name for name, field in _SWITCHES.items() if getattr(Shown(), field)],
-                    label="Drawn into the picture",
-                    elem_id="sv-overlay",
-                )
+                with gr.Group(elem_id="sv-overlay"):
+                    switches = gr.CheckboxGroup(
+                        list(_SWITCHES),
+                        value=[name for name, field in _SWITCHES.items() if getattr(Shown(), field)],
+                        label="Drawn into the picture",
+                    )
 
         blocks.load(lambda: _new_page(pages), None, [token, viewer], **_PRIVATE)
         stop_camera = "() => window.StreamVOS.closeCamera()"
         found = [discover, classes]
+        discover.change(lambda on: gr.update(visible=on), discover, classes, **_PRIVATE)
         open_sample.click(fn=None, js=stop_camera)
         open_sample.click(
             _said(pages, lambda page, name, *more: page.open_sample(name, *more)),
@@ -126,7 +141,7 @@ def build(pages: Pages) -> gr.Blocks:
         )
         open_camera.click(_said(pages, lambda page, *more: page.open_camera(*more)), [token, *found], said, **_PRIVATE)
         open_camera.click(fn=None, js="() => window.StreamVOS.openCamera()")
-        switches.change(_said(pages, _show), [token, switches], said, **_PRIVATE)
+        switches.change(_said(pages, lambda page, names: page.show(_shown(names))), [token, switches], said, **_PRIVATE)
         for asked in (question.submit, ask.click):
             asked(lambda token, text: _answer(pages, token, text), [token, question], answer, **_PRIVATE)
     return blocks
@@ -174,9 +189,8 @@ def _open_upload(page: Any, path: str | None, discover: bool, classes: list[str]
     page.open_upload(Path(path), discover, classes)
 
 
-def _show(page: Any, names: list[str]) -> None:
-    if page.player is not None:
-        page.player.show(Shown(**{field: name in names for name, field in _SWITCHES.items()}))
+def _shown(names: list[str]) -> Shown:
+    return Shown(**{field: name in names for name, field in _SWITCHES.items()})
 
 
 def _answer(pages: Pages, token: str | None, question: str) -> str:

@@ -17,6 +17,7 @@ from apps.live.camera import BrowserCamera
 from apps.live.player import Player
 from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
+from streamvos.export.draw import EVERYTHING, Shown
 from streamvos.video.info import Source, safe_name
 from streamvos.video.sources import open_source
 
@@ -45,6 +46,8 @@ class Page:
         self._pages = pages
         self._lock = threading.Lock()
         self._folder: Path | None = None
+        self._uploaded: Path | None = None
+        self._shown = EVERYTHING
 
     def open_sample(self, name: str, discover: bool, classes: list[str]) -> None:
         """Open a packaged sample clip."""
@@ -89,6 +92,12 @@ class Page:
 
         self._open(connect, discover, classes)
 
+    def show(self, shown: Shown) -> None:
+        """What is drawn into the picture of this video and of those that come after it."""
+        self._shown = shown
+        if self.player is not None:
+            self.player.show(shown)
+
     def close(self) -> None:
         """End the video and remove everything it left."""
         with self._lock:
@@ -123,6 +132,7 @@ class Page:
                 runner=self._pages.runner,
                 on_change=lambda: self.on_change(),
             )
+            self.player.show(self._shown)
         self.on_change()
 
     def _end(self) -> None:

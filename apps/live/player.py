@@ -161,7 +161,7 @@ class Player:
             self._moment_to_point_at()
             height, width = self._full_size
             number = self._objects.new_id() if object_id is None else self._objects.checked(object_id)
-            corners = np.array([min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)]) * [width, height] * 1.0
+            corners = np.array([min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)]) * ([width, height] * 2)
             self._pointing.forget(number)
             return self._prompt(gate, number, {"box": corners.astype(np.float32)})
 

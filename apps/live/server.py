@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import logging
 import secrets
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import Callable
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -23,7 +23,6 @@ from apps.live.pages import Pages
 from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
 
-_log = logging.getLogger(__name__)
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -40,17 +39,17 @@ def make_app(pages: Pages, host: str = "127.0.0.1", login: tuple[str, str] | Non
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK, host])
 
     @app.websocket("/live/{token}/socket")
-    async def socket(socket: WebSocket, token: str) -> None:
-        await socket.accept()
-        if not _same_origin(socket):
-            await socket.close(4403)
+    async def live(wire: WebSocket, token: str) -> None:
+        await wire.accept()
+        if not _same_origin(wire):
+            await wire.close(4403)
             return
         try:
             page = pages.get(token)
         except InputError:
-            await socket.close(4404)
+            await wire.close(4404)
             return
-        await Connection(socket, page).serve()
+        await Connection(wire, page).serve()
 
     @app.get("/live/{token}/archive")
     def archive(token: str) -> Response:
@@ -86,18 +85,36 @@ def serve(
     port: int,
     login: tuple[str, str] | None = None,
     runner: Literal["local", "ray"] = "local",
-    on_ready: object = None,
+    on_ready: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve until Ctrl-C; all pages' videos are closed and removed at the end."""
-    pages = Pages(run, limits, runner)
-    app = make_app(pages, host, login)
-    config = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", ws_max_size=MAX_BYTES, ws="websockets-sansio"
-    )
+    """Serve until Ctrl-C; all pages' videos are closed and removed at the end.
+
+    Args:
+        port: 0 takes any that is free.
+        on_ready: called with the address, once it is open.
+
+    Raises:
+        InputError: host and port cannot be bound.
+    """
+    with _bound(host, port) as listener:
+        pages = Pages(run, limits, runner)
+        try:
+            app = make_app(pages, host, login)
+            config = uvicorn.Config(app, log_level="warning", ws_max_size=MAX_BYTES, ws="websockets-sansio")
+            on_ready(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
+            with contextlib.suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run([listener])
+        finally:
+            pages.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
     try:
-        uvicorn.Server(config).run()
-    finally:
-        pages.close()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=64)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{host}:{port} cannot be opened ({why}); choose another with --host and --port") from None
 
 
 def is_loopback(host: str) -> bool:
@@ -107,13 +124,13 @@ def is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def _same_origin(socket: WebSocket) -> bool:
+def _same_origin(wire: WebSocket) -> bool:
     """Browsers let any page open a websocket to any server; only our own page may."""
-    origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
+    origin = wire.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == wire.headers.get("host")
 
 
-def _checker(user: str, password: str):
+def _checker(user: str, password: str) -> Callable[[str, str], bool]:
     def is_right(given_user: str, given_password: str) -> bool:
         pairs = ((given_user, user), (given_password, password))
         return all([secrets.compare_digest(given.encode(), right.encode()) for given, right in pairs])

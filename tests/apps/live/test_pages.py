@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from apps.live import pages as module
+from apps.live.pages import Page, Pages
+from apps.settings import DemoConfig, RunConfig, read_config
+from streamvos.errors import InputError
+
+
+@pytest.fixture
+def make_pages(small_graph) -> Iterator[Callable[..., Pages]]:
+    made: list[Pages] = []
+
+    def make(**limits) -> Pages:
+        made.append(Pages(RunConfig(small_graph), DemoConfig(**limits)))
+        return made[-1]
+
+    yield make
+    for pages in made:
+        pages.close()
+
+
+def notice_of(page: Page, wait_for) -> str:
+    wait_for(lambda: page.player.state == "failed")
+    return page.player.report()["notice"]
+
+
+def test_tokens_cannot_be_guessed_and_pages_are_bounded(make_pages):
+    pages = make_pages(max_pages=3)
+    tokens = {pages.new().token for _ in range(3)}
+    assert len(tokens) == 3 and min(map(len, tokens)) >= 32
+    with pytest.raises(InputError, match="3 pages are open, which is the most"):
+        pages.new()
+    with pytest.raises(InputError, match="load the page again"):
+        pages.get("guess")
+
+
+def test_each_page_has_its_own_video(make_pages, wait_for):
+    pages = make_pages()
+    one, other = pages.new(), pages.new()
+    one.open_sample("bikes", False, [])
+    other.open_sample("carphone", False, [])
+    for page in (one, other):
+        wait_for(lambda page=page: page.player.state == "ready")
+    assert one.player.report()["source"]["name"] == "bikes"
+    assert other.player.report()["source"]["name"] == "carphone_pristine"
+    assert one.player.folder != other.player.folder
+
+
+def test_videos_are_bounded_and_a_closed_one_makes_room(make_pages):
+    pages = make_pages(max_sessions=1)
+    one, other = pages.new(), pages.new()
+    one.open_sample("bikes", False, [])
+    one.open_sample("carphone", False, [])  # takes the place of its own
+    with pytest.raises(InputError, match="all 1 places are taken"):
+        other.open_sample("bikes", False, [])
+    one.close()
+    other.open_sample("bikes", False, [])
+
+
+def test_everything_of_a_page_that_is_gone_is_removed(make_pages, wait_for):
+    pages = make_pages(idle_s=0.05)
+    gone, here = pages.new(), pages.new()
+    here.num_connections = 1
+    for page in (gone, here):
+        page.open_sample("bikes", False, [])
+        wait_for(lambda page=page: page.player.state == "ready")
+        page.player.advance()
+        wait_for(lambda page=page: page.player.report()["num_done"])
+    folder, kept, thread = gone._folder, here._folder, gone.player._thread
+    assert folder.is_dir()
+    time.sleep(0.1)
+    pages.drop_gone()
+    assert not folder.exists() and not thread.is_alive() and kept.is_dir() and len(pages) == 1
+    pages.close()
+    assert not kept.exists()
+    assert not [one for one in threading.enumerate() if one.name == "player" and one.is_alive()]
+
+
+def test_an_upload_is_moved_and_named_safely(make_pages, make_video, tmp_path, wait_for):
+    page = make_pages().new()
+    path = make_video("clip.mp4", 4, size=(96, 128))
+    bad = tmp_path / "<img src=x onerror=alert(1)> ..mp4"
+    path.rename(bad)
+    page.open_upload(bad, False, [])
+    wait_for(lambda: page.player.state == "ready")
+    name = page.player.report()["source"]["name"]
+    assert not bad.exists() and set("<>=()/ ").isdisjoint(name) and not name.startswith(".")
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def test_uploads_of_another_type_or_size_are_refused(make_pages, tmp_path):
+    page = make_pages(max_upload_mib=1).new()
+    with pytest.raises(InputError, match=r"type '.txt' is not taken; expected a video: .mp4"):
+        page.open_upload(write(tmp_path / "a.txt", b"x"), False, [])
+    with pytest.raises(InputError, match="at most 1 MiB"):
+        page.open_upload(write(tmp_path / "a.mp4", bytes(2 << 20)), False, [])
+
+
+def test_an_upload_that_only_names_other_files_is_refused(make_pages, make_video, tmp_path, wait_for):
+    secret = make_video("secret.mp4", 4, size=(96, 128))
+    for number, text in enumerate((f"ffconcat version 1.0\nfile {secret}\n", f"#EXTM3U\n#EXTINF:1,\n{secret}\n")):
+        page = make_pages().new()
+        page.open_upload(write(tmp_path / f"list{number}.mp4", text.encode()), False, [])
+        assert "cannot be read as a video" in notice_of(page, wait_for)
+
+
+def test_a_damaged_upload_is_said(make_pages, tmp_path, wait_for):
+    page = make_pages().new()
+    page.open_upload(write(tmp_path / "a.mp4", b"\0" * 5000), False, [])
+    assert "a.mp4' cannot be read as a video" in notice_of(page, wait_for)
+
+
+def test_only_listed_streams_are_opened(make_pages, make_video, monkeypatch, wait_for):
+    opened = []
+    path = make_video("cam.mp4", 4, size=(96, 128))
+    true = module.open_source
+
+    def note(spec, **more):
+        opened.append(spec)
+        return true(path, config=more["config"])
+
+    monkeypatch.setattr(module, "open_source", note)
+    page = make_pages(streams={"door": "rtsp://camera.local/door"}).new()
+    for name in ("rtsp://elsewhere/x", "", "window"):
+        with pytest.raises(InputError, match="not among those of the configuration"):
+            page.open_stream(name, False, [])
+    page.open_stream("door", False, [])
+    wait_for(lambda: page.player.state == "ready")
+    assert opened == ["rtsp://camera.local/door"]
+
+
+def test_classes_reach_the_detector_and_unknown_ones_are_refused(make_pages, wait_for):
+    page = make_pages().new()
+    page.open_sample("bikes", True, ["car"])
+    assert page.player._run.graph.detect.classes == ("car",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[demo]\nmax_sessions = 0", "demo.max_sessions: expected at least 1"),
+        ("[demo]\nidle_s = 0", "demo.idle_s: expected more than 0"),
+        ("[demo]\nview_px = 3", "demo.view_px: expected at least 64"),
+        ("[demo]\nmax_sesions = 3", "did you mean 'demo.max_sessions'"),
+        ("[demo.streams]\ndoor = 3", "expected name ="),
+        ("demo = 3", "demo: expected a table"),
+    ],
+)
+def test_limits_out_of_range_are_refused(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read_config(write(tmp_path / "c.toml", text.encode()), {})
+
+
+def test_one_file_configures_both(tmp_path):
+    text = 'size = 200\n[demo]\nmax_sessions = 2\n[demo.streams]\ndoor = "rtsp://camera.local/door"\n'
+    run, limits = read_config(write(tmp_path / "c.toml", text.encode()), {"seed": 3})
+    assert (run.graph.size, run.graph.seed, limits.max_sessions) == (200, 3, 2)
+    assert limits.streams == {"door": "rtsp://camera.local/door"}

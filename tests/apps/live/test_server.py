@@ -1,0 +1,201 @@
+"""The routes beside Gradio's page, as a browser and as someone with bad intentions would use them."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from starlette.testclient import TestClient, WebSocketTestSession
+from starlette.websockets import WebSocketDisconnect
+
+from apps.cli import main
+from apps.demo_command import parse_login
+from apps.live.history import encode_jpeg
+from apps.live.pages import Pages
+from apps.live.server import is_loopback, make_app
+from apps.settings import DemoConfig, RunConfig
+from streamvos.errors import InputError
+
+HERE, WIRE = "http://127.0.0.1:7860", "ws://127.0.0.1:7860"
+
+
+@pytest.fixture
+def pages(small_graph) -> Iterator[Pages]:
+    pages = Pages(RunConfig(small_graph), DemoConfig())
+    yield pages
+    pages.close()
+
+
+@pytest.fixture
+def client(pages: Pages) -> Iterator[TestClient]:
+    with TestClient(make_app(pages), HERE) as client:
+        yield client
+
+
+def receive(socket: WebSocketTestSession, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The next message that is wanted; pictures are told to be shown."""
+    for _ in range(2000):
+        message = socket.receive()
+        if message.get("bytes"):
+            length = struct.unpack("<I", message["bytes"][:4])[0]
+            head = json.loads(message["bytes"][4 : 4 + length])
+            head["jpeg"] = message["bytes"][4 + length :]
+            socket.send_json({"do": "shown", "frame": head["frame"], "past": head["past"]})
+        else:
+            head = json.loads(message["text"])
+        if wanted(head):
+            return head
+    raise AssertionError("not received")
+
+
+def is_state(*states: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda message: message["type"] == "state" and message["state"] in states
+
+
+def test_a_whole_visit(client, pages):
+    page = pages.new()
+    with client.websocket_connect(f"{WIRE}/live/{page.token}/socket") as socket:
+        assert receive(socket, is_state("empty")) == {"type": "state", "state": "empty"}
+        page.open_sample("carphone", False, [])
+        receive(socket, is_state("ready"))
+        picture = receive(socket, lambda one: one["type"] == "picture")
+        assert cv2.imdecode(np.frombuffer(picture["jpeg"], np.uint8), cv2.IMREAD_COLOR).shape == (144, 176, 3)
+        socket.send_json({"do": "click", "x": 0.5, "y": 0.5, "on": True, "object": None})
+        assert receive(socket, lambda one: one["type"] == "pointed")["object"] == 1
+        assert receive(socket, lambda one: one["type"] == "thumbnail")["url"].startswith("data:image/jpeg;base64,")
+        socket.send_json({"do": "advance"})
+        state = receive(socket, lambda one: one["type"] == "state" and one["num_done"] == 2 and one["delay_s"])
+        assert [one["id"] for one in state["objects"]] == [1]
+        socket.send_json({"do": "archive"})
+        url = receive(socket, lambda one: one["type"] == "archive")["url"]
+    answer = client.get(f"/{url}")
+    assert answer.headers["content-disposition"] == 'attachment; filename="carphone_pristine.zip"'
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        assert "carphone_pristine/tracks.json" in packed.namelist()
+
+
+BAD = {
+    "no json": "{",
+    "a list": "[]",
+    "nested without end": "[" * 3000,
+    "no command": "{}",
+    "unknown": '{"do": "exec"}',
+    "private": '{"do": "__class__"}',
+    "a click nowhere": '{"do": "click", "on": true}',
+    "a click outside": '{"do": "click", "x": 2, "y": 0, "on": true}',
+    "a click on nothing": '{"do": "click", "x": NaN, "y": 0, "on": true}',
+    "a click of words": '{"do": "click", "x": "0", "y": 0, "on": "yes"}',
+    "an object below": '{"do": "remove", "object": 0}',
+    "an object of words": '{"do": "hide", "object": "1", "hidden": true}',
+    "nobody": '{"do": "remove", "object": 99}',
+    "no name": '{"do": "name", "object": 1, "label": " "}',
+    "a name without end": json.dumps({"do": "name", "object": 1, "label": "x" * 65}),
+    "a moment before": '{"do": "look", "time_s": -1}',
+    "a line": '{"do": "box", "x1": 0.5, "y1": 0.5, "x2": 0.5, "y2": 0.9}',
+    "too long": json.dumps({"do": "play", "more": "x" * 5000}),
+}
+
+
+def test_bad_commands_are_refused_and_the_page_goes_on(client, pages):
+    page = pages.new()
+    with client.websocket_connect(f"{WIRE}/live/{page.token}/socket") as socket:
+        socket.send_json({"do": "play"})
+        assert receive(socket, lambda one: one["type"] == "refused")["text"] == "open a video first"
+        page.open_sample("carphone", False, [])
+        receive(socket, is_state("ready"))
+        for name, text in BAD.items():
+            socket.send_text(text)
+            assert receive(socket, lambda one: one["type"] == "refused")["text"], name
+        socket.send_bytes(b"no camera is open here")
+        socket.send_json({"do": "advance"})
+        receive(socket, lambda one: one["type"] == "state" and one["num_done"] == 1)
+
+
+def test_a_camera_of_the_page(client, pages):
+    page = pages.new()
+    with client.websocket_connect(f"{WIRE}/live/{page.token}/socket") as socket:
+        page.open_camera(False, [])
+        receive(socket, is_state("opening"))
+        noise = np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)
+        for shift in range(40):
+            socket.send_bytes(encode_jpeg(np.roll(noise, shift, axis=1)))
+        state = receive(socket, lambda one: one["type"] == "state" and one.get("num_done", 0) >= 1)
+        assert state["source"]["live"] and state["source"]["name"] == "camera"
+        socket.send_json({"do": "stop"})
+        receive(socket, is_state("stopped"))
+
+
+def test_a_token_opens_its_own_page_alone(client, pages):
+    with client.websocket_connect(f"{WIRE}/live/guess/socket") as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_text()
+    assert closed.value.code == 4404
+    assert client.get("/live/guess/archive").status_code == 404
+    page = pages.new()
+    assert client.get(f"/live/{page.token}/archive").json() == {
+        "error": "there is nothing to export: open a video first"
+    }
+
+
+def test_other_sites_and_other_names_are_refused(client, pages):
+    page = pages.new()
+    headers = {"origin": "http://evil.example"}
+    path = f"{WIRE}/live/{page.token}/socket"
+    with client.websocket_connect(path, headers=headers) as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_text()
+    assert closed.value.code == 4403
+    with client.websocket_connect(path, headers={"origin": HERE}) as socket:
+        assert socket.receive_json()["state"] == "empty"
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+    assert client.get("/").status_code == 200
+
+
+def test_files_of_the_server_are_not_served(client, tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("hush")
+    for path in (
+        f"/gradio_api/file={secret}",
+        f"/file={secret}",
+        "/gradio_api/file=/etc/passwd",
+        "/docs",
+        "/openapi.json",
+    ):
+        answer = client.get(path)
+        assert answer.status_code in (401, 403, 404) and "hush" not in answer.text and "root:" not in answer.text
+    assert not client.get("/gradio_api/info").json()["named_endpoints"]
+
+
+def test_a_login_guards_the_page(pages):
+    with TestClient(make_app(pages, login=("ann", "long word")), HERE) as client:
+        assert client.get("/config").status_code == 401
+        assert client.post("/login", data={"username": "ann", "password": "wrong"}).status_code == 400
+        assert client.post("/login", data={"username": "ann", "password": "long word"}).status_code == 200
+        assert client.get("/config").status_code == 200
+
+
+def test_login_of_the_command_line():
+    assert parse_login(None) is None and parse_login("ann:a:b") == ("ann", "a:b")
+    for text in ("ann", ":", "ann:", ":word", ""):
+        with pytest.raises(InputError, match="expected USER:PASSWORD"):
+            parse_login(text)
+
+
+def test_a_port_that_is_taken_is_said(capsys):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["demo", "--port", str(port)]) == 2
+    assert f"127.0.0.1:{port} cannot be opened" in capsys.readouterr().err
+    assert main(["demo", "--port", "99999"]) == 2
+
+
+def test_loopback():
+    assert all(map(is_loopback, ("127.0.0.1", "127.0.0.9", "localhost", "::1")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.3", "example.org")))
