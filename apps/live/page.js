@@ -464,6 +464,7 @@
   window.StreamVOS = {
     measured,
     state: () => ({ ...state, picture: shown, connected: socket?.readyState === WebSocket.OPEN }),
+    disconnect: () => socket?.close(),
     closeCamera: () => stopCamera?.(),
     openCamera: open_camera,
     mount(name, element, props, watch) {

@@ -23,6 +23,7 @@ from streamvos.video.sources import open_source
 
 _log = logging.getLogger(__name__)
 _SWEEP_EVERY_S = 5.0
+_CONNECTS_WITHIN_S = 15.0  # a page that was just loaded is on its way
 # FFmpeg's names of what may be uploaded: formats that hold the video themselves. A playlist could name other files.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
@@ -172,6 +173,8 @@ class Pages:
         Raises:
             InputError: too many are open.
         """
+        if len(self._pages) >= self.limits.max_pages:
+            self._drop_longest_gone(lambda page: time.monotonic() - page.gone_since > _CONNECTS_WITHIN_S)
         with self._lock:
             if len(self._pages) >= self.limits.max_pages:
                 raise InputError(f"{self.limits.max_pages} pages are open, which is the most; try again later")
@@ -187,9 +190,14 @@ class Pages:
         return page
 
     def expect_room(self) -> None:
-        """Raise `InputError` where as many videos run as may."""
-        running = sum(page.player is not None for page in list(self._pages.values()))
-        if running >= self.limits.max_sessions:
+        """Make room for a video, where need be by closing the page that was left longest ago.
+
+        Raises:
+            InputError: as many videos run as may, each before somebody's eyes.
+        """
+        if self._num_videos() >= self.limits.max_sessions:
+            self._drop_longest_gone(lambda page: page.player is not None)
+        if self._num_videos() >= self.limits.max_sessions:
             raise InputError(
                 f"all {self.limits.max_sessions} places are taken: try again when somebody has closed a page"
             )
@@ -211,9 +219,20 @@ class Pages:
         now = time.monotonic()
         for page in list(self._pages.values()):
             if page.num_connections == 0 and now - page.gone_since > self.limits.idle_s:
-                with self._lock:
-                    self._pages.pop(page.token, None)
-                try:
-                    page.close()
-                except Exception:  # the others are to be looked at all the same
-                    _log.exception("a page that was left could not be closed")
+                self._drop(page)
+
+    def _num_videos(self) -> int:
+        return sum(page.player is not None for page in list(self._pages.values()))
+
+    def _drop_longest_gone(self, may_go: Callable[[Page], bool]) -> None:
+        gone = [page for page in list(self._pages.values()) if page.num_connections == 0 and may_go(page)]
+        if gone:
+            self._drop(min(gone, key=lambda page: page.gone_since))
+
+    def _drop(self, page: Page) -> None:
+        with self._lock:
+            self._pages.pop(page.token, None)
+        try:
+            page.close()
+        except Exception:  # the others are to be looked at all the same
+            _log.exception("a page that was left could not be closed")

@@ -331,7 +331,9 @@ class Player:
         with self._lock:
             self._info, self._full_size = info, (info.height, info.width)
         if not info.is_live and self._moment is None and (first := gate.look()) is not None:
-            self._show(first, StepResult.of(first))
+            with self._lock:
+                self._show(fitted(first.image, StepResult.of(first), self._limits.view_px))
+            self._tell()
         config = to_dict(self._run) | {"runner": self._runner, "discover": self._discover}
         run_dir = RunDirectory(self.folder, info, config, resume=True, config=self._run.output)
         session = Session(
@@ -365,7 +367,9 @@ class Player:
     def _take(self, step: Step, gate: Gate, began_s: float) -> None:
         """Take in one frame's result; runs in the run's own thread."""
         result, now = step.result, time.monotonic()
+        moment = fitted(step.frame.image, result, self._limits.view_px)
         with self._lock:
+            self._show(moment)
             self._shown_at.append(now)
             self._objects.take(step.frame, result)
             self._timeline.add(result)
@@ -376,19 +380,16 @@ class Player:
             for event in result.events:
                 if event.action == "reject" and event.entry in {f"object {one.object_id}" for one in result.prompts}:
                     self._notice = f"{event.entry} could not be followed: {event.reason}"
-        self._show(step.frame, result)
+        self._tell()
         if now - began_s > self._limits.max_run_s:
             self._notice = (
                 f"a run ends after {self._limits.max_run_s / 60:.0f} minutes here: export it, or open another video"
             )
             gate.stop()
 
-    def _show(self, frame: Frame, result: StepResult) -> None:
-        moment = fitted(frame.image, result, self._limits.view_px)
+    def _show(self, moment: Moment) -> None:
         self._history.add(moment)
-        with self._lock:
-            self._moment = moment
-        self._tell()
+        self._moment = moment
 
     def _fail(self, message: str) -> None:
         with self._lock:

@@ -53,15 +53,17 @@ def test_each_page_has_its_own_video(make_pages, wait_for):
     assert one.player.folder != other.player.folder
 
 
-def test_videos_are_bounded_and_a_closed_one_makes_room(make_pages):
+def test_videos_are_bounded_and_a_page_that_was_left_makes_room(make_pages):
     pages = make_pages(max_sessions=1)
     one, other = pages.new(), pages.new()
+    one.num_connections = 1
     one.open_sample("bikes", False, [])
     one.open_sample("carphone", False, [])  # takes the place of its own
     with pytest.raises(InputError, match="all 1 places are taken"):
         other.open_sample("bikes", False, [])
-    one.close()
+    one.num_connections = 0
     other.open_sample("bikes", False, [])
+    assert one.player is None and len(pages) == 1
 
 
 def test_everything_of_a_page_that_is_gone_is_removed(make_pages, wait_for):

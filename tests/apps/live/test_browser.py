@@ -1,0 +1,269 @@
+"""The page in a real browser: what a visitor does, from opening it to taking the results home."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from apps.live.chromium import open_chromium
+from apps.live.pages import Pages
+from apps.live.server import make_app
+from apps.settings import DemoConfig, RunConfig
+from pipelines.graph import GraphConfig
+from streamvos.errors import InputError
+
+MS = 60_000
+WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Of a server with a small graph."""
+    graph = GraphConfig(size=128, threads=1, device="cpu", stages=("detect", "segment", "remember"))
+    pages = Pages(RunConfig(graph), DemoConfig(max_upload_mib=2))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(make_app(pages), log_level="error"))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        server.should_exit = True
+        thread.join(20)
+        pages.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    try:
+        with open_chromium() as browser:
+            yield browser
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """`visit()` opens the page in a browser of its own; errors of its scripts fail the test."""
+    contexts, errors = [], []
+
+    def go(viewport: dict[str, int] = WIDE, **more: Any) -> Any:
+        contexts.append(browser.new_context(viewport=viewport, **more))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(MS)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda one: errors.append(one.url) if not one.url.startswith(own) else None)
+        page.goto(address)
+        page.wait_for_function("window.StreamVOS?.state().connected")
+        return page
+
+    own = (address, "data:", "blob:", address.replace("http", "ws"))
+    yield go
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def state(page: Any) -> dict[str, Any]:
+    return page.evaluate("StreamVOS.state()")
+
+
+def wait_state(page: Any, *names: str) -> None:
+    page.wait_for_function("names => names.includes(StreamVOS.state().state)", arg=list(names))
+
+
+def open_sample(page: Any) -> None:
+    page.click("#sv-open-sample")
+    wait_state(page, "ready")
+    page.wait_for_selector(".sv-canvas:visible")
+
+
+def click_at(page: Any, x: float, y: float) -> None:
+    """Click the picture, and wait until the mask is on the screen."""
+    before = page.evaluate("StreamVOS.measured.click.length")
+    box = page.locator(".sv-canvas").bounding_box()
+    page.locator(".sv-canvas").click(position={"x": x * box["width"], "y": y * box["height"]})
+    page.wait_for_function("before => StreamVOS.measured.click.length > before", arg=before)
+
+
+def pixel(page: Any, x: float, y: float) -> list[int]:
+    script = """([x, y]) => { const c = document.querySelector('.sv-canvas');
+        return [...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data].slice(0, 3); }"""
+    return page.evaluate(script, [x, y])
+
+
+def ids(page: Any) -> list[int]:
+    return [one["id"] for one in state(page)["objects"]]
+
+
+def test_a_visit_from_the_first_click_to_the_archive(visit: Any, tmp_path: Path) -> None:
+    page = visit()
+    assert "No video yet" in page.locator(".sv-empty").inner_text()
+    open_sample(page)
+    before = pixel(page, 0.62, 0.5)
+    click_at(page, 0.62, 0.5)
+    assert sum(abs(a - b) for a, b in zip(before, pixel(page, 0.62, 0.5), strict=True)) > 30  # its mask
+    click_at(page, 0.2, 0.5)
+    page.wait_for_selector('[data-object="2"]')
+    page.click("[aria-label='Hide object 2']")
+    page.wait_for_selector("[aria-label='Show object 2']")
+    page.click("[aria-label='Remove object 1']")
+    page.wait_for_selector('[data-object="1"]', state="detached")
+    page.click("[aria-label='Rename object 2']")
+    page.locator(".sv-input").fill("<img src=x onerror=window.hit=1>")
+    page.keyboard.press("Enter")
+    page.click("[aria-label^=Play]")
+    page.wait_for_function("StreamVOS.state().num_done >= 12")
+    assert ids(page) == [2] and state(page)["objects"][0]["name"].startswith("<img")
+    page.wait_for_selector("text=<img src=x onerror=window.hit=1>")  # as text
+    assert page.evaluate("window.hit") is None
+    page.click("[aria-label^=Pause]")
+    wait_state(page, "paused")
+
+    ask(page, "what was seen?")
+    proof = page.locator(".sv-proof").first
+    page.wait_for_function("() => [...document.querySelectorAll('.sv-proof img')].every(one => one.naturalWidth > 0)")
+    proof.click()
+    page.wait_for_function("StreamVOS.state().picture.past")
+    assert page.locator(".sv-badge").inner_text().startswith("Looking back at")
+    page.click("text=Back to now")
+    page.wait_for_function("!StreamVOS.state().picture.past")
+    ask(page, "was there a <b>submarine</b>?")
+    assert page.locator(".sv-answer b").count() == 0 and page.locator(".sv-proof").count() == 0
+
+    with page.expect_download() as coming:
+        page.click("[aria-label^='Stop, and save']")
+    home = tmp_path / coming.value.suggested_filename
+    coming.value.save_as(home)
+    with zipfile.ZipFile(home) as packed:
+        assert packed.testzip() is None
+        names = set(packed.namelist())
+        assert {"bikes/overlay.mp4", "bikes/tracks.json", "bikes/prompts.json", "bikes/memory/memory.sqlite"} <= names
+        tracks = json.loads(packed.read("bikes/tracks.json"))
+    assert home.name == "bikes.zip" and tracks
+
+
+def ask(page: Any, question: str) -> None:
+    page.fill("#sv-question textarea, #sv-question input", question)
+    page.click("#sv-ask-button")
+    page.wait_for_function("text => document.querySelector('.sv-question')?.textContent === text", arg=question)
+
+
+def test_corrections_and_boxes(visit: Any) -> None:
+    page = visit()
+    open_sample(page)
+    box = page.locator(".sv-canvas").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.9 * box["height"], steps=4)
+    page.mouse.up()
+    page.wait_for_selector('[data-object="1"].chosen')
+    page.click("text=− Take off")
+    click_at(page, 0.52, 0.85)
+    assert ids(page) == [1]
+    page.click("text=+ Add to it")
+    click_at(page, 0.65, 0.5)
+    assert ids(page) == [1]
+
+
+def test_the_switches_take_the_masks_away(visit: Any) -> None:
+    page = visit()
+    open_sample(page)
+    click_at(page, 0.62, 0.5)
+    with_mask = pixel(page, 0.62, 0.5)
+    page.click("#sv-overlay >> text=Masks")
+    page.wait_for_function("!StreamVOS.state().shown.masks")
+    page.wait_for_timeout(300)
+    assert sum(abs(a - b) for a, b in zip(with_mask, pixel(page, 0.62, 0.5), strict=True)) > 30
+
+
+def test_nothing_is_asked_of_no_video(visit: Any) -> None:
+    page = visit()
+    ask(page, "what was seen?")
+    assert "open a video first" in page.locator(".sv-text").inner_text()
+    page.click("role=tab[name=Stream]")
+    page.click("#sv-open-stream")
+    page.wait_for_selector("text=not among those of the configuration")
+
+
+def test_bad_uploads_say_what_is_wrong(visit: Any, tmp_path: Path) -> None:
+    page = visit()
+    page.click("role=tab[name=Upload]")
+    page.click("#sv-open-upload")
+    page.wait_for_selector("text=choose a video file first")
+    bad = tmp_path / "<img src=x onerror=window.hit=1>.mp4"
+    bad.write_bytes(b"this is no video" * 100)
+    upload(page, bad)
+    page.click("#sv-open-upload")
+    wait_state(page, "failed")
+    page.wait_for_selector("text=cannot be read as a video")
+    assert page.evaluate("window.hit") is None
+    assert "This did not open" in page.locator(".sv-empty").inner_text()
+
+
+def test_an_upload_that_is_a_video_plays(visit: Any, make_video: Any) -> None:
+    page = visit()
+    page.click("role=tab[name=Upload]")
+    upload(page, make_video("my film.mp4", 6, size=(128, 192)))
+    page.click("#sv-open-upload")
+    wait_state(page, "ready")
+    page.click("[aria-label^=Play]")
+    wait_state(page, "ended")
+    assert state(page)["source"]["name"] == "my_film" and state(page)["num_done"] == 6
+
+
+def upload(page: Any, path: Path) -> None:
+    page.set_input_files("#sv-upload input[type=file]", str(path))
+    page.wait_for_selector("#sv-upload .file-preview")
+
+
+def test_two_visitors_do_not_see_each_other(visit: Any) -> None:
+    one, other = visit(), visit()
+    open_sample(one)
+    assert state(other)["state"] == "empty"
+    open_sample(other)
+    click_at(one, 0.62, 0.5)
+    one.wait_for_selector('[data-object="1"]')
+    time.sleep(0.5)
+    assert state(other)["objects"] == [] and state(other)["num_done"] == 0
+
+
+def test_the_page_comes_back_after_a_lost_connection(visit: Any) -> None:
+    page = visit()
+    open_sample(page)
+    page.context.set_offline(True)
+    page.evaluate("StreamVOS.disconnect()")
+    page.wait_for_function("!StreamVOS.state().connected")
+    page.context.set_offline(False)
+    page.wait_for_function("StreamVOS.state().connected")
+    click_at(page, 0.62, 0.5)
+    page.wait_for_selector('[data-object="1"]')
+
+
+def test_the_camera_of_the_page(visit: Any) -> None:
+    page = visit(permissions=["camera"])
+    page.click("role=tab[name=Camera]")
+    page.click("#sv-open-camera")
+    page.wait_for_function("StreamVOS.state().num_done >= 3")
+    assert state(page)["source"]["live"] and state(page)["source"]["width"] == 640
+    page.wait_for_selector("text=dropped")
+    page.click("[aria-label^=Stop]:not([aria-label*=save])")
+    wait_state(page, "stopped")
+
+
+def test_a_phone(visit: Any) -> None:
+    page = visit(PHONE, has_touch=True, is_mobile=True)
+    open_sample(page)
+    click_at(page, 0.62, 0.5)
+    page.wait_for_selector('[data-object="1"]')
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    names = ("source", "viewer", "objects", "ask", "overlay")
+    places = [page.locator(f"#sv-{name}").first.bounding_box()["y"] for name in names]
+    assert places == sorted(places)
