@@ -1,4 +1,4 @@
-"""`streamvos bench pipeline | trackers | memory | keyframes`: speed, and whether memory stays bounded."""
+"""`streamvos bench pipeline | trackers | memory | keyframes | demo`: speed, and whether memory stays bounded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.ArgumentParser]) -> None:
     """Add `bench` to the command line."""
     parser = subparsers.add_parser("bench", help="measure speed and memory", description=__doc__.split(": ", 1)[1])
-    kinds = parser.add_subparsers(required=True, metavar="pipeline|trackers|memory|keyframes")
+    kinds = parser.add_subparsers(required=True, metavar="pipeline|trackers|memory|keyframes|demo")
     speed = kinds.add_parser("pipeline", parents=parents, help="frames per second, Ray beside one process")
     speed.set_defaults(run=run_pipeline)
     speed.add_argument("--first", type=int, help="frame of the source to begin at")
@@ -50,7 +50,14 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     views.add_argument("--budget-mib", type=float, metavar="MIB", help="of all key frames")
     views.add_argument("--seed", type=int, help="of textures and ways")
     views.add_argument("--device", help="where networks run: cpu, cuda, mps, auto")
-    for kind in (speed, trackers, memory, views):
+    demo = kinds.add_parser("demo", parents=parents, help="how long a person waits at the live demo, in Chromium")
+    demo.set_defaults(run=run_demo)
+    demo.add_argument("--first", type=int, help="frame of the source to begin at")
+    demo.add_argument("--clip", type=int, help="frames of the source, played to and fro")
+    demo.add_argument("--clicks", type=int, metavar="N", help="at rest, and as many while it plays")
+    demo.add_argument("--questions", type=int, metavar="N", help="while it plays")
+    demo.add_argument("--seed", type=int, help="of the places that are clicked")
+    for kind in (speed, trackers, memory, views, demo):
         kind.add_argument("--source", help="whose frames are used")
         kind.add_argument("--width", type=int, help="of the input, pixels")
         kind.add_argument("--height", type=int, help="of the input, pixels")
@@ -91,6 +98,12 @@ def run_keyframes(args: argparse.Namespace) -> int:
         module.headline,
         lambda bench: module.plot_of(bench, log),
     )
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    """Print how long a person waits."""
+    module = importlib.import_module("apps.live.bench")
+    return _run(args, "bench-demo", module.DemoBench, module.bench_demo, module.headline)
 
 
 def _run(

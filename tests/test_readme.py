@@ -4,6 +4,10 @@ import json
 import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -26,7 +30,8 @@ COMMANDS = [
 ON_DAVIS = [command for command in COMMANDS if "$DAVIS" in command]
 ON_COMPOSED = [command for command in COMMANDS if "composed" in command]
 ON_SCENE = [command for command in COMMANDS if "$SCENE" in command and command not in ON_COMPOSED]
-ON_THE_SAMPLE = [command for command in COMMANDS if command not in {*ON_DAVIS, *ON_COMPOSED, *ON_SCENE}]
+SERVERS = [command for command in COMMANDS if command.startswith("streamvos demo")]
+ON_THE_SAMPLE = [command for command in COMMANDS if command not in {*ON_DAVIS, *ON_COMPOSED, *ON_SCENE, *SERVERS}]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +49,22 @@ def test_command(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch)
     """In order: what one command writes, the next one reads."""
     monkeypatch.chdir(workplace)
     assert main(shlex.split(command)[1:]) == 0
+
+
+@pytest.mark.parametrize("command", SERVERS)
+def test_server(command: str, tmp_path: Path) -> None:
+    """It says where it is, serves its page there, and ends well on Ctrl-C."""
+    words = [sys.executable, "-m", "apps.cli", *shlex.split(command)[1:], "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            address = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline()).group()
+            with urllib.request.urlopen(address, timeout=60) as answer:
+                assert b"StreamVOS" in answer.read()
+            server.send_signal(signal.SIGINT)
+            assert server.wait(60) == 0
+        finally:
+            server.kill()
 
 
 @pytest.mark.parametrize("command", ON_DAVIS)

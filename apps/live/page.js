@@ -40,6 +40,15 @@
   const clock = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`;
   const bytes = (n) => (n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(0)} KB` : `${(n / 1048576).toFixed(n < 10485760 ? 1 : 0)} MB`);
   const reveal = (name, is_there) => document.getElementById(`sv-${name}`)?.classList.toggle("sv-away", !is_there);
+  // Make a part anew only where what it shows has changed, and leave the keyboard where it was.
+  const renew = (place, key, children) => {
+    const text = JSON.stringify(key);
+    if (place.dataset.shows === text) return;
+    place.dataset.shows = text;
+    const label = place.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+    place.replaceChildren(...children());
+    if (label) place.querySelector(`[aria-label=${CSS.escape(label)}]`)?.focus();
+  };
   const busy = () => ["opening", "loading"].includes(state.state);
   const alive = () => ["ready", "loading", "playing", "paused"].includes(state.state);
 
@@ -247,7 +256,7 @@
     const over = ["ended", "failed", "empty"].includes(state.state) || (state.state === "stopped" && !state.num_done);
     const playing = state.state === "playing";
     bar.hidden = is_empty;
-    bar.replaceChildren(
+    renew(bar, [state.state, mode, chosen === null, shown?.past, !state.num_done, state.source?.live], () => [
       make("div", { class: "sv-group" },
         button(playing ? "pause" : "play", playing ? "Pause (space)" : "Play (space)", () => send({ do: playing ? "pause" : "play" }),
           { kind: "primary", text: playing ? "Pause" : "Play", disabled: over || state.state === "opening" }),
@@ -258,11 +267,13 @@
         ...MODES.map(([name, text, title]) =>
           make("button", {
             type: "button", class: `sv-button ${mode === name ? "on" : ""}`, role: "radio", "aria-checked": String(mode === name), title,
+            "aria-label": text,
             disabled: !alive() || (name !== "new" && chosen === null), onclick: () => { mode = name; draw(); },
           }, text))),
       make("div", { class: "sv-group" },
         button("save", "Stop, and save all results as an archive", () => { say("Packing the results …"); send({ do: "archive" }); },
-          { text: "Export", disabled: !state.num_done })));
+          { text: "Export", disabled: !state.num_done })),
+    ]);
     const source = state.source;
     const rate = state.frames_per_s;
     const words = [];
@@ -292,7 +303,7 @@
   function draw_objects() {
     const place = parts.objects;
     if (!place || place.contains(document.activeElement) && document.activeElement.tagName === "INPUT") return;
-    const rows = (state.objects ?? []).map((one) => {
+    const object = (one) => {
       const rename = () => {
         const input = make("input", { class: "sv-input", maxlength: 64, "aria-label": `Name of object ${one.id}` });
         input.value = one.name;
@@ -313,7 +324,7 @@
       const picture = thumbnails.get(one.id);
       const row = make("div", { class: `sv-object ${chosen === one.id ? "chosen" : ""} ${one.hidden ? "hidden-object" : ""}`, "data-object": one.id },
         picture ? make("img", { src: picture, alt: "", width: 44, height: 44 }) : make("div", { class: "sv-nothing" }),
-        make("button", { type: "button", class: "sv-who", title: "Choose, to correct it", onclick: () => choose(chosen === one.id ? null : one.id) },
+        make("button", { type: "button", class: "sv-who", title: "Choose, to correct it", "aria-label": `Choose object ${one.id}`, onclick: () => choose(chosen === one.id ? null : one.id) },
           make("span", { class: "sv-number", style: `background:${one.colour}` }, `#${one.id}`), title,
           make("span", { class: `sv-is ${one.state}` }, one.state === "tracked" ? `tracked ${one.score.toFixed(2)}` : one.state)),
         make("div", { class: "sv-group" },
@@ -321,9 +332,13 @@
           button(one.hidden ? "closed" : "eye", `${one.hidden ? "Show" : "Hide"} object ${one.id}`, () => send({ do: "hide", object: one.id, hidden: !one.hidden })),
           button("cross", `Remove object ${one.id}`, () => { send({ do: "remove", object: one.id }); if (chosen === one.id) choose(null); }, { disabled: !alive() })));
       return row;
-    });
+    };
     const hint = shown ? "Nobody is followed yet. Click an object in the picture, or drag a box around it." : "Objects appear here as you click them.";
-    place.replaceChildren(heading("Objects", rows.length ? String(rows.length) : ""), ...(rows.length ? rows : [make("p", { class: "sv-hint" }, hint)]));
+    const rows = state.objects ?? [];
+    renew(place, [rows, chosen, alive(), rows.map((one) => thumbnails.get(one.id)?.length), hint], () => [
+      heading("Objects", rows.length ? String(rows.length) : ""),
+      ...(rows.length ? rows.map(object) : [make("p", { class: "sv-hint" }, hint)]),
+    ]);
   }
 
   const heading = (text, count = "") => make("div", { class: "sv-heading" }, make("h3", {}, text), make("span", {}, count));
@@ -451,8 +466,14 @@
   }
 
   // ---- drawing ---------------------------------------------------------------------------------------------
+  let pressed = false; // what is pressed must still be there when it is let go
+  const let_go = () => { if (pressed) { pressed = false; setTimeout(draw); } };
+  document.addEventListener("pointerdown", () => { pressed = true; }, true);
+  document.addEventListener("pointerup", let_go, true);
+  document.addEventListener("pointercancel", let_go, true);
+
   function draw() {
-    if (!parts.viewer) return;
+    if (!parts.viewer || pressed) return;
     draw_viewer();
     draw_objects();
     draw_timeline();

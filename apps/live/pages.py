@@ -18,6 +18,7 @@ from apps.live.player import Player
 from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
 from streamvos.export.draw import EVERYTHING, Shown
+from streamvos.export.parts import disk_errors
 from streamvos.video.info import Source, safe_name
 from streamvos.video.sources import open_source
 
@@ -120,8 +121,9 @@ class Page:
         with self._lock:
             self._end()
             self._pages.expect_room()
-            self._folder = Path(tempfile.mkdtemp(prefix="streamvos-page-"))
-            self._uploaded = None if take is None else take(self._folder)
+            with disk_errors(Path(tempfile.gettempdir()), "the video was not opened"):
+                self._folder = Path(tempfile.mkdtemp(prefix="streamvos-page-"))
+                self._uploaded = None if take is None else take(self._folder)
             graph = self._pages.run.graph
             graph = dataclasses.replace(graph, detect=dataclasses.replace(graph.detect, classes=tuple(classes)))
             self.player = Player(
@@ -181,6 +183,10 @@ class Pages:
             page = Page(self)
             self._pages[page.token] = page
             return page
+
+    def all(self) -> list[Page]:
+        """The pages that are open."""
+        return list(self._pages.values())
 
     def get(self, token: str) -> Page:
         """The page with this token; raises `InputError` where there is none."""

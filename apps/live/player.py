@@ -304,6 +304,11 @@ class Player:
         with self._lock:
             return list(self._delays_s)
 
+    def forget_delays(self) -> None:
+        """What is measured from now on counts."""
+        with self._lock:
+            self._delays_s.clear()
+
     # -- the run -----------------------------------------------------------------------------------------------
 
     def _start(self, playing: bool = False) -> None:

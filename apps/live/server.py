@@ -22,6 +22,7 @@ from apps.live.page import build, css, head, theme
 from apps.live.pages import Pages
 from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
+from streamvos.export.parts import OutputError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -58,7 +59,7 @@ def make_app(pages: Pages, host: str = "127.0.0.1", login: tuple[str, str] | Non
             if player is None:
                 raise InputError("there is nothing to export: open a video first")
             path = player.archive()
-        except InputError as error:
+        except (InputError, OutputError) as error:
             return JSONResponse({"error": str(error)}, status_code=404)
         return FileResponse(path, media_type="application/zip", filename=path.name)
 
