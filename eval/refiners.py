@@ -1,11 +1,12 @@
 """Refiners side by side: `python -m eval.refiners --out DIR --horses DIR --davis DIR`.
 
 The same objects are asked for from tight boxes, from one and three clicks (the first innermost, each next one in the
-middle of the largest fault, as is usual for interactive segmentation), and from coarse masks spoilt as trackers spoil
-them; scored by IoU and by the boundary measure of DAVIS. Of candidates, that with the highest predicted IoU counts
-(the first where none is predicted); from coarse masks, that which the stage's gate would choose, and how often it
-rejects all. SAM-HQ with random weights (`--refiners sam-hq --random-weights`) shows whether the gate works: its
-candidates mean nothing, and nearly all must be rejected.
+middle of the largest fault, as is usual for interactive segmentation), from coarse masks spoilt as trackers spoil them,
+and from two clicks that correct such a mask, given with it or with its box alone; scored by IoU and by the boundary
+measure of DAVIS. Of candidates, that with the highest predicted IoU counts (the first where none is predicted); from
+coarse masks, that which the stage's gate would choose, and how often it rejects all. SAM-HQ with random weights
+(`--refiners sam-hq --random-weights`) shows whether the gate works: its candidates mean nothing, and nearly all must be
+rejected.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from streamvos.models.sam_hq import CATALOGUE_NAMES, SamHqPredictor
 
 _SHORT_SIDE_PX = 480
 _MAX_CLICKS = 3
+_MAX_CORRECTIONS = 2
 _MIN_AREA_PX = 200  # of a mask on DAVIS; the object is as good as gone below it
 
 REFINERS = ("grabcut", "embedded", "sam-hq")
@@ -78,8 +80,7 @@ def from_clicks(refiner: Refiner, truth: np.ndarray, number: int, count: int) ->
     points, labels = [innermost_point(truth)], [True]
     while True:
         mask = _best(refiner.refine(points=np.array(points), labels=np.array(labels)))
-        faults = [(truth & ~mask, True), (mask & ~truth, False)]
-        part, on = max(faults, key=lambda fault: float(_depth(fault[0]).max()))
+        part, on = _largest_fault(mask, truth)
         if len(points) == count or not part.any():
             return Answer(mask)
         points.append(innermost_point(part))
@@ -97,11 +98,29 @@ def from_coarse(refiner: Refiner, truth: np.ndarray, number: int) -> Answer:
     return Answer(mask, decision.action == "reject")
 
 
+def from_correction(refiner: Refiner, truth: np.ndarray, number: int, by_box: bool) -> Answer:
+    """A spoilt mask corrected by clicks in the middle of its largest fault, each time with the mask or with its box."""
+    mask = coarse_of(truth, number)
+    box = tight_box(mask)
+    points, labels = [], []
+    for _ in range(_MAX_CORRECTIONS):
+        part, on = _largest_fault(mask, truth)
+        if not part.any():
+            break
+        points.append(innermost_point(part))
+        labels.append(on)
+        clicks = {"points": np.array(points), "labels": np.array(labels)}
+        mask = _best(refiner.refine(box=box, **clicks) if by_box else refiner.refine(mask, **clicks))
+    return Answer(mask)
+
+
 PROMPTS: Mapping[str, Ask] = {
     "box": from_box,
     "1 click": lambda refiner, truth, number: from_clicks(refiner, truth, number, 1),
     f"{_MAX_CLICKS} clicks": lambda refiner, truth, number: from_clicks(refiner, truth, number, _MAX_CLICKS),
     "coarse mask": from_coarse,
+    "mask, 2 clicks": lambda refiner, truth, number: from_correction(refiner, truth, number, by_box=False),
+    "its box, 2 clicks": lambda refiner, truth, number: from_correction(refiner, truth, number, by_box=True),
 }
 
 
@@ -149,6 +168,12 @@ def _scores(mask: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 
 def _best(candidates: Sequence[Candidate]) -> np.ndarray:
     return max(candidates, key=lambda one: one.predicted_iou or 0.0).mask
+
+
+def _largest_fault(mask: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, bool]:
+    """What is missing, or what is too much, whichever goes deeper; and whether it belongs to the object."""
+    faults = [(truth & ~mask, True), (mask & ~truth, False)]
+    return max(faults, key=lambda fault: float(_depth(fault[0]).max()))
 
 
 def _depth(mask: np.ndarray) -> np.ndarray:

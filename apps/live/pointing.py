@@ -1,10 +1,9 @@
 """What a person points at, as prompts: which clicks belong together, and what they correct.
 
-A click that starts an object and the clicks after it speak together while the picture hardly moves: alone, a click hits
-its object at 60 IoU, two corrections bring 75 and four 80. A mask that comes from elsewhere (a box, the detector,
-tracking) is corrected by its box with the clicks (75, 77 after one, 78 after two); the mask itself as a prompt holds so
-fast to its faults that no click helped. (First masks of the embedded refiner on 23 frames of DAVIS-2016, each click in
-the middle of the largest fault.)
+A click that starts an object and the clicks after it speak together while the picture hardly moves: by `python -m
+eval.refiners` one click hits horses at 66 IoU and DAVIS at 60, three at 82 and 75. A mask that comes from elsewhere (a
+box, the detector, tracking) is corrected by its box with the clicks: spoilt masks of 68 and 63 IoU become 85 and 77
+with two clicks. (With the mask itself they become 87 and 78, but what is at hand is the mask of a picture that is past.)
 """
 
 from __future__ import annotations

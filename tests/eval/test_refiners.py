@@ -52,11 +52,13 @@ def test_scores_by_hand() -> None:
         ("3 clicks", "boxes"),
         ("coarse mask", "none"),
         ("coarse mask", "boxes"),
+        ("mask, 2 clicks", "boxes"),
+        ("its box, 2 clicks", "boxes"),
     ]
     assert (rows[0]["IoU"], rows[0]["F"]) == (100.0, 100.0)
     assert rows[1]["IoU"] == pytest.approx(100 * 100 / 1600, abs=0.1)
     assert rows[3]["IoU"] == rows[4]["IoU"] < 100 and rows[3]["CPU ms"] is None
-    assert [row["rejected %"] for row in rows] == [None, None, None, None, 0.0]
+    assert [row["rejected %"] for row in rows] == [None, None, None, None, 0.0, None, None]
 
 
 def test_what_the_gate_rejects_is_counted() -> None:
@@ -77,6 +79,15 @@ def test_each_click_lies_in_the_largest_fault() -> None:
     points, labels = refiner.asked[-1]
     assert labels == [True, True, True]  # the answer is too small: what is missing is asked for
     assert all(truth[int(y), int(x)] for x, y in points) and points[1] != points[0]
+
+
+def test_corrections_go_with_the_mask_or_with_its_box() -> None:
+    image, truth = example()
+    for by_box in (True, False):
+        refiner = Boxes()
+        refiner.set_image(image, 0)
+        refiners.from_correction(refiner, truth, 3, by_box)
+        assert [len(points) for points, _ in refiner.asked][:2] == [1, 2][: len(refiner.asked)]
 
 
 def test_coarse_masks_are_the_same_each_time() -> None:
