@@ -50,8 +50,8 @@ class SegmentConfig:
     # Base tracker: "trained" adds a network of ours to "embedded"; the last three need fetched weights.
     base: Literal["embedded", "trained", "cutie", "sam2", "edgetam"] = "trained"
     max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
-    # A person points while it runs: at first there may be nothing to follow, a prompt that cannot be followed is refused
-    # by an event where otherwise it ends the run, and what is found gets ids above PERSON_IDS.
+    # A person points while it runs: at first there may be nothing to follow, a prompt that cannot be followed is
+    # refused by an event where otherwise it ends the run, and what is found gets ids above PERSON_IDS.
     interactive: bool = False
     first_masks: Literal["grabcut", "embedded"] = "embedded"  # what makes masks of boxes and clicks
     refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "embedded"  # of tracked masks; "none" is faster
