@@ -91,8 +91,8 @@ def bench_demo(bench: DemoBench) -> list[dict[str, Any]]:
     pages = Pages(RunConfig(graph), DemoConfig())
     try:
         with tempfile.TemporaryDirectory() as folder, _served(pages) as address, open_chromium() as browser:
-            # as long as clicks and questions take, and not a frame more
-            video = _write_video(bench, Path(folder) / "clip.mp4", 25 * (2 * bench.clicks + bench.questions))
+            seconds = 10 + 2 * bench.clicks + bench.questions  # longer than they take
+            video = _write_video(bench, Path(folder) / "clip.mp4", 25 * seconds)
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(_MS)
             page.goto(address)
