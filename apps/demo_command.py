@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     login = parse_login(args.auth or os.environ.get(LOGIN_VARIABLE))
     settings = importlib.import_module("apps.settings")
-    config, limits = settings.read_config(args.config, settings.graph_options(args))
+    config, limits = settings.read_config(args.config, settings.graph_options(args), settings.live_defaults())
     server = importlib.import_module("apps.live.server")
     if login is None and not server.is_loopback(args.host):
         sys.stderr.write("streamvos: warning: anyone who reaches this host may use the demo; --auth asks for a login\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,22 @@ class DemoConfig:
             raise InputError(f"setting demo.view_px: expected at least 64, got {self.view_px}")
 
 
-def read_config(path: Path | None, options: Mapping[str, Any]) -> tuple[RunConfig, DemoConfig]:
+def live_defaults() -> RunConfig:
+    """What a person who waits for each frame is better served with, where nothing else is set.
+
+    Quick looks at every mask take a third of a frame's time on a CPU and gain 0.2 to 1.0 J&F (docs/ablation.md); the
+    selections that decide what is remembered stay, one in a frame.
+    """
+    graph = GraphConfig()
+    when = dataclasses.replace(graph.segment.refine.when, polish_every=0, max_per_frame=1)
+    refine = dataclasses.replace(graph.segment.refine, when=when)
+    graph = dataclasses.replace(graph, segment=dataclasses.replace(graph.segment, refine=refine))
+    return RunConfig(graph, OutputConfig(overlay_preset="ultrafast"))
+
+
+def read_config(
+    path: Path | None, options: Mapping[str, Any], defaults: RunConfig | None = None
+) -> tuple[RunConfig, DemoConfig]:
     """The configuration file with options of the graph laid over it.
 
     Raises:
@@ -63,10 +79,11 @@ def read_config(path: Path | None, options: Mapping[str, Any]) -> tuple[RunConfi
     for name, table in tables.items():
         if not isinstance(table, Mapping):
             raise InputError(f"setting {name}: expected a table, got {table!r}")
+    defaults = defaults or RunConfig()
     run = RunConfig(
-        merge(merge(GraphConfig(), values), options),
-        merge(OutputConfig(), tables["output"], "output."),
-        merge(SourceConfig(), tables["source"], "source."),
+        merge(merge(defaults.graph, values), options),
+        merge(defaults.output, tables["output"], "output."),
+        merge(defaults.source, tables["source"], "source."),
     )
     return run, merge(DemoConfig(), tables["demo"], "demo.")
 

@@ -28,9 +28,7 @@ import uvicorn
 from apps.live.chromium import find_chromium, open_chromium
 from apps.live.pages import Pages
 from apps.live.server import make_app
-from apps.settings import DemoConfig, RunConfig
-from pipelines.graph import GraphConfig
-from pipelines.pipeline import available_threads
+from apps.settings import live_defaults, read_config
 from streamvos.errors import InputError
 from streamvos.video.sources import open_source
 
@@ -87,8 +85,8 @@ def bench_demo(bench: DemoBench) -> list[dict[str, Any]]:
         InputError: Chromium or Playwright are not installed.
     """
     find_chromium()
-    graph = GraphConfig(size=bench.size, threads=bench.threads or available_threads())
-    pages = Pages(RunConfig(graph), DemoConfig())
+    run, limits = read_config(None, {"size": bench.size, "threads": bench.threads}, live_defaults())
+    pages = Pages(run, limits)
     try:
         with tempfile.TemporaryDirectory() as folder, _served(pages) as address, open_chromium() as browser:
             seconds = 10 + 2 * bench.clicks + bench.questions  # longer than they take
