@@ -308,8 +308,9 @@ class Session:
 
         if self._cluster is None:
             self._cluster = Cluster(self._address)
-        # a live picture grows old while it waits, so none waits
-        return RayRunner(self.config, stream, self._cluster, self._placement, max_in_flight=1 if is_live else 4)
+        # a live picture grows old while it waits, and so does a person who has clicked: then none waits
+        in_flight = 1 if is_live or self.config.segment.interactive else 4
+        return RayRunner(self.config, stream, self._cluster, self._placement, max_in_flight=in_flight)
 
 
 def check_followable(config: GraphConfig, has_prompts: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,34 +41,41 @@ class Log:
     def name(self, object_id: int, label: str) -> None:
         self._names[object_id] = label
 
-    def to_dict(self) -> dict[str, Any] | None:
-        """Of the objects that were pointed at; None where none was. Names stand with each object's first prompt."""
-        if not self._prompts:
+    def take_back(self, frame_index: int, entry: str) -> None:
+        """Forget a prompt that was refused; `entry` as its event names it, "object 3"."""
+        self._prompts = [
+            one for one in self._prompts if one["frame"] != frame_index or f"object {one['object']}" != entry
+        ]
+
+    def to_dict(self, num_frames: int) -> dict[str, Any] | None:
+        """What took effect in so many frames; None where nothing did. Names stand with each object's first prompt."""
+        taken = [one for one in self._prompts if one["frame"] < num_frames]
+        if not taken:
             return None
         first: dict[int, dict[str, Any]] = {}
-        for entry in self._prompts:
+        for entry in taken:
             first.setdefault(entry["object"], entry)
         prompts = [
             entry | {"label": self._names[entry["object"]]}
             if entry is first[entry["object"]] and entry["object"] in self._names
             else entry
-            for entry in self._prompts
+            for entry in taken
         ]
-        return {"prompts": prompts, "removals": [one for one in self._removals if one["object"] in first]}
+        removals = [one for one in self._removals if one["object"] in first and one["frame"] < num_frames]
+        return {"prompts": prompts, "removals": removals}
 
 
-def write_archive(folder: Path, name: str, log: Log) -> Path:
+def write_archive(folder: Path, name: str, said: dict[str, Any] | None) -> Path:
     """Pack the results of a closed run; returns the archive beside its folder.
 
     Args:
         folder: of the run.
         name: safe as a file name; of the archive and of the folder in it.
-        log: what was pointed at.
+        said: what was pointed at, see `Log.to_dict`.
     """
     target = folder.with_name(f"{name}.zip")
     part = target.with_name(f".{target.name}.tmp")
-    with disk_errors(folder, "no archive was made; the run itself is kept"):
-        said = log.to_dict()
+    with disk_errors(folder, "no archive was made; the run itself is kept"), _removed_on_error(part):
         if said is not None:
             (folder / PROMPTS_FILE).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
         with zipfile.ZipFile(part, "w") as archive:
@@ -75,6 +84,15 @@ def write_archive(folder: Path, name: str, log: Log) -> Path:
                 archive.write(path, f"{name}/{path.relative_to(folder).as_posix()}", how)
         os.replace(part, target)
     return target
+
+
+@contextmanager
+def _removed_on_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _files(folder: Path, with_prompts: bool) -> list[Path]:

@@ -19,6 +19,7 @@ from streamvos.video.prefetch import LatestSlot
 
 MAX_SIDE_PX = 1920
 MAX_BYTES = 4 << 20
+_SILENT_S = 20.0  # then the camera counts as lost
 _FIRST_WITHIN_S = 20.0  # the person may still have to allow the camera
 
 
@@ -65,7 +66,13 @@ class BrowserCamera(Source):
 
     def __next__(self) -> Frame:
         while True:
-            arrived, jpeg = self._slot.take()
+            try:
+                arrived, jpeg = self._slot.take(_SILENT_S)
+            except TimeoutError:
+                raise InputError(
+                    f"the camera sent no picture for {_SILENT_S:.0f} seconds: was it unplugged, or its page put to "
+                    "sleep? Export what was found, or open it again"
+                ) from None
             self.num_dropped = self._slot.num_dropped
             picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
             if picture is None:
@@ -100,7 +107,7 @@ def _size_of(jpeg: bytes) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
             width, height = image.size
-    except (UnidentifiedImageError, OSError):
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
         raise InputError("a damaged picture of the camera was skipped") from None
     if max(width, height) > MAX_SIDE_PX or min(width, height) < 16:
         raise InputError(f"the camera sends {width}x{height} pixels; expected 16 to {MAX_SIDE_PX} on each side")

@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 _REPORT_EVERY_S = 0.25
 _SHOWN_WITHIN_S = 2.0  # then the next picture goes out all the same: the page may sleep in the background
 _MAX_TEXT = 4096
+_SLOW = ('"archive"', '"stop"')  # they wait for the run to end
 
 
 def _share(given: Mapping[str, Any], name: str) -> float:
@@ -99,12 +100,18 @@ class Connection:
         self._socket, self._page = socket, page
         self._wake, self._shown = asyncio.Event(), asyncio.Event()
         self._sent = asyncio.Lock()  # one message at a time
+        self._tasks: set[asyncio.Task[None]] = set()  # what takes long, while messages go on being read
 
     async def serve(self) -> None:
         """Until the page goes."""
         loop = asyncio.get_running_loop()
-        page, before = self._page, self._page.on_change
-        page.on_change = lambda: loop.call_soon_threadsafe(self._wake.set)
+        page = self._page
+
+        def listener() -> None:
+            with contextlib.suppress(RuntimeError):  # the server is ending
+                loop.call_soon_threadsafe(self._wake.set)
+
+        page.listeners.add(listener)
         page.num_connections += 1
         sender = asyncio.create_task(self._send())
         try:
@@ -113,7 +120,9 @@ class Connection:
             pass
         finally:
             sender.cancel()
-            page.on_change = before
+            page.listeners.discard(listener)
+            for task in self._tasks:
+                task.cancel()
             page.num_connections -= 1
             page.gone_since = time.monotonic()
 
@@ -126,9 +135,18 @@ class Connection:
                 if self._page.camera is not None:
                     await asyncio.to_thread(self._page.camera.push, jpeg)
                 continue
-            reply = await self._obey(message.get("text") or "")
-            if reply is not None:
-                await self._tell(reply)
+            text = message.get("text") or ""
+            if any(name in text for name in _SLOW):
+                task = asyncio.create_task(self._answer(text))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            else:
+                await self._answer(text)
+
+    async def _answer(self, text: str) -> None:
+        reply = await self._obey(text)
+        if reply is not None:
+            await self._tell(reply)
 
     async def _obey(self, text: str) -> dict[str, Any] | None:
         """Do what one message asks for; the reply, None where there is nothing to say."""
@@ -168,7 +186,9 @@ class Connection:
                 player, reported, reported_at, shown_number, thumbnails = self._page.player, None, -1.0, -1.0, {}
             now = time.monotonic()
             if now - reported_at >= _REPORT_EVERY_S:
-                report = {"type": "state", "state": "empty"} if player is None else player.report()
+                report = {"type": "state", "state": "empty"}
+                if player is not None:
+                    report = await asyncio.to_thread(player.report)
                 if report != reported:
                     await self._tell(report)
                     reported = report

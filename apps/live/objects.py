@@ -66,6 +66,10 @@ class Objects:
         self._removed.discard(object_id)
         self._last_id = max(self._last_id, object_id) if object_id <= PERSON_IDS else self._last_id
 
+    def is_pointed_at(self, object_id: int) -> bool:
+        """Whether a prompt for it is still on its way."""
+        return object_id in self._pointed
+
     def rename(self, object_id: int, label: str) -> None:
         if object_id in self._known:
             self._known[object_id].name = label

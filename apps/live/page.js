@@ -1,9 +1,10 @@
 // The live parts of the page. Gradio places the elements and calls StreamVOS.mount for each; one websocket feeds them.
 // Text from outside (names, questions, answers, file names) only ever becomes text, never HTML.
 (() => {
+  const LOST = "The connection to the server is lost; trying again.";
   const parts = {};
   let token = null, socket = null, retry = 0, state = { state: "empty" }, shown = null, gone = false;
-  let mode = "new", chosen = null, notice = null, stopCamera = null;
+  let mode = "new", chosen = null, notice = null, stopCamera = null, cameras = 0;
   const thumbnails = new Map();
   const pending = new Map(); // object: { frame, began } of clicks whose mask is still to come
   const measured = { click: [], answer: [] }; // milliseconds, read by the benchmark
@@ -62,7 +63,7 @@
     const path = location.pathname.replace(/\/$/, "");
     socket = new WebSocket(`${scheme}://${location.host}${path}/live/${token}/socket`);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => { retry = 0; };
+    socket.onopen = () => { retry = 0; if (notice?.text === LOST) say(null); };
     socket.onmessage = (event) => (typeof event.data === "string" ? take(JSON.parse(event.data)) : paint(event.data));
     socket.onclose = (event) => {
       if (event.code === 4404) {
@@ -70,7 +71,7 @@
         say("This page was away for too long, and its video is gone. Load the page again.", "error");
       } else {
         retry = Math.min(retry + 1, 6);
-        if (retry > 1) say("The connection to the server is lost; trying again.", "error");
+        if (retry > 1) say(LOST, "error");
         setTimeout(connect, 250 * 2 ** retry);
       }
       draw();
@@ -86,7 +87,6 @@
       if (state.state === "failed") say(state.notice, "error");
       else if (state.notice && state.notice !== before.notice) say(state.notice, "warning");
       else if (before.notice && !state.notice && notice?.text === before.notice) say(null);
-      if (state.state === "playing" && notice?.kind === "error") say(null);
       if (chosen !== null && !state.objects?.some((one) => one.id === chosen) && !pending.has(chosen)) choose(null);
     } else if (message.type === "thumbnail") {
       thumbnails.set(message.object, message.url);
@@ -437,7 +437,8 @@
 
   // ---- the page's camera -----------------------------------------------------------------------------------
   async function open_camera() {
-    stopCamera?.();
+    close_camera();
+    const mine = ++cameras; // another source may be opened while the person is asked
     let stream;
     try {
       if (!navigator.mediaDevices) throw new Error("this browser gives the camera only to pages on this machine or over https");
@@ -446,6 +447,8 @@
       say(`The camera could not be opened (${error.message || error.name}). Allow it for this page, and try again.`, "error");
       return;
     }
+    const end = () => stream.getTracks().forEach((track) => track.stop());
+    if (mine !== cameras) { end(); return; }
     const video = make("video", { muted: true, playsinline: true });
     video.srcObject = stream;
     await video.play();
@@ -460,9 +463,19 @@
     stopCamera = () => {
       running = false;
       clearInterval(timer);
-      stream.getTracks().forEach((track) => track.stop());
+      end();
       stopCamera = null;
     };
+    stream.getVideoTracks()[0].onended = () => {
+      stopCamera?.();
+      send({ do: "stop" });
+      say("The camera was unplugged or taken away. Export what was found, or open it again.", "error");
+    };
+  }
+
+  function close_camera() {
+    cameras += 1;
+    stopCamera?.();
   }
 
   // ---- drawing ---------------------------------------------------------------------------------------------
@@ -486,7 +499,7 @@
     measured,
     state: () => ({ ...state, picture: shown, connected: socket?.readyState === WebSocket.OPEN }),
     disconnect: () => socket?.close(),
-    closeCamera: () => stopCamera?.(),
+    closeCamera: close_camera,
     openCamera: open_camera,
     mount(name, element, props, watch) {
       element.classList.add("sv-part");

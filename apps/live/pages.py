@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from apps.live.camera import BrowserCamera
 from apps.live.player import Player
@@ -23,8 +23,9 @@ from streamvos.video.info import Source, safe_name
 from streamvos.video.sources import open_source
 
 _log = logging.getLogger(__name__)
+_MAX_PIXELS = 4096 * 2304  # of an uploaded video; one frame takes three bytes for each, and some are on their way
 _SWEEP_EVERY_S = 5.0
-_CONNECTS_WITHIN_S = 15.0  # a page that was just loaded is on its way
+_CONNECTS_WITHIN_S = 15.0  # a page that was just loaded, or has lost its connection, is on its way
 # FFmpeg's names of what may be uploaded: formats that hold the video themselves. A playlist could name other files.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
@@ -44,8 +45,9 @@ class Page:
         self.player: Player | None = None
         self.camera: BrowserCamera | None = None
         self.num_connections, self.gone_since = 0, time.monotonic()
-        self.on_change: Callable[[], None] = lambda: None
+        self.listeners: set[Callable[[], None]] = set()  # called when there is something new; must not wait
         self._pages = pages
+        self._is_gone = False
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._uploaded: Path | None = None
@@ -56,7 +58,7 @@ class Page:
         self._open(lambda index, _: self._source(f"sample:{name}", index), discover, classes)
 
     def open_upload(self, path: Path, discover: bool, classes: list[str]) -> None:
-        """Open an uploaded file, which is moved to this page's folder.
+        """Open an uploaded file, which is copied to this page's folder.
 
         Raises:
             InputError: not a video's suffix, too large, or no place is free.
@@ -66,6 +68,8 @@ class Page:
                 f"a file of the type {path.suffix or 'without a suffix'!r} is not taken; expected a video: "
                 f"{' '.join(SUFFIXES)}"
             )
+        if not path.is_file():
+            raise InputError("the uploaded file is gone: choose it again")
         limit = self._pages.limits.max_upload_mib
         if path.stat().st_size > limit << 20:
             raise InputError(f"the file has {path.stat().st_size >> 20} MiB; at most {limit} MiB are taken")
@@ -74,7 +78,7 @@ class Page:
         def take(folder: Path) -> Path:
             target = folder / "upload" / name
             target.parent.mkdir()
-            return Path(shutil.move(path, target))
+            return Path(shutil.copyfile(path, target))  # it may be opened again, and another page's may be the same
 
         self._open(lambda index, _: self._source(self._uploaded, index), discover, classes, take)
 
@@ -94,6 +98,15 @@ class Page:
 
         self._open(connect, discover, classes)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a video of this page takes one of the places."""
+        return self.player is not None and self.player.is_running
+
+    def on_change(self) -> None:
+        for listener in list(self.listeners):
+            listener()
+
     def show(self, shown: Shown) -> None:
         """What is drawn into the picture of this video and of those that come after it."""
         self._shown = shown
@@ -101,14 +114,15 @@ class Page:
             self.player.show(shown)
 
     def close(self) -> None:
-        """End the video and remove everything it left."""
+        """End the video and remove everything it left; nothing can be opened here any more."""
+        self._is_gone = True
         with self._lock:
             self._end()
 
     def _source(self, spec: str | Path, index: int, time_s: float = 0.0) -> Source:
         config = self._pages.run.source
         if isinstance(spec, Path):
-            config = dataclasses.replace(config, containers=CONTAINERS)
+            config = dataclasses.replace(config, containers=CONTAINERS, max_pixels=_MAX_PIXELS)
         return open_source(spec, start_index=index, start_time_s=time_s, config=config)
 
     def _open(
@@ -118,8 +132,10 @@ class Page:
         classes: list[str],
         take: Callable[[Path], Path] | None = None,
     ) -> None:
-        with self._lock:
+        with self._pages.opening, self._lock:  # in this order: making room closes other pages
             self._end()
+            if self._is_gone:
+                raise InputError("this page was away for too long: load it again")
             self._pages.expect_room()
             with disk_errors(Path(tempfile.gettempdir()), "the video was not opened"):
                 self._folder = Path(tempfile.mkdtemp(prefix="streamvos-page-"))
@@ -133,7 +149,8 @@ class Page:
                 self._folder / "run",
                 discover=discover,
                 runner=self._pages.runner,
-                on_change=lambda: self.on_change(),
+                cluster=self._pages.cluster,
+                on_change=self.on_change,
             )
             self.player.show(self._shown)
         self.on_change()
@@ -160,6 +177,8 @@ class Pages:
 
     def __init__(self, run: RunConfig, limits: DemoConfig, runner: Literal["local", "ray"] = "local") -> None:
         self.run, self.limits, self.runner = run, limits, runner
+        self.opening = threading.Lock()  # one video at a time, so that they can be counted
+        self.cluster = _cluster() if runner == "ray" else None
         self._pages: dict[str, Page] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -176,7 +195,7 @@ class Pages:
             InputError: too many are open.
         """
         if len(self._pages) >= self.limits.max_pages:
-            self._drop_longest_gone(lambda page: time.monotonic() - page.gone_since > _CONNECTS_WITHIN_S)
+            self._drop_longest_gone(lambda page: True)
         with self._lock:
             if len(self._pages) >= self.limits.max_pages:
                 raise InputError(f"{self.limits.max_pages} pages are open, which is the most; try again later")
@@ -202,7 +221,7 @@ class Pages:
             InputError: as many videos run as may, each before somebody's eyes.
         """
         if self._num_videos() >= self.limits.max_sessions:
-            self._drop_longest_gone(lambda page: page.player is not None)
+            self._drop_longest_gone(lambda page: page.is_running)
         if self._num_videos() >= self.limits.max_sessions:
             raise InputError(
                 f"all {self.limits.max_sessions} places are taken: try again when somebody has closed a page"
@@ -212,26 +231,35 @@ class Pages:
         """End all."""
         self._closed.set()
         self._sweeper.join()
-        for page in list(self._pages.values()):
+        for page in self.all():
             page.close()
         self._pages.clear()
+        if self.cluster is not None:
+            self.cluster.close()
 
     def _sweep(self) -> None:
         while not self._closed.wait(_SWEEP_EVERY_S):
             self.drop_gone()
 
     def drop_gone(self) -> None:
-        """Close the pages that nobody has had open for too long."""
+        """Close the pages that nobody has had open for too long, and end runs that have taken their time."""
         now = time.monotonic()
-        for page in list(self._pages.values()):
+        for page in self.all():
+            if page.player is not None:
+                page.player.expire()
             if page.num_connections == 0 and now - page.gone_since > self.limits.idle_s:
                 self._drop(page)
 
     def _num_videos(self) -> int:
-        return sum(page.player is not None for page in list(self._pages.values()))
+        return sum(page.is_running for page in self.all())
 
     def _drop_longest_gone(self, may_go: Callable[[Page], bool]) -> None:
-        gone = [page for page in list(self._pages.values()) if page.num_connections == 0 and may_go(page)]
+        now = time.monotonic()
+        gone = [
+            page
+            for page in self.all()
+            if page.num_connections == 0 and now - page.gone_since > _CONNECTS_WITHIN_S and may_go(page)
+        ]
         if gone:
             self._drop(min(gone, key=lambda page: page.gone_since))
 
@@ -242,3 +270,9 @@ class Pages:
             page.close()
         except Exception:  # the others are to be looked at all the same
             _log.exception("a page that was left could not be closed")
+
+
+def _cluster() -> Any:
+    from pipelines.ray_cluster import Cluster  # Ray takes a second to import, which local runs need not wait for
+
+    return Cluster()

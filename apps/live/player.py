@@ -52,6 +52,7 @@ class Player:
         folder: of the results; made here, removed by `close`.
         discover: also follow what the detector finds.
         runner: "local" or "ray".
+        cluster: of Ray, shared by all pages.
         on_change: called when there is something new to show; must not wait.
     """
 
@@ -64,10 +65,11 @@ class Player:
         *,
         discover: bool = False,
         runner: Literal["local", "ray"] = "local",
+        cluster: Any = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._run, self._limits = dataclasses.replace(run, graph=_for_a_person(run.graph)), limits
-        self._open, self._discover, self._runner = open_source, discover, runner
+        self._open, self._discover, self._runner, self._cluster = open_source, discover, runner, cluster
         self.folder, self.on_change = folder, on_change
         self._lock = threading.RLock()
         self._history = History(limits.history_mib << 20)
@@ -89,7 +91,10 @@ class Player:
         self._session: Session | None = None
         self._thread: threading.Thread | None = None
         self._state: State = "opening"
-        self._closing = False
+        self._stop_asked = self._is_closed = False
+        self._created_s = time.monotonic()
+        self._packing = threading.Lock()
+        self.packed: Path | None = None  # the latest archive
         self._next = 0, 0.0
         self._let_through: dict[int, float] = {}
         self._delays_s: deque[float] = deque(maxlen=512)
@@ -99,7 +104,8 @@ class Player:
 
     def play(self) -> None:
         """Let the video run; a run that was stopped goes on where it was."""
-        if self._state in ("stopped", "failed") and self._next[0] and not self._closing:
+        if self._state == "stopped" and self._next[0] and not self._is_closed:
+            self._expect_time()
             self._start(playing=True)
             return
         self._running().play()
@@ -116,8 +122,9 @@ class Player:
 
     def stop(self) -> None:
         """End the run properly; its results are complete up to here, and `play` goes on."""
-        gate, thread = self._gate, self._thread
-        self._closing = gate is None
+        with self._lock:
+            self._stop_asked = True
+            gate, thread = self._gate, self._thread
         if gate is not None:
             gate.stop()
         if thread is not None and thread is not threading.current_thread():
@@ -125,8 +132,15 @@ class Player:
 
     def close(self) -> None:
         """End the run; nothing can follow."""
+        self._is_closed = True
         self.stop()
-        self._closing = True
+
+    def expire(self) -> None:
+        """Stop a run that has taken its time, also one that rests."""
+        if self.is_running and self._age_s() > self._limits.max_run_s:
+            with self._lock:
+                self._notice = self._time_is_up()
+            self.stop()
 
     def click(self, x: float, y: float, on: bool, object_id: int | None = None) -> dict[str, int]:
         """Point at the picture that is shown.
@@ -180,8 +194,10 @@ class Player:
         self._running()
         with self._lock:
             self._objects.checked(object_id)
-            self._session.remove(object_id)
-            self._log.remove(self._session.next_index, object_id)
+            # a click of this moment goes with the same frame, and would bring it back
+            index = self._session.next_index + self._objects.is_pointed_at(object_id)
+            self._session.remove(object_id, index)
+            self._log.remove(index, object_id)
             self._objects.remove(object_id)
             self._pointing.forget(object_id)
         self._tell()
@@ -218,10 +234,19 @@ class Player:
         """
         if not self._next[0]:
             raise InputError("there is nothing to export yet: let the video play first")
-        self.stop()
-        return write_archive(self.folder, self._info.name, self._log)
+        with self._packing:
+            self.stop()
+            if self.is_running:
+                raise InputError("the run has not ended yet: try again in a minute")
+            self.packed = write_archive(self.folder, self._info.name, self._log.to_dict(self._next[0]))
+            return self.packed
 
     # -- what the page is told ---------------------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the run is still going, or resting; its results stay when it is not."""
+        return self._thread is not None and self._thread.is_alive()
 
     @property
     def state(self) -> State:
@@ -295,7 +320,7 @@ class Player:
     def note_shown(self, frame_index: int) -> None:
         """The page has this frame on its screen now."""
         with self._lock:
-            began = self._let_through.get(frame_index)
+            began = self._let_through.pop(frame_index, None)
             if began is not None:
                 self._delays_s.append(time.monotonic() - began)
 
@@ -312,7 +337,8 @@ class Player:
     # -- the run -----------------------------------------------------------------------------------------------
 
     def _start(self, playing: bool = False) -> None:
-        self._state, self._notice, self._gate = "opening", None, None
+        with self._lock:
+            self._state, self._notice, self._gate, self._stop_asked = "opening", None, None, self._is_closed
         self._thread = threading.Thread(target=self._work, args=(playing,), name="player", daemon=True)
         self._thread.start()
         self._tell()
@@ -328,7 +354,7 @@ class Player:
             self._fail(str(error))
         except Exception as error:
             _log.exception("a run of the demo failed")
-            self._fail(f"the run failed ({type(error).__name__}: {error}); export what it found, or try again")
+            self._fail(f"the run failed ({type(error).__name__}: {error}); export what it found, or open it again")
         self._tell()
 
     def _go_through(self, gate: Gate) -> None:
@@ -342,15 +368,23 @@ class Player:
         config = to_dict(self._run) | {"runner": self._runner, "discover": self._discover}
         run_dir = RunDirectory(self.folder, info, config, resume=True, config=self._run.output)
         session = Session(
-            self._run.graph, runner=self._runner, memory_dir=self.folder / "memory", discover=self._discover
+            self._run.graph,
+            runner=self._runner,
+            memory_dir=self.folder / "memory",
+            discover=self._discover,
+            cluster=self._cluster,
         )
-        began_s = time.monotonic()
         with session:
-            if run_dir.load_state() is None:
-                session.prepare(info)  # so that the first click does not wait for models
+            try:
+                if run_dir.load_state() is None:
+                    session.prepare(info)  # so that the first click does not wait for models
+            except BaseException as error:
+                run_dir.close("failed", error=error)
+                raise
             with self._lock:
                 self._gate, self._session, self._state = gate, session, "paused"
-            if self._closing:
+                stop_asked = self._stop_asked
+            if stop_asked:
                 gate.stop()
             self._tell()
             try:
@@ -359,7 +393,7 @@ class Player:
                     _Timed(gate, self._let_through),
                     run_dir,
                     was_stopped=lambda: gate.is_stopped,
-                    on_step=lambda step: self._take(step, gate, began_s),
+                    on_step=lambda step: self._take(step, gate),
                 )
             except InputError:
                 if gate.is_stopped and not self._next[0]:
@@ -369,27 +403,31 @@ class Player:
         with self._lock:
             self._state = "ended" if status == "complete" else "stopped"
 
-    def _take(self, step: Step, gate: Gate, began_s: float) -> None:
+    def _take(self, step: Step, gate: Gate) -> None:
         """Take in one frame's result; runs in the run's own thread."""
         result, now = step.result, time.monotonic()
         moment = fitted(step.frame.image, result, self._limits.view_px)
+        is_due = now - self._gauged_s >= _GAUGES_EVERY_S
+        stats = self._session.stats() if is_due else {}  # before the lock: with Ray they wait for the stages
         with self._lock:
             self._show(moment)
             self._shown_at.append(now)
             self._objects.take(step.frame, result)
             self._timeline.add(result)
             self._feed.add(result)
-            if now - self._gauged_s >= _GAUGES_EVERY_S:
-                self._gauges, self._gauged_s = gauges(self._session.stats()), now
+            if is_due:
+                self._gauges, self._gauged_s = gauges(stats), now
             self._next = result.frame_index + 1, result.time_s + 0.001
             for event in result.events:
                 if event.action == "reject" and event.entry in {f"object {one.object_id}" for one in result.prompts}:
                     self._notice = f"{event.entry} could not be followed: {event.reason}"
+                    self._log.take_back(result.frame_index, event.entry)
         self._tell()
-        if now - began_s > self._limits.max_run_s:
-            self._notice = (
-                f"a run ends after {self._limits.max_run_s / 60:.0f} minutes here: export it, or open another video"
-            )
+        if self._age_s() > self._limits.max_run_s:
+            self._notice = self._time_is_up()
+            gate.stop()
+        elif not gate.info.is_live and result.time_s > self._limits.max_video_s:
+            self._notice = self._too_long(result.time_s)
             gate.stop()
 
     def _show(self, moment: Moment) -> None:
@@ -401,12 +439,24 @@ class Player:
             self._state, self._notice = "failed", message
 
     def _expect_allowed(self, info: SourceInfo) -> None:
-        longest = self._limits.max_video_s
-        if info.duration_s is not None and info.duration_s > longest:
-            raise InputError(
-                f"the video is {info.duration_s / 60:.1f} minutes long; at most {longest / 60:.0f} minutes are taken "
-                "here: cut it, or use `streamvos run`, which has no limit"
-            )
+        if info.duration_s is not None and info.duration_s > self._limits.max_video_s:
+            raise InputError(self._too_long(info.duration_s))
+
+    def _too_long(self, duration_s: float) -> str:
+        return (
+            f"the video is {duration_s / 60:.1f} minutes long or more; at most {self._limits.max_video_s / 60:.0f} "
+            "minutes are taken here: cut it, or use `streamvos run`, which has no limit"
+        )
+
+    def _time_is_up(self) -> str:
+        return f"a run ends after {self._limits.max_run_s / 60:.0f} minutes here: export it, or open another video"
+
+    def _expect_time(self) -> None:
+        if self._age_s() > self._limits.max_run_s:
+            raise InputError(self._time_is_up())
+
+    def _age_s(self) -> float:
+        return time.monotonic() - self._created_s
 
     def _running(self) -> Gate:
         gate = self._gate

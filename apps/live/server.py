@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Callable
 from typing import Literal
 from urllib.parse import urlsplit
@@ -20,9 +22,9 @@ from apps.live.camera import MAX_BYTES
 from apps.live.connection import Connection
 from apps.live.page import build, css, head, theme
 from apps.live.pages import Pages
+from apps.live.uploads import OnlyUploads
 from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
-from streamvos.export.parts import OutputError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -56,16 +58,19 @@ def make_app(pages: Pages, host: str = "127.0.0.1", login: tuple[str, str] | Non
     def archive(token: str) -> Response:
         try:
             player = pages.get(token).player
-            if player is None:
-                raise InputError("there is nothing to export: open a video first")
-            path = player.archive()
-        except (InputError, OutputError) as error:
+            if player is None or player.packed is None or not player.packed.is_file():
+                raise InputError("nothing is packed here: open a video, let it play, and press Export")
+        except InputError as error:
             return JSONResponse({"error": str(error)}, status_code=404)
-        return FileResponse(path, media_type="application/zip", filename=path.name)
+        return FileResponse(player.packed, media_type="application/zip", filename=player.packed.name)
 
+    app.add_middleware(OnlyUploads)
+    blocks = build(pages)
+    # Gradio checks which files a request may name only once this is set, which `launch` does and mounting does not.
+    blocks.has_launched = True
     return gr.mount_gradio_app(
         app,
-        build(pages),
+        blocks,
         path="",
         auth=None if login is None else _checker(*login),
         max_file_size=f"{pages.limits.max_upload_mib}mb",
@@ -101,7 +106,15 @@ def serve(
         pages = Pages(run, limits, runner)
         try:
             app = make_app(pages, host, login)
-            config = uvicorn.Config(app, log_level="warning", ws_max_size=MAX_BYTES, ws="websockets-sansio")
+            config = uvicorn.Config(
+                app,
+                log_level="warning",
+                ws_max_size=MAX_BYTES,
+                ws="websockets-sansio",
+                timeout_graceful_shutdown=2,  # pages that are open would be waited for without end
+            )
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidies up as Ctrl-C does
             on_ready(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
             with contextlib.suppress(KeyboardInterrupt):
                 uvicorn.Server(config).run([listener])

@@ -37,6 +37,12 @@ def video_stream(
     if not container.streams.video:
         raise InputError(f"source {mask_secrets(location)!r} holds no video stream; expected a video")
     stream = container.streams.video[0]
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if config.max_pixels and width * height > config.max_pixels:
+        raise InputError(
+            f"source {mask_secrets(location)!r} has {width}x{height} pixels; expected at most {config.max_pixels} in "
+            "all (source.max_pixels): scale it down first"
+        )
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = config.decode_threads
     return stream

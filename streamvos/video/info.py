@@ -66,6 +66,7 @@ class SourceConfig:
     reconnect_max_s: float = 30.0  # longest wait between two tries
     # Formats that a file or stream may have, by FFmpeg's names; empty: all, playlists that name other files among them.
     containers: str = ""
+    max_pixels: int = 0  # of a frame; larger ones are refused before they are decoded; 0: any
     rtsp_transport: Literal["tcp", "udp"] = "tcp"  # udp has less delay, and smears when packets are lost
 
     def __post_init__(self) -> None:

@@ -90,10 +90,15 @@ class LatestSlot(Generic[T]):
             self._value, self._full = value, True
             self._condition.notify()
 
-    def take(self) -> T:
-        """Wait for a value newer than the last taken; after `close` raises StopIteration, or the error."""
+    def take(self, timeout_s: float | None = None) -> T:
+        """Wait for a value newer than the last taken; after `close` raises StopIteration, or the error.
+
+        Raises:
+            TimeoutError: none came in this time.
+        """
         with self._condition:
-            self._condition.wait_for(lambda: self._full or self._closed)
+            if not self._condition.wait_for(lambda: self._full or self._closed, timeout_s):
+                raise TimeoutError
             if self._full:
                 value, self._value, self._full = self._value, None, False
                 return value

@@ -29,7 +29,7 @@ WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 def address() -> Iterator[str]:
     """Of a server with a small graph."""
     graph = GraphConfig(size=128, threads=1, device="cpu", stages=("detect", "segment", "remember"))
-    pages = Pages(RunConfig(graph), DemoConfig(max_upload_mib=2))
+    pages = Pages(RunConfig(graph), DemoConfig(max_upload_mib=2, max_sessions=12, idle_s=1.0))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(make_app(pages), log_level="error"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

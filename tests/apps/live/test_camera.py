@@ -37,6 +37,7 @@ BAD = {
     "empty": (b"", "damaged picture"),
     "cut": (jpeg(10)[:20], "damaged picture"),
     "a png": (b"\x89PNG\r\n\x1a\n" + bytes(50), "damaged picture"),
+    "a bomb": (jpeg(10).replace(b"\x08\x00\x30\x00\x40", b"\x08\xff\xdc\xff\xdc"), "picture of the camera"),
     "too large a picture": (jpeg(10, (16, 4000)), "4000x16 pixels; expected 16 to 1920"),
     "too many bytes": (jpeg(10) + bytes(camera.MAX_BYTES), "at most 4 are taken"),
 }
@@ -73,6 +74,15 @@ def test_no_picture_at_all(monkeypatch):
     monkeypatch.setattr(camera, "_FIRST_WITHIN_S", 0.01)
     with pytest.raises(InputError, match="allow this page to use it"):
         BrowserCamera().wait()
+
+
+def test_a_camera_that_falls_silent_is_lost(monkeypatch):
+    monkeypatch.setattr(camera, "_SILENT_S", 0.01)
+    source = BrowserCamera()
+    source.push(jpeg(1))
+    next(source)
+    with pytest.raises(InputError, match="was it unplugged"):
+        next(source)
 
 
 def test_closing_ends_the_wait():

@@ -61,9 +61,14 @@ def test_videos_are_bounded_and_a_page_that_was_left_makes_room(make_pages):
     one.open_sample("carphone", False, [])  # takes the place of its own
     with pytest.raises(InputError, match="all 1 places are taken"):
         other.open_sample("bikes", False, [])
-    one.num_connections = 0
+    one.num_connections = 0  # its connection is lost, it may come back
+    with pytest.raises(InputError, match="all 1 places are taken"):
+        other.open_sample("bikes", False, [])
+    one.gone_since -= 60
     other.open_sample("bikes", False, [])
     assert one.player is None and len(pages) == 1
+    with pytest.raises(InputError, match="away for too long"):
+        one.open_sample("bikes", False, [])
 
 
 def test_everything_of_a_page_that_is_gone_is_removed(make_pages, wait_for):
@@ -85,7 +90,7 @@ def test_everything_of_a_page_that_is_gone_is_removed(make_pages, wait_for):
     assert not [one for one in threading.enumerate() if one.name == "player" and one.is_alive()]
 
 
-def test_an_upload_is_moved_and_named_safely(make_pages, make_video, tmp_path, wait_for):
+def test_an_upload_is_named_safely(make_pages, make_video, tmp_path, wait_for):
     page = make_pages().new()
     path = make_video("clip.mp4", 4, size=(96, 128))
     bad = tmp_path / "<img src=x onerror=alert(1)> ..mp4"
@@ -93,7 +98,48 @@ def test_an_upload_is_moved_and_named_safely(make_pages, make_video, tmp_path, w
     page.open_upload(bad, False, [])
     wait_for(lambda: page.player.state == "ready")
     name = page.player.report()["source"]["name"]
-    assert not bad.exists() and set("<>=()/ ").isdisjoint(name) and not name.startswith(".")
+    assert set("<>=()/ ").isdisjoint(name) and not name.startswith(".")
+
+
+def test_a_video_that_is_over_takes_no_place(make_pages, make_video, wait_for):
+    pages = make_pages(max_sessions=1)
+    one, other = pages.new(), pages.new()
+    one.num_connections = other.num_connections = 1
+    one.open_upload(make_video("clip.mp4", 2, size=(96, 128)), False, [])
+    wait_for(lambda: one.player.state == "ready")
+    one.player.play()
+    wait_for(lambda: not one.player.is_running)
+    other.open_sample("bikes", False, [])
+    assert one.player.archive().is_file()  # what it found is still there
+
+
+def test_an_upload_can_be_opened_again(make_pages, make_video, wait_for):
+    pages = make_pages()
+    path = make_video("clip.mp4", 4, size=(96, 128))
+    for page in (pages.new(), pages.new()):
+        for _ in range(2):
+            page.open_upload(path, False, [])
+            wait_for(lambda page=page: page.player.state == "ready")
+    path.unlink()
+    with pytest.raises(InputError, match="choose it again"):
+        page.open_upload(path, False, [])
+
+
+def test_a_run_at_rest_ends_at_its_limit_too(make_pages, wait_for):
+    pages = make_pages(max_run_s=0.05)
+    page = pages.new()
+    page.open_sample("carphone", False, [])
+    wait_for(lambda: page.player.state == "ready")
+    time.sleep(0.1)
+    pages.drop_gone()
+    assert page.player.state == "stopped" and "a run ends after" in page.player.report()["notice"]
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded(make_pages, make_video, wait_for, monkeypatch):
+    monkeypatch.setattr(module, "_MAX_PIXELS", 5000)
+    page = make_pages().new()
+    page.open_upload(make_video("clip.mp4", 4, size=(96, 128)), False, [])
+    assert "128x96 pixels; expected at most 5000" in notice_of(page, wait_for)
 
 
 def write(path: Path, data: bytes) -> Path:

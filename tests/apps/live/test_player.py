@@ -81,6 +81,22 @@ def test_a_prompt_that_cannot_be_followed_is_told_and_the_run_goes_on(make_playe
     player.click(0.4, 0.5, True)
     wait_for(done(player, 2))
     assert player.report()["notice"] is None and [one["id"] for one in player.report()["objects"]] == [2]
+    with zipfile.ZipFile(player.archive()) as packed:  # a command line would end at the refused one
+        said = json.loads(packed.read("clip/prompts.json"))
+    assert [one["object"] for one in said["prompts"]] == [2]
+
+
+def test_a_removal_outlives_a_click_of_the_same_moment(make_player, wait_for):
+    player = make_player()
+    player.click(0.4, 0.5, True)
+    wait_for(done(player, 1))
+    with player._lock:  # before the worker can take the next frame
+        player.click(0.45, 0.5, True, 1)
+        player.remove(1)
+    for index in (2, 3):
+        player.advance()
+        wait_for(done(player, index))
+    assert player.report()["objects"] == [] and player._moment.result.masks.object_ids.tolist() == []
 
 
 def test_found_objects_have_ids_of_their_own(make_player, wait_for, small_graph):
@@ -190,6 +206,8 @@ def test_a_run_ends_at_its_limit(make_player, wait_for):
     player.play()
     wait_for(lambda: player.state == "stopped")
     assert "a run ends after" in player.report()["notice"] and player.report()["num_done"] == 1
+    with pytest.raises(InputError, match="a run ends after"):
+        player.play()
 
 
 def test_a_source_that_breaks_keeps_what_was_found(make_player, wait_for, clip, images):
@@ -214,6 +232,37 @@ def test_delays_are_measured_from_the_source_to_the_screen(make_player, wait_for
     assert player.report()["delay_s"] is None
     player.note_shown(0)
     assert 0 < player.delays_s()[0] < 60 and player.report()["delay_s"] > 0
+
+
+def test_a_stop_while_it_opens_is_kept(make_player, wait_for):
+    player = make_player()
+    player.advance()
+    wait_for(done(player, 1))
+    player.stop()
+    player.play()
+    player.stop()  # models load
+    assert player.state == "stopped" and not player.is_running
+    player.play()
+    wait_for(lambda: player.state == "ended")
+
+
+def test_with_ray_a_click_at_rest_shows_and_two_runs_do_not_meet(make_player, wait_for):
+    from pipelines.ray_cluster import Cluster
+
+    cluster = Cluster()
+    try:
+        one, other = (make_player(runner="ray", cluster=cluster) for _ in range(2))
+        for player in (one, other):
+            player.click(0.4, 0.5, True)
+            wait_for(done(player, 1), 120)
+            assert [row["id"] for row in player.report()["objects"]] == [1]
+        one.close()
+        other.click(0.6, 0.5, True)
+        wait_for(done(other, 2), 120)
+    finally:
+        one.close()
+        other.close()
+        cluster.close()
 
 
 def test_closing_ends_the_thread_in_every_state(make_player, wait_for, clip, images):

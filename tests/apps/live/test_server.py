@@ -152,7 +152,7 @@ def test_a_token_opens_its_own_page_alone(client, pages):
     assert client.get("/live/guess/archive").status_code == 404
     page = pages.new()
     assert client.get(f"/live/{page.token}/archive").json() == {
-        "error": "there is nothing to export: open a video first"
+        "error": "nothing is packed here: open a video, let it play, and press Export"
     }
 
 
@@ -181,6 +181,39 @@ def test_files_of_the_server_are_not_served(client, tmp_path):
         assert answer.status_code in (401, 403, 404), (path, answer.text[:300])
         assert "hush" not in answer.text and "root:" not in answer.text
     assert not client.get("/gradio_api/info").json()["named_endpoints"]
+
+
+def test_a_request_can_name_only_what_was_uploaded(client, pages, tmp_path, monkeypatch):
+    """Gradio itself would copy any path, and fetch any URL, before our handler is asked."""
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(b"hush")
+    page = pages.new()
+    config = client.get("/config").json()
+    (upload,) = [one for one in config["components"] if one["type"] == "file"]
+    (call,) = [one for one in config["dependencies"] if upload["id"] in one["inputs"]]
+    opened = []
+    monkeypatch.setattr(type(page), "open_upload", lambda self, path, *more: opened.append(path))
+    for path in (
+        str(secret),
+        "/etc/passwd",
+        "http://127.0.0.1:1/x.mp4",
+        "https://example.org/x.mp4",
+        "../x.mp4",
+        None,
+        3,
+    ):
+        named = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        data = {"data": [None, named, False, []], "fn_index": call["id"], "session_hash": "s"}
+        for route in ("queue/join", "run/predict", "api/predict"):
+            answer = client.post(f"/gradio_api/{route}", json=data)
+            assert answer.status_code == 400 and "only uploaded files" in answer.text, (path, route)
+    assert client.post("/gradio_api/queue/join", content=b"[" * 5000).status_code >= 400
+    assert client.post("/gradio_api/queue/join", content=b" " * (2 << 20)).status_code == 400
+    name = client.post("/gradio_api/upload", files={"files": ("a.mp4", b"mine")}).json()[0]
+    named = {"path": name, "meta": {"_type": "gradio.FileData"}}
+    data = {"data": [None, named, False, []], "fn_index": call["id"], "session_hash": "s"}
+    assert client.post("/gradio_api/queue/join", json=data).status_code == 200
+    assert opened == []
 
 
 def test_a_login_guards_the_page(pages):
