@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -22,6 +27,7 @@ from pipelines.graph import GraphConfig
 from streamvos.errors import InputError
 
 MS = 60_000
+ROOT = Path(__file__).parents[3]
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
 
@@ -256,6 +262,27 @@ def test_the_camera_of_the_page(visit: Any) -> None:
     page.wait_for_selector("text=dropped")
     page.click("[aria-label^=Stop]:not([aria-label*=save])")
     wait_state(page, "stopped")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ending_the_server_with_a_page_open_leaves_nothing(browser: Any, tmp_path: Path, how: signal.Signals) -> None:
+    words = [sys.executable, "-m", "apps.live", "--port", "0", "--size", "96", "--stages", "segment"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            address = re.search(r"http://[\d.:]+", server.stdout.readline()).group()
+            page = browser.new_page()
+            page.set_default_timeout(MS)
+            page.goto(address)
+            page.wait_for_function("window.StreamVOS?.state().connected")
+            open_sample(page)
+            assert list(tmp_path.glob("streamvos-page-*"))
+            server.send_signal(how)
+            assert server.wait(40) == 0
+            assert not list(tmp_path.glob("streamvos-page-*"))
+            page.close()
+        finally:
+            server.kill()
 
 
 def test_a_phone(visit: Any) -> None:
