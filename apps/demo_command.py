@@ -32,13 +32,13 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     add("--auth", metavar="USER:PASSWORD", help=f"ask for a login; ${LOGIN_VARIABLE} does the same unseen by others")
     add("--stages", metavar="A,B", help=f"any of {','.join(STAGES)} (default: all)")
     add("--runner", choices=RUNNERS, default="local", help="where the stages run (default: %(default)s)")
-    add("--size", type=int, metavar="PX", help="working short side in pixels")
+    add("--size", type=int, metavar="PX", help="working short side in pixels (default: 320)")
     add("--detect-every", type=int, metavar="K", help="run the detector on every K-th frame")
     add("--config", type=Path, metavar="FILE", help="TOML with any setting; [demo] has the limits and the streams")
     add("--device", choices=DEVICES, help="where networks run")
     add("--profile", choices=("embedded", "hub"), help="hub refines masks by SAM-HQ, whose weights are fetched before")
     add("--seed", type=int, metavar="N", help="of all random choices")
-    add("--threads", type=int, metavar="N", help="CPU threads of each video (default: all cores)")
+    add("--threads", type=int, metavar="N", help="CPU threads of each video (default: all cores but one)")
 
 
 def run(args: argparse.Namespace) -> int:

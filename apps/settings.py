@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipelines.graph import GraphConfig
+from pipelines.pipeline import available_threads
 from streamvos.config import merge, read_toml
 from streamvos.errors import InputError
 from streamvos.export.result_files import OutputConfig
 from streamvos.video.info import SourceConfig
+
+_LIVE = Path(__file__).parent / "live" / "live.toml"
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,8 @@ class DemoConfig:
 
 
 def live_defaults() -> RunConfig:
-    """What a person who waits for each frame is better served with, where nothing else is set.
-
-    Quick looks at every mask take a third of a frame's time on a CPU and gain 0.2 to 1.0 J&F (docs/ablation.md); the
-    selections that decide what is remembered stay, one in a frame.
-    """
-    graph = GraphConfig()
-    when = dataclasses.replace(graph.segment.refine.when, polish_every=0, max_per_frame=1)
-    refine = dataclasses.replace(graph.segment.refine, when=when)
-    graph = dataclasses.replace(graph, segment=dataclasses.replace(graph.segment, refine=refine))
+    """What the demo uses where nothing else is set: `live/live.toml`, a quick encoder, and a core for the page."""
+    graph = merge(GraphConfig(threads=max(1, available_threads() - 1)), read_toml(_LIVE))
     return RunConfig(graph, OutputConfig(overlay_preset="ultrafast"))
 
 
