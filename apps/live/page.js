@@ -84,6 +84,10 @@
       state = message;
       if (state.state === "empty" || state.source?.name !== before.source?.name) { thumbnails.clear(); pending.clear(); }
       if (state.state === "empty") shown = null;
+      if (state.state === "opening" && before.state !== "opening" && !state.num_done) {
+        shown = null; // the picture and the answer are of the video before
+        if (parts.answer) answer(parts.answer, null);
+      }
       if (state.state === "failed") say(state.notice, "error");
       else if (state.notice && state.notice !== before.notice) say(state.notice, "warning");
       else if (before.notice && !state.notice && notice?.text === before.notice) say(null);
@@ -516,6 +520,7 @@
         watch("value", open);
         open();
       } else if (name === "answer") {
+        parts.answer = place;
         const show = () => answer(place, props.value);
         watch("value", show);
         show();

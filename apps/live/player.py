@@ -435,6 +435,8 @@ class Player:
         self._moment = moment
 
     def _fail(self, message: str) -> None:
+        place = self.folder.parent  # of this page on the server, which is nobody's business
+        message = message.replace(f"{place}/upload/", "").replace(f"{place}/", "")
         with self._lock:
             self._state, self._notice = "failed", message
 

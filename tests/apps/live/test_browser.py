@@ -201,6 +201,9 @@ def test_nothing_is_asked_of_no_video(visit: Any) -> None:
 
 def test_bad_uploads_say_what_is_wrong(visit: Any, tmp_path: Path) -> None:
     page = visit()
+    open_sample(page)
+    click_at(page, 0.62, 0.5)
+    ask(page, "what was seen?")
     page.click("role=tab[name=Upload]")
     page.click("#sv-open-upload")
     page.wait_for_selector("text=choose a video file first")
@@ -212,6 +215,7 @@ def test_bad_uploads_say_what_is_wrong(visit: Any, tmp_path: Path) -> None:
     page.wait_for_selector("text=cannot be read as a video")
     assert page.evaluate("window.hit") is None
     assert "This did not open" in page.locator(".sv-empty").inner_text()
+    assert page.locator(".sv-question").count() == 0  # the answer was of the video before
 
 
 def test_an_upload_that_is_a_video_plays(visit: Any, make_video: Any) -> None:

@@ -166,7 +166,7 @@ def test_an_upload_that_only_names_other_files_is_refused(make_pages, make_video
 def test_a_damaged_upload_is_said(make_pages, tmp_path, wait_for):
     page = make_pages().new()
     page.open_upload(write(tmp_path / "a.mp4", b"\0" * 5000), False, [])
-    assert "a.mp4' cannot be read as a video" in notice_of(page, wait_for)
+    assert notice_of(page, wait_for).startswith("'a.mp4' cannot be read as a video")  # no path of the server
 
 
 def test_only_listed_streams_are_opened(make_pages, make_video, monkeypatch, wait_for):
