@@ -54,6 +54,17 @@ class DemoConfig:
         if self.view_px < 64:
             raise InputError(f"setting demo.view_px: expected at least 64, got {self.view_px}")
 
+    def too_long(self, duration_s: float) -> str:
+        """What a person is told of a video beyond `max_video_s`."""
+        return (
+            f"the video is {duration_s / 60:.1f} minutes long or more; at most {self.max_video_s / 60:.0f} minutes are "
+            "taken here: cut it, or use `streamvos run`, which has no limit"
+        )
+
+    def time_is_up(self) -> str:
+        """What a person is told after `max_run_s`."""
+        return f"a run ends after {self.max_run_s / 60:.0f} minutes here: export it, or open another video"
+
 
 def live_defaults() -> RunConfig:
     """What the demo uses where nothing else is set: `live/live.toml`, a quick encoder, and a core for the page."""

@@ -122,7 +122,7 @@ def _visit(bench: DemoBench, page: Any, pages: Pages, video: Path) -> list[dict[
     at_rest = [_click(page, *places.pop()) for _ in range(bench.clicks)]
     page.click("[aria-label^=Play]")
     time.sleep(2.0)
-    player.forget_delays()
+    player.view.forget_delays()
     playing = []
     for _ in range(bench.clicks):
         playing.append(_click(page, *places.pop()))
@@ -140,7 +140,7 @@ def _visit(bench: DemoBench, page: Any, pages: Pages, video: Path) -> list[dict[
     rows = [
         _row("click to mask, at rest", at_rest),
         _row("click to mask, playing", playing),
-        _row("frame to screen, playing", player.delays_s()),
+        _row("frame to screen, playing", player.view.delays_s()),
         _row("question to answer, playing", answers),
     ]
     return [row | {"frames/s": report["frames_per_s"], "objects": len(report["objects"])} for row in rows]

@@ -195,12 +195,12 @@ class Connection:
                 reported_at = now
                 if player is not None:
                     await self._send_thumbnails(player, thumbnails)
-            if player is not None and player.number != shown_number:
-                shown_number = player.number
+            if player is not None and player.view.number != shown_number:
+                shown_number = player.view.number
                 await self._send_picture(player)
 
     async def _send_picture(self, player: Player) -> None:
-        picture = await asyncio.to_thread(player.picture)
+        picture = await asyncio.to_thread(player.view.picture)
         if picture is None:
             return
         head = json.dumps(picture[0]).encode()
@@ -211,7 +211,7 @@ class Connection:
             await asyncio.wait_for(self._shown.wait(), _SHOWN_WITHIN_S)
 
     async def _send_thumbnails(self, player: Player, sent: dict[int, int]) -> None:
-        for object_id, (number, jpeg) in player.thumbnails().items():
+        for object_id, (number, jpeg) in player.view.thumbnails().items():
             if sent.get(object_id) != number:
                 sent[object_id] = number
                 await self._tell({"type": "thumbnail", "object": object_id, "url": data_url(jpeg)})

@@ -8,6 +8,8 @@ import time
 from streamvos.records import Frame
 from streamvos.video.info import Source
 
+_REMEMBERED = 64  # frames whose passing is known
+
 
 class Gate(Source):
     """Lets the frames of a source through while it is open. Its controls may be called from any thread.
@@ -27,6 +29,7 @@ class Gate(Source):
         self._playing, self._steps, self._stopped = playing, 0, False
         self._held: Frame | None = None
         self._began: tuple[float, float] | None = None  # when which time of the video was let through
+        self._passed_s: dict[int, float] = {}  # of the latest frames
 
     @property
     def warnings(self) -> list[str]:
@@ -87,7 +90,13 @@ class Gate(Source):
                 if self._is_due(frame):
                     self._held = None
                     self._steps = max(0, self._steps - 1)
+                    self._passed_s[frame.index] = time.monotonic()
+                    self._passed_s.pop(frame.index - _REMEMBERED, None)
                     return frame
+
+    def passed_s(self, frame_index: int) -> float | None:
+        """When a frame was let through, by the monotonic clock; told once, and of the latest frames only."""
+        return self._passed_s.pop(frame_index, None)
 
     def _set(self, playing: bool) -> None:
         with self._condition:

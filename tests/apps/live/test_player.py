@@ -24,13 +24,13 @@ def done(player: Player, num: int):
 
 
 def drawn(player: Player) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(player.picture()[1], np.uint8), cv2.IMREAD_COLOR)
+    return cv2.imdecode(np.frombuffer(player.view.picture()[1], np.uint8), cv2.IMREAD_COLOR)
 
 
 def test_the_first_picture_is_there_before_anything_runs(make_player, wait_for, images):
     player = make_player()
     assert player.state == "ready" and player.report()["source"]["num_frames"] == len(images)
-    head, jpeg = player.picture()
+    head, jpeg = player.view.picture()
     assert head["frame"] == 0 and not head["past"] and drawn(player).shape == images[0].shape
     assert player.report()["num_done"] == 0
     with pytest.raises(InputError, match="nothing to export yet"):
@@ -44,7 +44,7 @@ def test_a_click_at_rest_is_followed_in_the_very_next_picture(make_player, wait_
     assert player.state == "paused"
     (row,) = player.report()["objects"]
     assert row["id"] == 1 and row["state"] == "tracked" and not row["found"]
-    assert player.thumbnails()[1][1][:2] == b"\xff\xd8"
+    assert player.view.thumbnails()[1][1][:2] == b"\xff\xd8"
     before = drawn(player)
     player.show(Shown(masks=False, boxes=False, ids=False, states=False))
     assert (np.abs(before.astype(int) - drawn(player)) > 30).any()
@@ -96,7 +96,7 @@ def test_a_removal_outlives_a_click_of_the_same_moment(make_player, wait_for):
     for index in (2, 3):
         player.advance()
         wait_for(done(player, index))
-    assert player.report()["objects"] == [] and player._moment.result.masks.object_ids.tolist() == []
+    assert player.report()["objects"] == [] and player.view._moment.result.masks.object_ids.tolist() == []
 
 
 def test_found_objects_have_ids_of_their_own(make_player, wait_for, small_graph):
@@ -130,12 +130,12 @@ def test_looking_back_shows_the_past_and_takes_no_clicks(make_player, wait_for, 
         player.advance()
         wait_for(done(player, index + 1))
     player.look_at(0.001)
-    head, _ = player.picture()
+    head, _ = player.view.picture()
     assert head["frame"] == 1 and head["past"] and player.report()["looking_back_s"] == 0.001
     with pytest.raises(InputError, match="go back to now"):
         player.click(0.5, 0.5, True)
     player.look_at(None)
-    assert player.picture()[0]["frame"] == 3
+    assert player.view.picture()[0]["frame"] == 3
 
 
 def test_a_stopped_run_is_whole_goes_on_and_equals_one_in_one_go(make_player, wait_for, images, tmp_path):
@@ -231,7 +231,7 @@ def test_delays_are_measured_from_the_source_to_the_screen(make_player, wait_for
     wait_for(done(player, 1))
     assert player.report()["delay_s"] is None
     player.note_shown(0)
-    assert 0 < player.delays_s()[0] < 60 and player.report()["delay_s"] > 0
+    assert 0 < player.view.delays_s()[0] < 60 and player.report()["delay_s"] > 0
 
 
 def test_a_stop_while_it_opens_is_kept(make_player, wait_for):
