@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 _REPORT_EVERY_S = 0.25
 _SHOWN_WITHIN_S = 2.0  # then the next picture goes out all the same: the page may sleep in the background
 _MAX_TEXT = 4096
+_GONE = (WebSocketDisconnect, RuntimeError)  # the page went while something was on its way to it
 _SLOW = ('"archive"', '"stop"')  # they wait for the run to end
 
 
@@ -206,7 +207,8 @@ class Connection:
         head = json.dumps(picture[0]).encode()
         self._shown.clear()
         async with self._sent:
-            await self._socket.send_bytes(struct.pack("<I", len(head)) + head + picture[1])
+            with contextlib.suppress(*_GONE):
+                await self._socket.send_bytes(struct.pack("<I", len(head)) + head + picture[1])
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._shown.wait(), _SHOWN_WITHIN_S)
 
@@ -218,7 +220,8 @@ class Connection:
 
     async def _tell(self, message: dict[str, Any]) -> None:
         async with self._sent:
-            await self._socket.send_text(json.dumps(message))
+            with contextlib.suppress(*_GONE):
+                await self._socket.send_text(json.dumps(message))
 
 
 def data_url(jpeg: bytes) -> str:

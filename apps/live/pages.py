@@ -150,6 +150,7 @@ class Page:
                 discover=discover,
                 runner=self._pages.runner,
                 cluster=self._pages.cluster,
+                expect_room=self._pages.expect_room,
                 on_change=self.on_change,
             )
             self.player.show(self._shown)

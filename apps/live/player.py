@@ -47,6 +47,7 @@ class Player:
         discover: also follow what the detector finds.
         runner: "local" or "ray".
         cluster: of Ray, shared by all pages.
+        expect_room: raises `InputError` where a run that was stopped may not go on now.
         on_change: called when there is something new to show; must not wait.
     """
 
@@ -60,11 +61,12 @@ class Player:
         discover: bool = False,
         runner: Literal["local", "ray"] = "local",
         cluster: Any = None,
+        expect_room: Callable[[], None] = lambda: None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._run, self._limits = dataclasses.replace(run, graph=_for_a_person(run.graph)), limits
         self._open, self._discover, self._runner, self._cluster = open_source, discover, runner, cluster
-        self.folder, self.on_change = folder, on_change
+        self.folder, self.on_change, self._expect_room = folder, on_change, expect_room
         self.view = View(limits)
         self._lock = self.view.lock
         self._log, self._pointing = Log(), Pointing()
@@ -88,6 +90,7 @@ class Player:
         if self._state == "stopped" and self._next[0] and not self._is_closed:
             if self._age_s() > self._limits.max_run_s:
                 raise InputError(self._limits.time_is_up())
+            self._expect_room()
             self._start(playing=True)
             return
         self._running().play()

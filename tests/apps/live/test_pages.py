@@ -113,6 +113,23 @@ def test_a_video_that_is_over_takes_no_place(make_pages, make_video, wait_for):
     assert one.player.archive().is_file()  # what it found is still there
 
 
+def test_a_stopped_run_goes_on_only_where_there_is_room(make_pages, wait_for):
+    pages = make_pages(max_sessions=1)
+    one, other = pages.new(), pages.new()
+    one.num_connections = other.num_connections = 1
+    one.open_sample("carphone", False, [])
+    wait_for(lambda: one.player.state == "ready")
+    one.player.advance()
+    wait_for(lambda: one.player.report()["num_done"])
+    one.player.stop()
+    other.open_sample("carphone", False, [])
+    with pytest.raises(InputError, match="all 1 places are taken"):
+        one.player.play()
+    other.close()
+    one.player.play()
+    wait_for(lambda: one.player.report()["num_done"] > 1)
+
+
 def test_an_upload_can_be_opened_again(make_pages, make_video, wait_for):
     pages = make_pages()
     path = make_video("clip.mp4", 4, size=(96, 128))
