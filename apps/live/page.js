@@ -82,11 +82,12 @@
     if (message.type === "state") {
       const before = state;
       state = message;
-      if (state.state === "empty" || state.source?.name !== before.source?.name) { thumbnails.clear(); pending.clear(); }
-      if (state.state === "empty") shown = null;
-      if (state.state === "opening" && before.state !== "opening" && !state.num_done) {
-        shown = null; // the picture and the answer are of the video before
-        if (parts.answer) answer(parts.answer, null);
+      if (state.video !== before.video) { // everything here is of the video before
+        thumbnails.clear();
+        pending.clear();
+        shown = null;
+        say(null);
+        if (parts.answer && before.video) answer(parts.answer, null);
       }
       if (state.state === "failed") say(state.notice, "error");
       else if (state.notice && state.notice !== before.notice) say(state.notice, "warning");
@@ -141,8 +142,8 @@
   }
 
   // ---- viewer ----------------------------------------------------------------------------------------------
-  function say(text, kind = "info") {
-    notice = text ? { text, kind } : null;
+  function say(text, kind = "info", from = "video") {
+    notice = text ? { text, kind, from } : null;
     const place = parts.viewer?.notice;
     if (!place) return;
     place.hidden = !notice;
@@ -525,7 +526,12 @@
         watch("value", show);
         show();
       } else if (name === "said") {
-        watch("value", () => { if (props.value) { const given = JSON.parse(props.value); say(given.text, given.kind); } });
+        watch("value", () => {
+          if (!props.value) return;
+          const given = JSON.parse(props.value);
+          // "all well" takes back what a form said, not what the video has to say of itself meanwhile
+          if (given.text || notice?.from === "form") say(given.text, given.kind, "form");
+        });
       } else {
         parts[name] = place;
       }

@@ -244,6 +244,7 @@ class Player:
             gate, info = self._gate, self._info
             return {
                 "type": "state",
+                "video": round(1000 * self._created_s),  # another one for another video
                 "state": self.state,
                 "notice": self._notice,
                 "warning": gate.warnings[-1] if gate is not None and gate.warnings else None,
