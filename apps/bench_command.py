@@ -56,6 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     demo.add_argument("--clip", type=int, help="frames of the source, played to and fro")
     demo.add_argument("--clicks", type=int, metavar="N", help="at rest, and as many while it plays")
     demo.add_argument("--questions", type=int, metavar="N", help="while it plays")
+    demo.add_argument("--run-settings", action="store_true", default=None, help="those of `streamvos run`, to compare")
     demo.add_argument("--seed", type=int, help="of the places that are clicked")
     for kind in (speed, trackers, memory, views, demo):
         kind.add_argument("--source", help="whose frames are used")

@@ -6,7 +6,7 @@ import signal
 from types import FrameType
 
 from streamvos.records import Frame
-from streamvos.video.info import Source
+from streamvos.video.info import Source, SourceAround
 
 
 class Interrupt:
@@ -55,21 +55,12 @@ class _Stop(BaseException):
     """Leaves the wait for a frame."""
 
 
-class InterruptibleSource(Source):
+class InterruptibleSource(SourceAround):
     """A source that ends when a signal comes."""
 
     def __init__(self, source: Source, interrupt: Interrupt) -> None:
-        self._source, self._interrupt = source, interrupt
-        self._begun = False
-        self.info = source.info
-
-    @property
-    def warnings(self) -> list[str]:
-        return self._source.warnings
-
-    @property
-    def num_dropped(self) -> int:
-        return self._source.num_dropped
+        super().__init__(source)
+        self._interrupt, self._begun = interrupt, False
 
     def __next__(self) -> Frame:
         if self._interrupt.is_set and not self._begun:
@@ -77,6 +68,3 @@ class InterruptibleSource(Source):
         frame = self._interrupt.next_of(self._source)
         self._begun = True
         return frame
-
-    def close(self) -> None:
-        self._source.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from streamvos.errors import InputError
 from streamvos.export.result_files import OutputConfig
 from streamvos.video.info import SourceConfig
 
+_COMMIT_S = 0.2  # of video until the memory can be asked about it
 _LIVE = Path(__file__).parent / "live" / "live.toml"
 
 
@@ -70,6 +72,17 @@ def live_defaults() -> RunConfig:
     """What the demo uses where nothing else is set: `live/live.toml`, a quick encoder, and a core for the page."""
     graph = merge(GraphConfig(threads=max(1, available_threads() - 1)), read_toml(_LIVE))
     return RunConfig(graph, OutputConfig(overlay_preset="ultrafast"))
+
+
+def for_a_person(graph: GraphConfig) -> GraphConfig:
+    """The graph with objects that may come at any time, and a memory that can be asked about what just happened."""
+    episodes = graph.remember.episodes
+    episodes = dataclasses.replace(episodes, commit_s=min(episodes.commit_s, _COMMIT_S))
+    return dataclasses.replace(
+        graph,
+        segment=dataclasses.replace(graph.segment, interactive=True),
+        remember=dataclasses.replace(graph.remember, episodes=episodes),
+    )
 
 
 def read_config(

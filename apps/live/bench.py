@@ -28,7 +28,7 @@ import uvicorn
 from apps.live.chromium import find_chromium, open_chromium
 from apps.live.pages import Pages
 from apps.live.server import make_app
-from apps.settings import live_defaults, read_config
+from apps.settings import RunConfig, live_defaults, read_config
 from streamvos.errors import InputError
 from streamvos.video.sources import open_source
 
@@ -70,6 +70,7 @@ class DemoBench:
     clicks: int = 12  # at rest, and as many while it plays
     questions: int = 24  # while it plays
     threads: int = 0  # CPU threads of the graph; 0: likewise
+    run_settings: bool = False  # those of `streamvos run` in place of live.toml
     seed: int = 0  # of the places that are clicked
 
     def __post_init__(self) -> None:
@@ -86,7 +87,8 @@ def bench_demo(bench: DemoBench) -> list[dict[str, Any]]:
     """
     find_chromium()
     chosen = {"size": bench.size, "threads": bench.threads}
-    run, limits = read_config(None, {name: value for name, value in chosen.items() if value}, live_defaults())
+    defaults = RunConfig() if bench.run_settings else live_defaults()
+    run, limits = read_config(None, {name: value for name, value in chosen.items() if value}, defaults)
     pages = Pages(run, limits)
     try:
         with tempfile.TemporaryDirectory() as folder, _served(pages) as address, open_chromium() as browser:

@@ -6,12 +6,12 @@ import threading
 import time
 
 from streamvos.records import Frame
-from streamvos.video.info import Source
+from streamvos.video.info import Source, SourceAround
 
 _REMEMBERED = 64  # frames whose passing is known
 
 
-class Gate(Source):
+class Gate(SourceAround):
     """Lets the frames of a source through while it is open. Its controls may be called from any thread.
 
     A file plays no faster than it was filmed, every frame of it; a live source gives its newest frame, so what comes
@@ -23,21 +23,12 @@ class Gate(Source):
     """
 
     def __init__(self, source: Source, playing: bool = False) -> None:
-        self.info = source.info
-        self._source = source
+        super().__init__(source)
         self._condition = threading.Condition()
         self._playing, self._steps, self._stopped = playing, 0, False
         self._held: Frame | None = None
         self._began: tuple[float, float] | None = None  # when which time of the video was let through
         self._passed_s: dict[int, float] = {}  # of the latest frames
-
-    @property
-    def warnings(self) -> list[str]:
-        return self._source.warnings
-
-    @property
-    def num_dropped(self) -> int:
-        return self._source.num_dropped
 
     @property
     def is_playing(self) -> bool:
@@ -75,7 +66,7 @@ class Gate(Source):
 
     def close(self) -> None:
         self.stop()
-        self._source.close()
+        super().close()
 
     def __next__(self) -> Frame:
         while True:

@@ -7,7 +7,7 @@
   let mode = "new", chosen = null, notice = null, stopCamera = null, cameras = 0;
   const thumbnails = new Map();
   const pending = new Map(); // object: { frame, began } of clicks whose mask is still to come
-  const measured = { click: [], answer: [] }; // milliseconds, read by the benchmark
+  const measured = { click: [] }; // milliseconds, read by the benchmark
 
   const make = (tag, attributes = {}, ...children) => {
     const element = document.createElement(tag);

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from apps.live.connection import data_url
 from apps.live.pages import SUFFIXES, Pages
+from apps.settings import DemoConfig
 from streamvos.answers import clock
 from streamvos.errors import InputError
 from streamvos.export.draw import Shown
@@ -58,7 +59,6 @@ def css() -> str:
 
 def build(pages: Pages) -> gr.Blocks:
     """The page of one server."""
-    limits = pages.limits
     with gr.Blocks(title="StreamVOS", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as blocks:
         token = gr.State(None)
         gr.HTML(
@@ -72,39 +72,7 @@ def build(pages: Pages) -> gr.Blocks:
                 _part("memory", container=True)
                 _part("feed", container=True)
             with gr.Column(scale=3, min_width=320):
-                with gr.Group(elem_id="sv-source"):
-                    said = _part("said", visible="hidden")
-                    with gr.Tabs():
-                        with gr.Tab("Sample"):
-                            sample = gr.Dropdown(sorted(SAMPLES), value="bikes", label="Clip", filterable=False)
-                            open_sample = gr.Button("Open", variant="primary", elem_id="sv-open-sample")
-                        with gr.Tab("Upload", elem_id="sv-upload"):
-                            upload = gr.File(
-                                label=f"Video, up to {limits.max_upload_mib} MiB and {limits.max_video_s / 60:.0f} min",
-                                file_types=list(SUFFIXES),
-                                file_count="single",
-                                height=120,
-                            )
-                            open_upload = gr.Button("Open", variant="primary", elem_id="sv-open-upload")
-                        with gr.Tab("Camera"):
-                            gr.Markdown("The camera of this device. Its pictures go to this server and nowhere else.")
-                            open_camera = gr.Button("Open", variant="primary", elem_id="sv-open-camera")
-                        with gr.Tab("Stream"):
-                            stream = gr.Dropdown(
-                                sorted(limits.streams),
-                                label="Stream"
-                                if limits.streams
-                                else "None is listed in [demo.streams] of the --config",
-                                interactive=bool(limits.streams),
-                            )
-                            open_stream = gr.Button("Open", variant="primary", elem_id="sv-open-stream")
-                    discover = gr.Checkbox(label="Also find objects by itself", value=False)
-                    classes = gr.Dropdown(
-                        sorted(coco.NAMES),
-                        label="Only these (all, where none is chosen)",
-                        multiselect=True,
-                        visible=False,
-                    )
+                sources = _sources(pages.limits)
                 _part("objects", container=True)
                 with gr.Group(elem_id="sv-ask"):
                     question = gr.Textbox(
@@ -120,31 +88,91 @@ def build(pages: Pages) -> gr.Blocks:
                     )
 
         blocks.load(lambda: _new_page(pages), None, [token, viewer], **_PRIVATE)
-        stop_camera = "() => window.StreamVOS.closeCamera()"
-        found = [discover, classes]
-        discover.change(lambda on: gr.update(visible=on), discover, classes, **_PRIVATE)
-        open_sample.click(fn=None, js=stop_camera)
-        open_sample.click(
-            _said(pages, lambda page, name, *more: page.open_sample(name, *more)),
-            [token, sample, *found],
-            said,
-            **_PRIVATE,
+        _open_by(pages, token, sources)
+        switches.change(
+            _said(pages, lambda page, names: page.show(_shown(names))), [token, switches], sources.said, **_PRIVATE
         )
-        open_upload.click(fn=None, js=stop_camera)
-        open_upload.click(_said(pages, _open_upload), [token, upload, *found], said, **_PRIVATE)
-        open_stream.click(fn=None, js=stop_camera)
-        open_stream.click(
-            _said(pages, lambda page, name, *more: page.open_stream(name or "", *more)),
-            [token, stream, *found],
-            said,
-            **_PRIVATE,
-        )
-        open_camera.click(_said(pages, lambda page, *more: page.open_camera(*more)), [token, *found], said, **_PRIVATE)
-        open_camera.click(fn=None, js="() => window.StreamVOS.openCamera()")
-        switches.change(_said(pages, lambda page, names: page.show(_shown(names))), [token, switches], said, **_PRIVATE)
         for asked in (question.submit, ask.click):
             asked(lambda token, text: _answer(pages, token, text), [token, question], answer, **_PRIVATE)
     return blocks
+
+
+def _sources(limits: DemoConfig) -> _Sources:
+    """Where a video comes from, and what is looked for in it."""
+    with gr.Group(elem_id="sv-source"):
+        said = _part("said", visible="hidden")
+        with gr.Tabs():
+            with gr.Tab("Sample"):
+                sample = gr.Dropdown(sorted(SAMPLES), value="bikes", label="Clip", filterable=False)
+                open_sample = gr.Button("Open", variant="primary", elem_id="sv-open-sample")
+            with gr.Tab("Upload", elem_id="sv-upload"):
+                upload = gr.File(
+                    label=f"Video, up to {limits.max_upload_mib} MiB and {limits.max_video_s / 60:.0f} min",
+                    file_types=list(SUFFIXES),
+                    file_count="single",
+                    height=120,
+                )
+                open_upload = gr.Button("Open", variant="primary", elem_id="sv-open-upload")
+            with gr.Tab("Camera"):
+                gr.Markdown("The camera of this device. Its pictures go to this server and nowhere else.")
+                open_camera = gr.Button("Open", variant="primary", elem_id="sv-open-camera")
+            with gr.Tab("Stream"):
+                stream = gr.Dropdown(
+                    sorted(limits.streams),
+                    label="Stream" if limits.streams else "None is listed in [demo.streams] of the --config",
+                    interactive=bool(limits.streams),
+                )
+                open_stream = gr.Button("Open", variant="primary", elem_id="sv-open-stream")
+        discover = gr.Checkbox(label="Also find objects by itself", value=False)
+        classes = gr.Dropdown(
+            sorted(coco.NAMES),
+            label="Only these (all, where none is chosen)",
+            multiselect=True,
+            visible=False,
+        )
+    return _Sources(said, sample, open_sample, upload, open_upload, open_camera, stream, open_stream, discover, classes)
+
+
+def _open_by(pages: Pages, token: gr.State, forms: _Sources) -> None:
+    """What the forms' buttons do."""
+    stop_camera = "() => window.StreamVOS.closeCamera()"
+    found = [forms.discover, forms.classes]
+    forms.discover.change(lambda on: gr.update(visible=on), forms.discover, forms.classes, **_PRIVATE)
+    forms.open_sample.click(fn=None, js=stop_camera)
+    forms.open_sample.click(
+        _said(pages, lambda page, name, *more: page.open_sample(name, *more)),
+        [token, forms.sample, *found],
+        forms.said,
+        **_PRIVATE,
+    )
+    forms.open_upload.click(fn=None, js=stop_camera)
+    forms.open_upload.click(_said(pages, _open_upload), [token, forms.upload, *found], forms.said, **_PRIVATE)
+    forms.open_stream.click(fn=None, js=stop_camera)
+    forms.open_stream.click(
+        _said(pages, lambda page, name, *more: page.open_stream(name or "", *more)),
+        [token, forms.stream, *found],
+        forms.said,
+        **_PRIVATE,
+    )
+    forms.open_camera.click(
+        _said(pages, lambda page, *more: page.open_camera(*more)), [token, *found], forms.said, **_PRIVATE
+    )
+    forms.open_camera.click(fn=None, js="() => window.StreamVOS.openCamera()")
+
+
+class _Sources(NamedTuple):
+    """The forms that open a video."""
+
+    said: gr.HTML
+    sample: gr.Dropdown
+    open_sample: gr.Button
+    upload: gr.File
+    open_upload: gr.Button
+    open_camera: gr.Button
+    stream: gr.Dropdown
+    open_stream: gr.Button
+    discover: gr.Checkbox
+    classes: gr.Dropdown
 
 
 def _part(name: str, **settings: Any) -> gr.HTML:

@@ -16,9 +16,8 @@ from apps.live.archive import Log, write_archive
 from apps.live.gate import Gate
 from apps.live.history import Moment
 from apps.live.pointing import Pointing
-from apps.live.view import View
-from apps.settings import DemoConfig, RunConfig
-from pipelines.graph import GraphConfig
+from apps.live.view import View, source_facts
+from apps.settings import DemoConfig, RunConfig, for_a_person
 from pipelines.pipeline import Step
 from pipelines.recorder import record
 from pipelines.session import Session
@@ -32,7 +31,6 @@ from streamvos.video.info import Source, SourceInfo
 
 _log = logging.getLogger(__name__)
 State = Literal["opening", "ready", "loading", "playing", "paused", "ended", "stopped", "failed"]
-_COMMIT_S = 0.2  # of video until the memory can be asked about it
 _END_WITHIN_S = 60.0
 
 
@@ -64,7 +62,7 @@ class Player:
         expect_room: Callable[[], None] = lambda: None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._run, self._limits = dataclasses.replace(run, graph=_for_a_person(run.graph)), limits
+        self._run, self._limits = dataclasses.replace(run, graph=for_a_person(run.graph)), limits
         self._open, self._discover, self._runner, self._cluster = open_source, discover, runner, cluster
         self.folder, self.on_change, self._expect_room = folder, on_change, expect_room
         self.view = View(limits)
@@ -82,8 +80,6 @@ class Player:
         self.packed: Path | None = None  # the latest archive
         self._next = 0, 0.0
         self._start()
-
-    # -- what a person does ------------------------------------------------------------------------------------
 
     def play(self) -> None:
         """Let the video run; a run that was stopped goes on where it was."""
@@ -222,8 +218,6 @@ class Player:
             self.packed = write_archive(self.folder, self._info.name, self._log.to_dict(self._next[0]))
             return self.packed
 
-    # -- what the page is told ---------------------------------------------------------------------------------
-
     @property
     def is_running(self) -> bool:
         """Whether the run is still going, or resting; its results stay when it is not."""
@@ -235,7 +229,7 @@ class Player:
         if self._state != "paused":
             return self._state
         if not self._next[0]:
-            return "loading" if self._gate.is_playing or self._session is None else "ready"
+            return "loading" if self._gate.is_playing else "ready"
         return "playing" if self._gate.is_playing else "paused"
 
     def report(self) -> dict[str, Any]:
@@ -248,7 +242,7 @@ class Player:
                 "state": self.state,
                 "notice": self._notice,
                 "warning": gate.warnings[-1] if gate is not None and gate.warnings else None,
-                "source": None if info is None else _source(info),
+                "source": None if info is None else source_facts(info),
                 "num_done": self._next[0],
                 "num_dropped": 0 if gate is None else gate.num_dropped,
                 "can_point": "segment" in self._run.graph.stages,
@@ -260,8 +254,6 @@ class Player:
         passed_s = None if self._gate is None else self._gate.passed_s(frame_index)
         if passed_s is not None:
             self.view.note_delay(time.monotonic() - passed_s)
-
-    # -- the run -----------------------------------------------------------------------------------------------
 
     def _start(self, playing: bool = False) -> None:
         with self._lock:
@@ -397,27 +389,3 @@ class Player:
     def _tell(self) -> None:
         self.view.number += 1
         self.on_change()
-
-
-def _for_a_person(graph: GraphConfig) -> GraphConfig:
-    """The graph with objects that may come at any time, and a memory that can be asked about what just happened."""
-    episodes = graph.remember.episodes
-    episodes = dataclasses.replace(episodes, commit_s=min(episodes.commit_s, _COMMIT_S))
-    return dataclasses.replace(
-        graph,
-        segment=dataclasses.replace(graph.segment, interactive=True),
-        remember=dataclasses.replace(graph.remember, episodes=episodes),
-    )
-
-
-def _source(info: SourceInfo) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "kind": info.kind,
-        "width": info.width,
-        "height": info.height,
-        "rate": None if info.rate is None else round(float(info.rate), 2),
-        "num_frames": info.num_frames,
-        "duration_s": info.duration_s,
-        "live": info.is_live,
-    }

@@ -21,6 +21,7 @@ from streamvos.export.draw import EVERYTHING, Shown, draw_result
 from streamvos.export.masks import paint
 from streamvos.export.timeline import Timeline
 from streamvos.records import Frame, StepResult
+from streamvos.video.info import SourceInfo
 
 _RATE_OVER_S = 3.0
 _GAUGES_EVERY_S = 0.4  # with Ray they wait for the stages
@@ -160,3 +161,17 @@ class View:
         now = time.monotonic()
         late = [at for at in self._taken_s if now - at < _RATE_OVER_S]
         return round((len(late) - 1) / (late[-1] - late[0]), 2) if len(late) > 1 and late[-1] > late[0] else None
+
+
+def source_facts(info: SourceInfo) -> dict[str, Any]:
+    """What the page shows of a source."""
+    return {
+        "name": info.name,
+        "kind": info.kind,
+        "width": info.width,
+        "height": info.height,
+        "rate": None if info.rate is None else round(float(info.rate), 2),
+        "num_frames": info.num_frames,
+        "duration_s": info.duration_s,
+        "live": info.is_live,
+    }

@@ -108,6 +108,28 @@ class Source(Iterator[Frame]):
         """Let go of files, devices and threads."""
 
 
+class SourceAround(Source):
+    """A source that decides when the frames of another one come; closed together with it."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @property
+    def info(self) -> SourceInfo:
+        return self._source.info
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._source.warnings
+
+    @property
+    def num_dropped(self) -> int:
+        return self._source.num_dropped
+
+    def close(self) -> None:
+        self._source.close()
+
+
 def safe_name(text: str) -> str:
     """A folder name made of `text`: letters, digits, dot, dash and underscore only; never empty or hidden."""
     return re.sub(r"[^\w.-]+", "_", text).strip("._")[:100] or "video"

@@ -255,6 +255,7 @@ def test_the_page_comes_back_after_a_lost_connection(visit: Any) -> None:
     page.wait_for_function("StreamVOS.state().connected")
     click_at(page, 0.62, 0.5)
     page.wait_for_selector('[data-object="1"]')
+    assert ids(page) == [1] and state(page)["source"]["name"] == "bikes"
 
 
 def test_the_camera_of_the_page(visit: Any) -> None:
