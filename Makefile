@@ -11,7 +11,7 @@ setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; try: make setup PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	@if command -v uv >/dev/null 2>&1; then \
+	@set -e; if command -v uv >/dev/null 2>&1; then \
 		test -x $(BIN)/python || uv venv --python $(PYTHON) .venv; \
 		uv pip install --python $(BIN)/python -e '.[text,dev]'; \
 		uv pip install --python $(BIN)/python --no-deps $(TRACKEVAL); \
