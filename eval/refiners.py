@@ -1,12 +1,12 @@
 """Refiners side by side: `python -m eval.refiners --out DIR --horses DIR --davis DIR`.
 
-The same objects are asked for from tight boxes, from one and three clicks (the first innermost, each next one in the
-middle of the largest fault, as is usual for interactive segmentation), from coarse masks spoilt as trackers spoil them,
-and from two clicks that correct such a mask, given with it or with its box alone; scored by IoU and by the boundary
-measure of DAVIS. Of candidates, that with the highest predicted IoU counts (the first where none is predicted); from
-coarse masks, that which the stage's gate would choose, and how often it rejects all. SAM-HQ with random weights
-(`--refiners sam-hq --random-weights`) shows whether the gate works: its candidates mean nothing, and nearly all must be
-rejected.
+The same objects are asked for from tight boxes, from one and three clicks (the first innermost, or anywhere on it but
+near its border; each next one in the middle of the largest fault, as is usual for interactive segmentation) with and
+without the detector's boxes, from coarse masks spoilt as trackers spoil them, and from two clicks that correct such a
+mask, given with it or with its box alone; scored by IoU and by the boundary measure of DAVIS. Of candidates, that
+which the stage believes most counts; from coarse masks, that which its gate would choose, and how often it rejects
+all. SAM-HQ with random weights (`--refiners sam-hq --random-weights`) shows whether the gate works: its candidates
+mean nothing, and nearly all must be rejected.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +27,9 @@ import torch
 from eval.datasets.davis import find_sequences
 from eval.metrics.davis import boundary_measure, region_similarity
 from eval.results import Headline, command_line, write_results
+from pipelines.detect import DetectConfig, DetectStage
 from pipelines.grabcut import GrabCutRefiner
-from pipelines.refine import Candidate, Refiner, SamHqRefiner, innermost_point, refine_mask
+from pipelines.refine import Refiner, SamHqRefiner, first_mask, innermost_point, most_believed, refine_mask
 from pipelines.refine_embedded import EmbeddedRefiner
 from pipelines.refine_net import RefineNet
 from pipelines.refine_policy import RefineConfig
@@ -35,15 +37,25 @@ from pipelines.training.datasets import Picture, read_ccp, read_coco, read_horse
 from pipelines.training.refiner_samples import SampleConfig, spoil
 from streamvos.masks import tight_box
 from streamvos.models.sam_hq import CATALOGUE_NAMES, SamHqPredictor
+from streamvos.records import Frame, Prompt, StepResult
 
 _SHORT_SIDE_PX = 480
 _MAX_CLICKS = 3
 _MAX_CORRECTIONS = 2
+_DRAWN_DEPTH = 0.3  # of the innermost pixel's: nobody aims at a border
 _MIN_AREA_PX = 200  # of a mask on DAVIS; the object is as good as gone below it
 
 REFINERS = ("grabcut", "embedded", "sam-hq")
 
 Example = tuple[np.ndarray, np.ndarray]  # (H, W, 3) uint8 RGB and (H, W) bool
+
+
+class Thing(NamedTuple):
+    """What is asked for: an object's mask (H, W) bool in an (H, W, 3) uint8 RGB image, and its number."""
+
+    image: np.ndarray
+    truth: np.ndarray
+    number: int
 
 
 class Answer(NamedTuple):
@@ -53,7 +65,7 @@ class Answer(NamedTuple):
     rejected: bool | None = None
 
 
-Ask = Callable[[Refiner, np.ndarray, int], Answer]  # truth and number of the example to an answer
+Ask = Callable[[Refiner, Thing], Answer]
 
 
 def still_pictures(pictures: Sequence[Picture]) -> Iterator[Example]:
@@ -72,55 +84,62 @@ def davis_frames(root: Path, every: int) -> Iterator[Example]:
                 yield image, labels > 0
 
 
-def from_box(refiner: Refiner, truth: np.ndarray, number: int) -> Answer:
-    return Answer(_best(refiner.refine(box=tight_box(truth))))
+def from_box(refiner: Refiner, thing: Thing) -> Answer:
+    return Answer(most_believed(refiner.refine(box=tight_box(thing.truth))).mask)
 
 
-def from_clicks(refiner: Refiner, truth: np.ndarray, number: int, count: int) -> Answer:
-    points, labels = [innermost_point(truth)], [True]
+def from_clicks(refiner: Refiner, thing: Thing, count: int, drawn: bool = False, detector: bool = False) -> Answer:
+    """Clicks as the stage takes them, with or without what the detector sees in the picture."""
+    things = _detected(thing.image) if detector else None
+    points, labels = [_drawn_point(thing) if drawn else innermost_point(thing.truth)], [True]
     while True:
-        mask = _best(refiner.refine(points=np.array(points), labels=np.array(labels)))
-        part, on = _largest_fault(mask, truth)
+        prompt = Prompt(thing.number, 1, points=np.array(points), labels=np.array(labels))
+        mask = first_mask(thing.image, prompt, refiner, things=things)
+        part, on = _largest_fault(mask, thing.truth)
         if len(points) == count or not part.any():
             return Answer(mask)
         points.append(innermost_point(part))
         labels.append(on)
 
 
-def coarse_of(truth: np.ndarray, number: int) -> np.ndarray:
+def coarse_of(thing: Thing) -> np.ndarray:
     """A spoilt mask of an object, always the same."""
-    rng = np.random.default_rng([77, number])
-    return spoil(rng, truth.astype(np.uint8), SampleConfig(soft_share=0.0, perfect_share=0.0)) > 0.5
+    rng = np.random.default_rng([77, thing.number])
+    return spoil(rng, thing.truth.astype(np.uint8), SampleConfig(soft_share=0.0, perfect_share=0.0)) > 0.5
 
 
-def from_coarse(refiner: Refiner, truth: np.ndarray, number: int) -> Answer:
-    mask, decision = refine_mask(refiner, coarse_of(truth, number), RefineConfig())
+def from_coarse(refiner: Refiner, thing: Thing) -> Answer:
+    mask, decision = refine_mask(refiner, coarse_of(thing), RefineConfig())
     return Answer(mask, decision.action == "reject")
 
 
-def from_correction(refiner: Refiner, truth: np.ndarray, number: int, by_box: bool) -> Answer:
+def from_correction(refiner: Refiner, thing: Thing, by_box: bool) -> Answer:
     """A spoilt mask corrected by clicks in the middle of its largest fault, each time with the mask or with its box."""
-    mask = coarse_of(truth, number)
+    mask = coarse_of(thing)
     box = tight_box(mask)
     points, labels = [], []
     for _ in range(_MAX_CORRECTIONS):
-        part, on = _largest_fault(mask, truth)
+        part, on = _largest_fault(mask, thing.truth)
         if not part.any():
             break
         points.append(innermost_point(part))
         labels.append(on)
         clicks = {"points": np.array(points), "labels": np.array(labels)}
-        mask = _best(refiner.refine(box=box, **clicks) if by_box else refiner.refine(mask, **clicks))
+        mask = most_believed(refiner.refine(box=box, **clicks) if by_box else refiner.refine(mask, **clicks)).mask
     return Answer(mask)
 
 
 PROMPTS: Mapping[str, Ask] = {
     "box": from_box,
-    "1 click": lambda refiner, truth, number: from_clicks(refiner, truth, number, 1),
-    f"{_MAX_CLICKS} clicks": lambda refiner, truth, number: from_clicks(refiner, truth, number, _MAX_CLICKS),
+    "1 click": partial(from_clicks, count=1),
+    "1 click anywhere": partial(from_clicks, count=1, drawn=True),
+    f"{_MAX_CLICKS} clicks": partial(from_clicks, count=_MAX_CLICKS),
+    "1 click, detector": partial(from_clicks, count=1, detector=True),
+    "1 click anywhere, detector": partial(from_clicks, count=1, drawn=True, detector=True),
+    f"{_MAX_CLICKS} clicks, detector": partial(from_clicks, count=_MAX_CLICKS, detector=True),
     "coarse mask": from_coarse,
-    "mask, 2 clicks": lambda refiner, truth, number: from_correction(refiner, truth, number, by_box=False),
-    "its box, 2 clicks": lambda refiner, truth, number: from_correction(refiner, truth, number, by_box=True),
+    "mask, 2 clicks": partial(from_correction, by_box=False),
+    "its box, 2 clicks": partial(from_correction, by_box=True),
 }
 
 
@@ -129,18 +148,19 @@ def score(
 ) -> list[dict[str, Any]]:
     """A row for each prompt and refiner: mean IoU and boundary measure, and the processor's milliseconds a mask."""
     rows = []
+    asked = [Thing(*example, number) for number, example in enumerate(examples)]
     for prompt in prompts:
         if prompt == "coarse mask":
-            scores = [_scores(coarse_of(truth, number), truth) for number, (_, truth) in enumerate(examples)]
+            scores = [_scores(coarse_of(thing), thing.truth) for thing in asked]
             rows.append(_row(name, prompt, "none", scores, None))
         for refiner in refiners:
             scores, rejected, spent = [], [], 0.0
-            for number, (image, truth) in enumerate(examples):
-                refiner.set_image(image, number)
+            for thing in asked:
+                refiner.set_image(thing.image, thing.number)
                 started = time.process_time()
-                answer = PROMPTS[prompt](refiner, truth, number)
+                answer = PROMPTS[prompt](refiner, thing)
                 spent += time.process_time() - started
-                scores.append(_scores(answer.mask, truth))
+                scores.append(_scores(answer.mask, thing.truth))
                 rejected += [] if answer.rejected is None else [answer.rejected]
             share = round(100 * float(np.mean(rejected)), 1) if rejected else None
             rows.append(_row(name, prompt, refiner.name, scores, 1000 * spent / len(scores), share))
@@ -166,8 +186,25 @@ def _scores(mask: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return region_similarity(mask, truth), boundary_measure(mask, truth)
 
 
-def _best(candidates: Sequence[Candidate]) -> np.ndarray:
-    return max(candidates, key=lambda one: one.predicted_iou or 0.0).mask
+def _detected(image: np.ndarray) -> np.ndarray:
+    """(M, 4) boxes of what the stage of the graph sees in an image, without a memory."""
+    frame = Frame("still", 0, 0.0, image)
+    stage = _detect_stage()
+    stage.reset()
+    return stage.step(frame, StepResult.of(frame)).detections.boxes_xyxy
+
+
+@cache
+def _detect_stage() -> DetectStage:
+    return DetectStage(DetectConfig(memory=False), torch.device("cpu"))
+
+
+def _drawn_point(thing: Thing) -> np.ndarray:
+    """A pixel of the object that is at least 0.3 times as far from its border as the innermost one, always the same."""
+    depth = _depth(thing.truth)[1:-1, 1:-1]
+    rows, columns = np.nonzero(thing.truth & (depth >= _DRAWN_DEPTH * depth.max()))
+    place = np.random.default_rng([78, thing.number]).integers(len(rows))
+    return np.array([columns[place], rows[place]], np.float32)
 
 
 def _largest_fault(mask: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, bool]:

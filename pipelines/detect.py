@@ -27,7 +27,7 @@ from memory_bank.feature_policies import FeatureMemoryConfig
 from memory_bank.features import FeatureMemory
 from memory_bank.protocol import MemoryStats
 from streamvos import masks
-from streamvos.boxes import box_iou, keep_apart
+from streamvos.boxes import box_iou, boxes_around, keep_apart
 from streamvos.errors import InputError
 from streamvos.models import coco
 from streamvos.models.ssd_mobilenet import INPUT_PX, LEVELS, Candidates, SsdMobileNet, suppress
@@ -52,7 +52,9 @@ class GateConfig:
 class DetectConfig:
     """How often, how readily and with which memory the detector looks."""
 
-    every: int = 5  # runs on every so many-th frame and after a cut; larger is faster and finds things later
+    # Runs on every so many-th frame, after a cut, and where a click must be explained; larger is faster and finds
+    # things later.
+    every: int = 5
     min_score: float = 0.4  # lower finds more and errs more
     remember_score: float = 0.4  # only things at least so sure enter the memory; lower remembers more errors
     nms: float = 0.6  # boxes of one class that overlap more are one thing; lower merges neighbours
@@ -104,7 +106,8 @@ class DetectStage:
             for removal in result.removals:
                 self._memory.remove(removal.object_id)
         found = None
-        if self._last_run < 0 or result.is_cut or frame.index - self._last_run >= self.config.every:
+        due = self._last_run < 0 or frame.index - self._last_run >= self.config.every
+        if due or result.is_cut or any(prompt.clicks_alone for prompt in result.prompts):
             self._last_run = frame.index
             found = self._look(frame, result.prompts)
         elif self._memory:
@@ -243,11 +246,9 @@ def _named(boxes_xyxy: np.ndarray, prompts: tuple[Prompt, ...]) -> np.ndarray:
 
 def _claimed(prompt: Prompt, boxes_xyxy: np.ndarray) -> int | None:
     """The row of (M, 4) boxes that a prompt speaks of: the best fit, or the smallest around its points."""
-    if prompt.box is None and prompt.points is not None:
-        inside = (prompt.points[:, None] >= boxes_xyxy[:, :2]) & (prompt.points[:, None] < boxes_xyxy[:, 2:])
-        rows = np.flatnonzero((inside.all(axis=2) == prompt.labels[:, None]).all(axis=0))
-        areas = (boxes_xyxy[rows, 2:] - boxes_xyxy[rows, :2]).prod(axis=1)
-        return int(rows[areas.argmin()]) if len(rows) else None
+    if prompt.clicks_alone:
+        rows = boxes_around(prompt.points[prompt.labels], boxes_xyxy)
+        return int(rows[0]) if len(rows) else None
     box = prompt.box if prompt.box is not None else masks.tight_box(prompt.mask)
     overlaps = box_iou(box[None], boxes_xyxy)[0]
     return int(overlaps.argmax()) if len(overlaps) and overlaps.max() >= 0.5 else None

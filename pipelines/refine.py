@@ -7,8 +7,9 @@ frame to frame but the image that was set, so there is no state to snapshot.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 
 from pipelines.refine_policy import CandidateNumbers, RefineConfig, RefineDecision, decide
+from streamvos.boxes import boxes_around
 from streamvos.errors import InputError
 from streamvos.masks import tight_box
 from streamvos.records import Prompt
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from streamvos.models.sam_hq import SamHqPredictor
 
 logger = logging.getLogger(__name__)
+# What a mask e times as large is worth beside predicted IoU. One click in the middle of an object, its reach chosen by
+# predicted IoU alone or so: DAVIS 59 or 67 IoU, horses 67 or 85, people 82 or 86, things of coco128 45 or 42.
+_WHOLE = 0.03
 
 
 @dataclass(frozen=True)
@@ -177,18 +182,30 @@ def refine_mask(
     return (coarse if decision.row is None else candidates[decision.row].mask), decision
 
 
-def first_mask(image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False) -> np.ndarray:
+def first_mask(
+    image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, things: np.ndarray | None = None
+) -> np.ndarray:
     """Turn a prompt into an (H, W) bool mask; a mask prompt is returned as it is.
 
-    `quick` takes one look where several would be a little better: detections come often, users' prompts do not.
+    A click does not say how far its object reaches, a detector does: the smallest thing whose mask explains all clicks
+    is taken where there is one.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        prompt: for this image.
+        refiner: makes the mask.
+        quick: one look where several would be a little better: detections come often, users' prompts do not.
+        things: (M, 4) xyxy boxes of things seen in the image; only clicks without a box ask for them.
 
     Raises:
         InputError: a mask of another size than the image, a box or all points outside it.
     """
-    return first_candidate(image, prompt, refiner, quick).mask
+    return first_candidate(image, prompt, refiner, quick, things).mask
 
 
-def first_candidate(image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False) -> Candidate:
+def first_candidate(
+    image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, things: np.ndarray | None = None
+) -> Candidate:
     """As `first_mask`, with the reason how the mask was made."""
     if prompt.mask is not None:
         if prompt.mask.shape != image.shape[:2]:
@@ -198,10 +215,33 @@ def first_candidate(image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: 
             )
         return Candidate("mask", prompt.mask, None, "given by the user")
     refiner.set_image(image, prompt.frame_index)
-    candidates = refiner.refine(box=prompt.box, points=prompt.points, labels=prompt.labels, quick=quick)
-    best = max(candidates, key=lambda one: one.predicted_iou or 0.0)  # the first among equals
+    known = prompt.clicks_alone and things is not None
+    best = _thing_clicked(refiner, prompt.points, prompt.labels, things) if known else None
+    if best is None:
+        asked = {"box": prompt.box, "points": prompt.points, "labels": prompt.labels}
+        best = most_believed(refiner.refine(**asked, quick=quick))
     logger.debug("first mask of object %d: %s", prompt.object_id, best.reason)
     return best
+
+
+def most_believed(candidates: Sequence[Candidate]) -> Candidate:
+    """The highest predicted IoU, the larger mask among near ones: parts look complete, too; the first among equals."""
+    return max(
+        candidates,
+        key=lambda one: (one.predicted_iou or 0.0) + _WHOLE * np.log(max(1, np.count_nonzero(one.mask))),
+    )
+
+
+def _thing_clicked(refiner: Refiner, points: np.ndarray, labels: np.ndarray, things: np.ndarray) -> Candidate | None:
+    """The mask of the smallest box around all clicks on the object that every click agrees with; None without one."""
+    columns, rows = points.astype(int).T
+    for row in boxes_around(points[labels], things):
+        best = most_believed(refiner.refine(box=things[row], points=points, labels=labels))
+        height, width = best.mask.shape
+        seen = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        if (best.mask[rows[seen], columns[seen]] == labels[seen]).all():
+            return dataclasses.replace(best, reason=f"{best.reason}, in the box of a thing that was seen there")
+    return None
 
 
 def checked_prompt(

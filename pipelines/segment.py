@@ -37,7 +37,7 @@ from pipelines.trackers.trained import TrainedTrackerConfig
 from streamvos import masks
 from streamvos.device import Precision
 from streamvos.errors import InputError
-from streamvos.records import Frame, ObjectMasks, Prompt, StepResult
+from streamvos.records import Detections, Frame, ObjectMasks, Prompt, StepResult
 
 PERSON_IDS = 100  # of an interactive run: ids up to it are for the objects that a person points at
 
@@ -130,7 +130,7 @@ class SegmentStage:
         confident = self._judge(frame, propagation, verdicts)
         self._roster.retire_long_lost(frame.time_s, self.config.life.retire_after_s)
         fresh: dict[int, np.ndarray] = {}  # (H, W) masks of objects started or corrected in this frame
-        self._take_prompts(frame, result.prompts, fresh)
+        self._take_prompts(frame, result.prompts, result.detections, fresh)
         detections = self._discovery.step(frame, result.detections, propagation, fresh)
         propagation = self._keep_followed(propagation, fresh)
         refined = self._refinement.step(frame, propagation, confident)
@@ -196,21 +196,24 @@ class SegmentStage:
             confident[object_id] = judgement.confident
         return confident
 
-    def _take_prompts(self, frame: Frame, prompts: tuple[Prompt, ...], fresh: dict[int, np.ndarray]) -> None:
+    def _take_prompts(
+        self, frame: Frame, prompts: tuple[Prompt, ...], found: Detections | None, fresh: dict[int, np.ndarray]
+    ) -> None:
         """Start or correct the objects that the user points at."""
         for prompt in prompts:
             try:
-                fresh[prompt.object_id] = self._take_prompt(frame, prompt)
+                fresh[prompt.object_id] = self._take_prompt(frame, prompt, found)
             except InputError as error:
                 if not self.config.interactive:
                     raise
                 self._roster.tell("reject", frame.index, f"object {prompt.object_id}", str(error))
 
-    def _take_prompt(self, frame: Frame, prompt: Prompt) -> np.ndarray:
+    def _take_prompt(self, frame: Frame, prompt: Prompt, found: Detections | None) -> np.ndarray:
         known = self._roster.lives.get(prompt.object_id)
         if known is None:
             self._roster.make_room(prompt.object_id)
-        mask = first_mask(frame.image, prompt, self._first_refiner)
+        things = None if found is None else found.boxes_xyxy
+        mask = first_mask(frame.image, prompt, self._first_refiner, things=things)
         self.tracker.add(frame.index, prompt.object_id, mask, afresh=True)
         life = known or Life(True)
         life.prompted, life.state, life.score, life.usual_area_px = True, "tracked", 1.0, 0.0

@@ -15,6 +15,14 @@ def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(inside, union, out=np.zeros_like(inside), where=union > 0)
 
 
+def boxes_around(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Rows of (N, 4) boxes that hold all of (P, 2) xy points, the smallest box first."""
+    inside = (points[:, None] >= boxes[:, :2]) & (points[:, None] < boxes[:, 2:])
+    rows = np.flatnonzero(inside.all(axis=(0, 2)))
+    areas = (boxes[rows, 2:] - boxes[rows, :2]).prod(axis=1)
+    return rows[areas.argsort(kind="stable")]
+
+
 def keep_apart(boxes: np.ndarray, max_iou: float) -> np.ndarray:
     """Rows of (N, 4) boxes, best first, that no better kept one overlaps by more than `max_iou`."""
     overlap = box_iou(boxes, boxes)

@@ -113,6 +113,11 @@ class Prompt:
             if self.box is None and not self.labels.any():
                 raise InputError("Prompt.labels: expected at least one point on the object")
 
+    @property
+    def clicks_alone(self) -> bool:
+        """True where nothing but clicks says how far the object reaches."""
+        return self.points is not None and self.box is None
+
 
 @dataclass(frozen=True)
 class Removal:

@@ -38,6 +38,10 @@ class Boxes:
         return (Candidate("one", mask, None, "as asked"),)
 
 
+def thing(number: int = 0) -> refiners.Thing:
+    return refiners.Thing(*example(), number)
+
+
 def example() -> tuple[np.ndarray, np.ndarray]:
     truth = np.zeros((60, 80), bool)
     truth[10:50, 20:60] = True
@@ -49,7 +53,11 @@ def test_scores_by_hand() -> None:
     assert [(row["prompt"], row["refiner"]) for row in rows] == [
         ("box", "boxes"),
         ("1 click", "boxes"),
+        ("1 click anywhere", "boxes"),
         ("3 clicks", "boxes"),
+        ("1 click, detector", "boxes"),
+        ("1 click anywhere, detector", "boxes"),
+        ("3 clicks, detector", "boxes"),
         ("coarse mask", "none"),
         ("coarse mask", "boxes"),
         ("mask, 2 clicks", "boxes"),
@@ -57,8 +65,29 @@ def test_scores_by_hand() -> None:
     ]
     assert (rows[0]["IoU"], rows[0]["F"]) == (100.0, 100.0)
     assert rows[1]["IoU"] == pytest.approx(100 * 100 / 1600, abs=0.1)
-    assert rows[3]["IoU"] == rows[4]["IoU"] < 100 and rows[3]["CPU ms"] is None
-    assert [row["rejected %"] for row in rows] == [None, None, None, None, 0.0, None, None]
+    none, coarse = rows[7:9]
+    assert none["IoU"] == coarse["IoU"] < 100 and none["CPU ms"] is None
+    assert [row["rejected %"] for row in rows] == [None] * 8 + [0.0, None, None]
+
+
+def test_clicks_ask_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A square that the detector sees is found from one click; the refiner alone finds a tenth of it."""
+
+    class Trusting(Boxes):
+        def refine(self, box=None, points=None, labels=None, **rest) -> tuple[Candidate, ...]:
+            return super().refine(box=box) if box is not None else super().refine(points=points, labels=labels)
+
+    monkeypatch.setattr(refiners, "_detected", lambda image: np.array([[20, 10, 60, 50]], np.float32))
+    prompts = ["1 click", "1 click, detector", "1 click anywhere, detector", "3 clicks, detector"]
+    alone, *helped = refiners.score("squares", [example()], [Trusting()], prompts)
+    assert alone["IoU"] < 10 and [row["IoU"] for row in helped] == [100.0] * 3
+
+
+def test_a_click_anywhere_is_on_the_object_and_always_the_same() -> None:
+    drawn = [refiners._drawn_point(thing(number)) for number in range(8)]
+    assert all(thing().truth[int(y), int(x)] for x, y in drawn)
+    assert len({tuple(point) for point in drawn}) > 3
+    assert np.array_equal(drawn[3], refiners._drawn_point(thing(3)))
 
 
 def test_what_the_gate_rejects_is_counted() -> None:
@@ -71,29 +100,25 @@ def test_what_the_gate_rejects_is_counted() -> None:
 
 
 def test_each_click_lies_in_the_largest_fault() -> None:
-    image, truth = example()
     refiner = Boxes()
-    refiner.set_image(image, 0)
-    refiners.from_clicks(refiner, truth, 0, 3)
+    refiners.from_clicks(refiner, thing(), 3)
     assert [len(points) for points, _ in refiner.asked] == [1, 2, 3]
     points, labels = refiner.asked[-1]
     assert labels == [True, True, True]  # the answer is too small: what is missing is asked for
-    assert all(truth[int(y), int(x)] for x, y in points) and points[1] != points[0]
+    assert all(thing().truth[int(y), int(x)] for x, y in points) and points[1] != points[0]
 
 
 def test_corrections_go_with_the_mask_or_with_its_box() -> None:
-    image, truth = example()
     for by_box in (True, False):
         refiner = Boxes()
-        refiner.set_image(image, 0)
-        refiners.from_correction(refiner, truth, 3, by_box)
+        refiner.set_image(thing().image, 0)
+        refiners.from_correction(refiner, thing(3), by_box)
         assert [len(points) for points, _ in refiner.asked][:2] == [1, 2][: len(refiner.asked)]
 
 
 def test_coarse_masks_are_the_same_each_time() -> None:
-    _, truth = example()
-    assert np.array_equal(refiners.coarse_of(truth, 3), refiners.coarse_of(truth, 3))
-    assert 0.2 < intersection_over_union(refiners.coarse_of(truth, 3), truth) < 1
+    assert np.array_equal(refiners.coarse_of(thing(3)), refiners.coarse_of(thing(3)))
+    assert 0.2 < intersection_over_union(refiners.coarse_of(thing(3)), thing().truth) < 1
 
 
 def test_the_command_measures_the_shipped_refiner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

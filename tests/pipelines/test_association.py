@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.association import box_window, contained, match, match_fragments, same_group
-from streamvos.boxes import box_iou, keep_apart
+from streamvos.boxes import box_iou, boxes_around, keep_apart
 from streamvos.records import Detections
 
 SIZE = (100, 200)
@@ -125,6 +125,16 @@ def test_groups() -> None:
 def test_iou_by_hand() -> None:
     one, other = boxes((0, 0, 10, 10), (5, 5, 5, 9)), boxes((5, 0, 15, 10), (0, 0, 10, 10), (90, 90, 99, 99))
     assert np.allclose(box_iou(one, other), [[1 / 3, 1, 0], [0, 0, 0]])
+
+
+def test_boxes_around_points_smallest_first() -> None:
+    boxes = np.array([[0, 0, 40, 40], [5, 5, 20, 20], [10, 10, 30, 30]], np.float32)
+    around = lambda *points: boxes_around(np.array(points, np.float32), boxes).tolist()  # noqa: E731
+    assert around((12, 12)) == [1, 2, 0]
+    assert around((12, 12), (25, 25)) == [2, 0]
+    assert around((19.5, 5)) == [1, 0] and around((20, 5)) == [0]
+    assert around((50, 50)) == []
+    assert boxes_around(np.array([[1, 1.0]]), np.zeros((0, 4))).tolist() == []
 
 
 def test_keep_apart_keeps_the_best_of_a_heap() -> None:

@@ -214,6 +214,16 @@ def test_a_prompted_object_is_forgotten_on_removal(pictures, kind, at):
     assert 4 not in state["things"]["things"]["object_id"]
 
 
+def test_clicks_without_a_box_are_looked_at_in_their_frame(pictures):
+    box = np.array([20, 20, 80, 80], np.float32)
+    with_box = Prompt(0, 5, box=box, points=np.array([[30, 30]], np.float32), labels=np.array([True]))
+    alone = prompt_for("points", box, pictures[0].shape[:2])
+    stage = DetectStage(DetectConfig(every=4), CPU)
+    results = run(stage, pictures[:8], prompts={1: (alone,), 3: (with_box,)})
+    looked = [index for index, result in enumerate(results) if result.detections is not None]
+    assert looked == [0, 1, 5]  # the next one is due four frames after the click
+
+
 def test_doubles_of_different_classes_at_one_place_are_one_thing(pictures):
     loose = DetectConfig(every=1, min_score=0.1, same_place=1.0, memory=False)
     strict = dataclasses.replace(loose, same_place=0.4)

@@ -10,6 +10,7 @@ from pipelines.refine import (
     first_mask,
     innermost_point,
     intersection_over_union,
+    most_believed,
     refine_mask,
 )
 from pipelines.refine_policy import RefineConfig
@@ -84,6 +85,59 @@ def test_first_mask_of_each_kind_of_prompt():
     points = Prompt(0, 1, points=np.array([[20, 20]], np.float32), labels=np.ones(1, bool))
     assert intersection_over_union(first_mask(image, points, refiner), COARSE) > 0.8
     assert first_candidate(image, box, refiner).reason
+
+
+class Parts(Fixed):
+    """From clicks the part that was clicked on; from a box what is in it, but for a hole."""
+
+    HOLE = block(20, 20, 4, 4)
+
+    def refine(self, box=None, points=None, labels=None, **rest):
+        if box is None:
+            return (Candidate("part", block(18, 12, 4, 4), 0.9, "points"),)
+        x1, y1, x2, y2 = box.astype(int)
+        return (Candidate("box", block(y1, x1, y2 - y1, x2 - x1) & ~self.HOLE, 0.7, "box"),)
+
+
+def clicks(*points: tuple[float, float], off: int = 0) -> Prompt:
+    labels = np.arange(len(points)) < len(points) - off
+    return Prompt(0, 1, points=np.array(points, np.float32), labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "things", "expected"),
+    [
+        (clicks((12, 20)), [[10, 10, 30, 30], [0, 0, 70, 50]], (10, 10, 30, 30)),
+        (clicks((12, 20), (50, 40)), [[10, 10, 30, 30], [0, 0, 70, 50]], (0, 0, 70, 50)),
+        (clicks((12, 20), (21, 21), off=1), [[0, 0, 70, 50], [10, 10, 30, 30]], (10, 10, 30, 30)),
+        (clicks((12, 20), (11, 11), off=1), [[10, 10, 30, 30]], None),  # no box explains what is off
+        (clicks((21, 21)), [[10, 10, 30, 30]], None),  # nor what is on the object
+        (clicks((60, 40)), [[10, 10, 30, 30]], None),
+        (clicks((12, 20)), [], None),
+    ],
+)
+def test_clicks_mean_the_smallest_thing_that_explains_them(prompt, things, expected):
+    image = np.zeros((60, 80, 3), np.uint8)
+    found = first_candidate(image, prompt, Parts(), things=np.array(things, np.float32).reshape(-1, 4))
+    if expected is None:
+        assert found.name == "part"
+    else:
+        x1, y1, x2, y2 = expected
+        assert np.array_equal(found.mask, block(y1, x1, y2 - y1, x2 - x1) & ~Parts.HOLE)
+        assert "thing" in found.reason
+
+
+def test_a_box_is_taken_at_its_word():
+    prompt = Prompt(0, 1, box=np.array([40, 30, 60, 50], np.float32))
+    found = first_candidate(np.zeros((60, 80, 3), np.uint8), prompt, Parts(), things=np.array([[10, 10, 30, 30.0]]))
+    assert np.array_equal(found.mask, block(30, 40, 20, 20))
+
+
+def test_the_whole_is_believed_before_its_part_unless_it_is_much_less_sure():
+    part, whole = block(10, 10, 4, 4), block(10, 10, 40, 40)
+    believed = lambda sure: most_believed([Candidate("part", part, 0.9, ""), Candidate("whole", whole, sure, "")])  # noqa: E731
+    assert believed(0.8).name == "whole" and believed(0.6).name == "part"
+    assert most_believed([Candidate("a", part, None, ""), Candidate("b", part, None, "")]).name == "a"
 
 
 def test_first_mask_of_another_size_is_refused():

@@ -38,6 +38,22 @@ def test_a_prompt_starts_an_object_and_it_is_followed(
         assert squares.iou(result, 1, truth[1]) > 0.6 and squares.state_of(result, 1) == "tracked"
 
 
+def test_a_click_means_the_thing_that_the_detector_sees_there(make_squares: Callable[..., Any]) -> None:
+    """Two squares of two colours side by side: alone, a click finds the one that was hit."""
+    reached = []
+    for seen in (False, True):
+        squares = make_squares()
+        image, truth = squares.draw({1: (30, 20), 2: (30, 48)})
+        whole = truth[1] | truth[2]
+        click = (masks.tight_box(truth[1]).reshape(2, 2).mean(axis=0)[None], np.ones(1, bool))
+        given = {"detections": squares.found(("dog", 0.9, whole))} if seen else {}
+        result = squares.step(0, image, prompts=(Prompt(0, 1, points=click[0], labels=click[1]),), **given)
+        assert result.masks.object_ids.tolist() == [1]  # and no second object for the detection
+        reached.append(squares.iou(result, 1, whole))
+        assert result.masks.class_names == (("dog",) if seen else ("",))
+    assert reached[0] < 0.6 and reached[1] > 0.8
+
+
 def test_objects_come_and_go_in_mid_stream_and_ids_stay(squares: Any) -> None:
     image, truth = squares.two(0)
     squares.step(0, image, prompts=(Prompt(0, 5, mask=truth[1]),))
