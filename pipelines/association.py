@@ -26,8 +26,13 @@ class AssociationConfig:
     min_inside: float = 0.7  # share of an object's mask inside a detection above which it is a fragment of that thing
     agree_iou: float = 0.5  # of a mask's box and its detection below which the mask is made anew from the detection
     box_margin: float = 0.06  # of a detection's sides; what a mask has beyond it is cut off
-    min_likeness: float = 0.8  # cosine of appearance above which a lost object of the class has returned
-    min_likeness_across_cuts: float = 0.9  # likewise after a cut; larger recognises less and errs less
+    # Cosine of appearance from which an object of this shot has returned; or from the second, where it leads all others
+    # of its class by so much. 95% of returns in tracks of 7 real clips and 55% in composed ones are found so (with 0.8
+    # alone: 86 and 18%), and 15 and 0% of newcomers are taken for another (14 and 0%), nearly all small grey cars.
+    min_likeness: float = 0.85
+    min_leading_likeness: float = 0.65
+    min_lead: float = 0.1
+    min_likeness_across_cuts: float = 0.9  # the one that counts after a cut; larger recognises less and errs less
 
 
 def match(found: Detections, boxes_xyxy: np.ndarray, class_names: list[str], min_iou: float) -> dict[int, int]:

@@ -11,7 +11,7 @@ from pipelines.association import AssociationConfig, box_window, contained, matc
 from pipelines.lives import Life
 from pipelines.mask_maps import shrink
 from pipelines.newcomers import Newcomers
-from pipelines.refine import Refiner, first_mask
+from pipelines.refine import Refiner, explains, first_mask
 from pipelines.roster import Roster
 from pipelines.trackers.protocol import BaseTracker, Propagation
 from streamvos import masks
@@ -19,6 +19,7 @@ from streamvos.boxes import box_iou
 from streamvos.errors import InputError
 from streamvos.records import Detections, Frame, Prompt
 
+_NOT_EXPLAINED = "no mask fills what was detected"
 _FRAGMENT_AFTER_S = 0.6  # without a detection of its own, an object inside another's detection is a part of it
 
 
@@ -130,6 +131,9 @@ class Discovery:
         mask = first_mask(
             frame.image, Prompt(frame.index, object_id, box=found.boxes_xyxy[row]), self._refiner, quick=True
         )
+        if not explains(mask, found.boxes_xyxy[row]):
+            self._roster.tell("reject", frame.index, f"object {object_id}", _NOT_EXPLAINED)
+            return
         try:
             self._tracker.add(frame.index, object_id, mask)
         except InputError as error:  # too small at the working size
@@ -173,12 +177,12 @@ class Discovery:
         for row in self._newcomers.believe(frame.size, found, object_ids, current):
             class_name, score = found.class_names[row], float(found.scores[row])
             mask = first_mask(frame.image, Prompt(frame.index, 1, box=found.boxes_xyxy[row]), self._refiner, quick=True)
-            waiting = {
-                key: (life.class_name, self._tracker.appearances(key))
-                for key, life in self._roster.lives.items()
-                if life.state != "tracked" and not life.prompted
-            }
-            object_id, reason = self._newcomers.recognise(self._tracker.appearance(mask), class_name, waiting)
+            if not explains(mask, found.boxes_xyxy[row]):
+                self._newcomers.decline(class_name, found.boxes_xyxy[row])
+                self._roster.tell("skip", frame.index, class_name, _NOT_EXPLAINED)
+                continue
+            waiting, present = self._known()
+            object_id, reason = self._newcomers.recognise(self._tracker.appearance(mask), class_name, waiting, present)
             if object_id not in self._roster.lives and not self._roster.has_room(frame.index, class_name):
                 continue
             object_id = object_id or self._roster.next_id
@@ -193,3 +197,11 @@ class Discovery:
             life.state, life.seen_s, life.score, life.usual_area_px = "tracked", frame.time_s, score, 0.0
             object_ids[row], fresh[object_id] = object_id, mask
             self._roster.tell("write", frame.index, f"object {object_id}", f"{class_name} {score:.2f}: {reason}")
+
+    def _known(self) -> tuple[dict[int, tuple[str, np.ndarray]], dict[int, tuple[str, np.ndarray]]]:
+        """Class and looks of the found objects that are not seen now, and of all others."""
+        waiting, present = {}, {}
+        for key, life in self._roster.lives.items():
+            pool = present if life.state == "tracked" or life.prompted else waiting
+            pool[key] = life.class_name, self._tracker.appearances(key)
+        return waiting, present

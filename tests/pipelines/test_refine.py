@@ -6,6 +6,7 @@ from pipelines.refine import (
     Candidate,
     Likeness,
     SamHqRefiner,
+    explains,
     first_candidate,
     first_mask,
     innermost_point,
@@ -88,7 +89,7 @@ def test_first_mask_of_each_kind_of_prompt():
 
 
 class Parts(Fixed):
-    """From clicks the part that was clicked on; from a box what is in it, but for a hole."""
+    """From clicks the part that was clicked on; from a box what is in it, but for a hole, less sure of wide ones."""
 
     HOLE = block(20, 20, 4, 4)
 
@@ -96,7 +97,7 @@ class Parts(Fixed):
         if box is None:
             return (Candidate("part", block(18, 12, 4, 4), 0.9, "points"),)
         x1, y1, x2, y2 = box.astype(int)
-        return (Candidate("box", block(y1, x1, y2 - y1, x2 - x1) & ~self.HOLE, 0.7, "box"),)
+        return (Candidate("box", block(y1, x1, y2 - y1, x2 - x1) & ~self.HOLE, 0.7 if x2 - x1 > 60 else 0.9, "box"),)
 
 
 def clicks(*points: tuple[float, float], off: int = 0) -> Prompt:
@@ -108,6 +109,7 @@ def clicks(*points: tuple[float, float], off: int = 0) -> Prompt:
     ("prompt", "things", "expected"),
     [
         (clicks((12, 20)), [[10, 10, 30, 30], [0, 0, 70, 50]], (10, 10, 30, 30)),
+        (clicks((12, 20)), [[10, 10, 30, 30], [8, 8, 60, 50]], (8, 8, 60, 50)),  # as sure, and larger
         (clicks((12, 20), (50, 40)), [[10, 10, 30, 30], [0, 0, 70, 50]], (0, 0, 70, 50)),
         (clicks((12, 20), (21, 21), off=1), [[0, 0, 70, 50], [10, 10, 30, 30]], (10, 10, 30, 30)),
         (clicks((12, 20), (11, 11), off=1), [[10, 10, 30, 30]], None),  # no box explains what is off
@@ -116,7 +118,7 @@ def clicks(*points: tuple[float, float], off: int = 0) -> Prompt:
         (clicks((12, 20)), [], None),
     ],
 )
-def test_clicks_mean_the_smallest_thing_that_explains_them(prompt, things, expected):
+def test_clicks_mean_the_thing_that_explains_them_best(prompt, things, expected):
     image = np.zeros((60, 80, 3), np.uint8)
     found = first_candidate(image, prompt, Parts(), things=np.array(things, np.float32).reshape(-1, 4))
     if expected is None:
@@ -125,6 +127,13 @@ def test_clicks_mean_the_smallest_thing_that_explains_them(prompt, things, expec
         x1, y1, x2, y2 = expected
         assert np.array_equal(found.mask, block(y1, x1, y2 - y1, x2 - x1) & ~Parts.HOLE)
         assert "thing" in found.reason
+
+
+def test_a_mask_explains_the_detection_that_it_fills():
+    box = np.array([10, 10, 50, 30], np.float32)
+    assert explains(block(10, 10, 20, 40), box) and explains(block(12, 14, 16, 34), box)
+    assert not explains(block(10, 10, 20, 12), box)  # a cup on the table
+    assert not explains(block(0, 0, 0, 0), box)
 
 
 def test_a_box_is_taken_at_its_word():
