@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 # predicted IoU alone or so: DAVIS 59 or 67 IoU, horses 67 or 85, people 82 or 86, things of coco128 45 or 42.
 _WHOLE = 0.03
 # Overlap of a detection with the box of the mask made from it, below which the mask is something else: cups that stand
-# on the table that was detected. Of 343 detections on DAVIS, coco128 and horses 4 are below it.
+# on the table that was detected. Of 268 detections on DAVIS, coco128 and horses 4 are below it.
 _EXPLAINED = 0.5
 _MOST_THINGS = 3  # that a click is tried with; each costs two looks
 
