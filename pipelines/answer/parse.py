@@ -25,8 +25,9 @@ _VERBS: tuple[tuple[Verb, str], ...] = (
     ),
     (
         "appear",
-        r"appears?|appeared|appearing|(?:shows?|showed|turns?|turned) up|(?:comes?|came|coming)(?: in(?:to view)?)?|"
-        r"enters?|entered|entering|arrives?|arrived|arriving|emerges?|emerged",
+        r"appears?|appeared|appearing|(?:shows?|showed|turns?|turned) up|"
+        r"(?:comes?|came|coming)(?: in(?:to view)?| by)?|enters?|entered|entering|"
+        r"arrives?|arrived|arriving|emerges?|emerged",
     ),
     (
         "leave",

@@ -8,17 +8,39 @@ from __future__ import annotations
 
 import re
 
+from pipelines.answer import vocabulary
+
 _QUESTION = r"(?:is|was|are|were|do|does|did|has|have|had|can|could|will|how|what|which|who|where|when|any)\b"
 _FRONTED = re.compile(  # "at 0:32, was the dog there?", "after the dog left, what happened?"
     rf"^((?:at|around|about|by|between|from|before|after|since|until|till|while|when|once|in|on|during|over|within|"
-    rf"throughout|across|near)\b[^,]*), *({_QUESTION}[^,]*(?:,[^,]*)*?)([?.! ]*)$"
+    rf"throughout|across|near|up to)\b[^,]*), *({_QUESTION}[^,]*(?:,[^,]*)*?)([?.! ]*)$"
 )
 _UNSEEN = r"(?:view|sight|the (?:view|sight|picture|frame|image|shot|screen|scene))"
 _PLACE = r"(?:(?:on|at|in|to) )?(?:the )?(?:(?:far )?left|right|middle|cent(?:re|er)|top|bottom)(?: side| half| part)?"
 _MOMENT = r"(?:moment|time|point)(?: in time)?"
+_ARTICLE = r"(?:the|an?)"
+_IN_COLOUR = rf"(?:dressed in|clad in|in|wearing) (?:all )?({'|'.join(vocabulary.COLOURS)})"
+_COLOURED = re.compile(rf"\b(\w+ )?(\w+) {_IN_COLOUR}\b")  # "the person in black"
+_COLOUR_ASKED = re.compile(  # "was the first person in red": the colour is what is asked
+    r"^(?:is|was|are|were) (?!there\b)(?:(?!\b(?:before|after|while|when|until|since|and|or|of|than)\b).)+ "
+    rf"{_IN_COLOUR}$"
+)
 _RULES: tuple[tuple[str, str], ...] = (
     (r"^at (?:the )?most how many (.+)$", r"how many \1 at most"),
     (r"\bat least (?:one|an?)\b", "a"),
+    (r"\bone or more\b", "any"),
+    (r"\b(?:up to|until|till) now\b", "so far"),
+    (r"^how far into the (?:video|clip|film|recording|footage|stream) (?=does|do|did|is|was|can|could)", "when "),
+    (r"^would (?:i|you|we|one) (?:find|see|have found|have seen) ", "was "),
+    (r"^where (?:should|must|do|did|can|could|would) (?:i|you|we|one) (?:look for|find|see) ", "where was "),
+    (
+        r"^how many (.+?) (?:does|did) the (?:fullest|busiest|most crowded) (?:frame|picture|image|moment) "
+        r"(?:show|have|hold|contain)\b",
+        r"how many \1 at most",
+    ),
+    (r"\b(?:that )?(?:can|could) be (?:told apart|distinguished)\b", ""),
+    (rf"^which (?:one )?(.+?) between ({_ARTICLE} .+?) and ({_ARTICLE} .+)$", r"which \1 \2 or \3"),
+    (r"\bahead of\b", "before"),
     (r"^(?:on|in) how many (?:separate |different |distinct )?(?:occasions|instances)\b", "how many times"),
     (
         r"^what (?:is|was) the (?:total |whole |overall )?(?:time|length of time|number of seconds) "
@@ -66,4 +88,13 @@ def rewritten(text: str) -> str:
     """A question in the words that the rules read; `text` in lower case, without punctuation."""
     for pattern, plain in _RULES:
         text = re.sub(pattern, plain, text)
-    return text
+    return text if _COLOUR_ASKED.match(text) else _COLOURED.sub(_colour_first, text)
+
+
+def _colour_first(found: re.Match[str]) -> str:
+    """ "person in black" as "black person"; of words that are no thing, nothing is changed."""
+    before, noun, colour = found[1] or "", found[2], found[3]
+    if vocabulary.classes_of(before + noun) is not None:
+        return f"{colour} {before}{noun}"
+    known = vocabulary.classes_of(noun) is not None or vocabulary.singular(noun) in vocabulary.ANYTHING
+    return f"{before}{colour} {noun}" if known else found[0]

@@ -74,6 +74,7 @@ _DETERMINERS = set(
         "distinct",
         "separate",
         "unique",
+        "individual",
         "other",
         "total",
     ]

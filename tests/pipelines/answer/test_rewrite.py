@@ -33,6 +33,20 @@ SAME = [
     ("Was the dog on the left, in the middle or on the right at 0:05?", "where was the dog at 0:05?"),
     ("Was object 3 on the left or the right?", "where was object 3?"),
     ("Has a dog appeared yet?", "did a dog appear?"),
+    ("How far into the video does the dog turn up?", "when did the dog appear?"),
+    ("How many cars does the fullest frame show?", "how many cars were there at once?"),
+    ("How many individual cars can be told apart?", "how many cars were there?"),
+    ("Up to now, how many cars came by?", "how many cars appeared?"),
+    ("Would I find the dog in the frame at 0:11?", "was the dog there at 0:11?"),
+    ("Where should I look for the dog at 0:05?", "where was the dog at 0:05?"),
+    ("For how many seconds can you see one or more cars?", "how long were any cars visible?"),
+    ("Does the person enter the picture ahead of the dog?", "did the person appear before the dog?"),
+    ("Between the dog and the bicycle, which one shows up first?", "which came first, the dog or the bicycle?"),
+    ("When did the car in white appear?", "when did the white car appear?"),
+    ("Was the car in red there while the car in white was in view?", "was the red car there while the white car was?"),
+    ("Did the person in blue appear before the car in red came?", "did the blue person appear before the red car?"),
+    ("Did the car in red leave before the car in white?", "did the red car leave before the white car?"),
+    ("Is the person dressed in blue seen at 0:11?", "is the blue person seen at 0:11?"),
     ("Have you already seen a dog?", "did you see a dog?"),
 ]
 
@@ -54,6 +68,7 @@ SAID = [
     ("Did the dog come back after it left?", "Yes, between 0:20.0"),
     ("Does the dog ever come back after going out of sight?", "Yes, between 0:20.0"),
     ("Did the dog return after leaving?", "Yes, between 0:20.0"),
+    ("Was the person in blue?", "person (object 2) was mostly blue"),  # the colour is what is asked
 ]
 
 
@@ -71,6 +86,8 @@ ABSTAINED = [
     ("Was the submarine left of the dog?", "not_detectable"),
     ("Did the bicycle return after it left?", "not_observed"),
     ("What happened after it left?", "ambiguous"),
+    ("Did the person in red leave before the dog came?", "not_observed"),
+    ("How far into the video was the submarine?", "not_detectable"),
 ]
 
 
