@@ -24,7 +24,7 @@ from pipelines.identity_policy import IdentityConfig, Verdict
 from pipelines.lives import Life, LifeConfig, judge, update
 from pipelines.mask_maps import at_full_size, drop_islands
 from pipelines.newcomers import Newcomers
-from pipelines.refine import first_mask
+from pipelines.refine import first_candidate
 from pipelines.refine_policy import RefineConfig
 from pipelines.refinement import Refinement, make_refiner
 from pipelines.roster import Roster
@@ -213,14 +213,16 @@ class SegmentStage:
         if known is None:
             self._roster.make_room(prompt.object_id)
         things = None if found is None else found.boxes_xyxy
-        mask = first_mask(frame.image, prompt, self._first_refiner, things=things)
-        self.tracker.add(frame.index, prompt.object_id, mask, afresh=True)
+        first = first_candidate(frame.image, prompt, self._first_refiner, things=things)
+        self.tracker.add(frame.index, prompt.object_id, first.mask, afresh=True)
+        if prompt.mask is None:
+            self._roster.tell("refine", frame.index, f"object {prompt.object_id}", first.reason)
         life = known or Life(True)
         life.prompted, life.state, life.score, life.usual_area_px = True, "tracked", 1.0, 0.0
         life.label = prompt.label or life.label
         life.seen_s = life.confirmed_s = frame.time_s
         self._roster.enter(prompt.object_id, life)
-        return mask
+        return first.mask
 
     def _keep_followed(self, propagation: Propagation, fresh: Mapping[int, np.ndarray]) -> Propagation:
         """Without the objects that were dropped in this frame, and those whose masks were decided anew."""
