@@ -88,10 +88,16 @@ def from_box(refiner: Refiner, thing: Thing) -> Answer:
     return Answer(most_believed(refiner.refine(box=tight_box(thing.truth))).mask)
 
 
+def from_click_by_iou(refiner: Refiner, thing: Thing, drawn: bool) -> Answer:
+    """Control: one click, how far it reaches chosen by predicted IoU alone."""
+    candidates = refiner.refine(points=_first_point(thing, drawn)[None], labels=np.ones(1, bool))
+    return Answer(max(candidates, key=lambda one: one.predicted_iou or 0.0).mask)
+
+
 def from_clicks(refiner: Refiner, thing: Thing, count: int, drawn: bool = False, detector: bool = False) -> Answer:
     """Clicks as the stage takes them, with or without what the detector sees in the picture."""
     things = _detected(thing.image) if detector else None
-    points, labels = [_drawn_point(thing) if drawn else innermost_point(thing.truth)], [True]
+    points, labels = [_first_point(thing, drawn)], [True]
     while True:
         prompt = Prompt(thing.number, 1, points=np.array(points), labels=np.array(labels))
         mask = first_mask(thing.image, prompt, refiner, things=things)
@@ -131,6 +137,8 @@ def from_correction(refiner: Refiner, thing: Thing, by_box: bool) -> Answer:
 
 PROMPTS: Mapping[str, Ask] = {
     "box": from_box,
+    "1 click, IoU alone": partial(from_click_by_iou, drawn=False),
+    "1 click anywhere, IoU alone": partial(from_click_by_iou, drawn=True),
     "1 click": partial(from_clicks, count=1),
     "1 click anywhere": partial(from_clicks, count=1, drawn=True),
     f"{_MAX_CLICKS} clicks": partial(from_clicks, count=_MAX_CLICKS),
@@ -199,8 +207,10 @@ def _detect_stage() -> DetectStage:
     return DetectStage(DetectConfig(memory=False), torch.device("cpu"))
 
 
-def _drawn_point(thing: Thing) -> np.ndarray:
-    """A pixel of the object that is at least 0.3 times as far from its border as the innermost one, always the same."""
+def _first_point(thing: Thing, drawn: bool) -> np.ndarray:
+    """The innermost pixel, or one at least 0.3 times as far from the border, drawn, always the same."""
+    if not drawn:
+        return innermost_point(thing.truth)
     depth = _depth(thing.truth)[1:-1, 1:-1]
     rows, columns = np.nonzero(thing.truth & (depth >= _DRAWN_DEPTH * depth.max()))
     place = np.random.default_rng([78, thing.number]).integers(len(rows))

@@ -39,8 +39,8 @@ _RULES: tuple[tuple[str, str], ...] = (
         r"how many \1 at most",
     ),
     (r"\b(?:that )?(?:can|could) be (?:told apart|distinguished)\b", ""),
-    (rf"^which (?:one )?(.+?) between ({_ARTICLE} .+?) and ({_ARTICLE} .+)$", r"which \1 \2 or \3"),
-    (r"\bahead of\b", "before"),
+    (rf"^which (?:one )?(.+? (?:first|last)) between ({_ARTICLE} .+?) and ({_ARTICLE} .+)$", r"which \1 \2 or \3"),
+    (r"\b((?:enter|appear|arrive|emerge|come|show up|turn up|leave)s?\b.*?) ahead of\b", r"\1 before"),
     (r"^(?:on|in) how many (?:separate |different |distinct )?(?:occasions|instances)\b", "how many times"),
     (
         r"^what (?:is|was) the (?:total |whole |overall )?(?:time|length of time|number of seconds) "

@@ -52,6 +52,8 @@ def test_scores_by_hand() -> None:
     rows = refiners.score("squares", [example()], [Boxes()])
     assert [(row["prompt"], row["refiner"]) for row in rows] == [
         ("box", "boxes"),
+        ("1 click, IoU alone", "boxes"),
+        ("1 click anywhere, IoU alone", "boxes"),
         ("1 click", "boxes"),
         ("1 click anywhere", "boxes"),
         ("3 clicks", "boxes"),
@@ -65,9 +67,9 @@ def test_scores_by_hand() -> None:
     ]
     assert (rows[0]["IoU"], rows[0]["F"]) == (100.0, 100.0)
     assert rows[1]["IoU"] == pytest.approx(100 * 100 / 1600, abs=0.1)
-    none, coarse = rows[7:9]
+    none, coarse = rows[9:11]
     assert none["IoU"] == coarse["IoU"] < 100 and none["CPU ms"] is None
-    assert [row["rejected %"] for row in rows] == [None] * 8 + [0.0, None, None]
+    assert [row["rejected %"] for row in rows] == [None] * 10 + [0.0, None, None]
 
 
 def test_clicks_ask_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +86,10 @@ def test_clicks_ask_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_click_anywhere_is_on_the_object_and_always_the_same() -> None:
-    drawn = [refiners._drawn_point(thing(number)) for number in range(8)]
+    drawn = [refiners._first_point(thing(number), True) for number in range(8)]
     assert all(thing().truth[int(y), int(x)] for x, y in drawn)
     assert len({tuple(point) for point in drawn}) > 3
-    assert np.array_equal(drawn[3], refiners._drawn_point(thing(3)))
+    assert np.array_equal(drawn[3], refiners._first_point(thing(3), True))
 
 
 def test_what_the_gate_rejects_is_counted() -> None:

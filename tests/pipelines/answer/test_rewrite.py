@@ -88,6 +88,8 @@ ABSTAINED = [
     ("What happened after it left?", "ambiguous"),
     ("Did the person in red leave before the dog came?", "not_observed"),
     ("How far into the video was the submarine?", "not_detectable"),
+    ("Was the dog ahead of the person at 0:06?", "not_detectable"),  # a place, not a time
+    ("Which car was between the dog and the person?", "not_understood"),
 ]
 
 
