@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from streamvos.models.sam_hq import SamHqPredictor
 
 logger = logging.getLogger(__name__)
-# What a mask e times as large is worth beside predicted IoU. One click in the middle of an object, its reach chosen by
-# predicted IoU alone or so: DAVIS 59 or 67 IoU, horses 67 or 85, people 82 or 86, things of coco128 45 or 42.
+# What a mask e times as large is worth beside predicted IoU, which prefers parts: they look complete, too. What that
+# gains, and costs among small things: `python -m eval.refiners`, docs/model-cards/refiner.md.
 _WHOLE = 0.03
 # Overlap of a detection with the box of the mask made from it, below which the mask is something else: cups that stand
-# on the table that was detected. Of 268 detections on DAVIS, coco128 and horses 4 are below it.
+# on the table that was detected (IoU 0.2 to 0.3 in the clip that it was chosen on, where things have 0.6 and more).
 _EXPLAINED = 0.5
 _MOST_THINGS = 3  # that a click is tried with; each costs two looks
 
