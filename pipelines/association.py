@@ -27,8 +27,8 @@ class AssociationConfig:
     agree_iou: float = 0.5  # of a mask's box and its detection below which the mask is made anew from the detection
     box_margin: float = 0.06  # of a detection's sides; what a mask has beyond it is cut off
     # Cosine of appearance from which an object of this shot has returned; or from the second, where it leads all others
-    # of its class by so much. Chosen on tracks of real clips and composed sets for development; what that gains on others:
-    # `python -m eval.recognition`, eval/results/recognition.md.
+    # of its class by so much. Chosen on tracks of real clips and on composed sets for development; what that gains, and
+    # costs with look-alikes, on others: `python -m eval.recognition`, eval/results/recognition.md.
     min_likeness: float = 0.85
     min_leading_likeness: float = 0.65
     min_lead: float = 0.1
