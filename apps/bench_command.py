@@ -69,13 +69,13 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
 
 def run_pipeline(args: argparse.Namespace) -> int:
     """Print frames per second."""
-    module = importlib.import_module("eval.bench_pipeline")  # by name: a layer beside this one
+    module = importlib.import_module("eval.bench.pipeline")  # by name: a layer beside this one
     return _run(args, "bench-pipeline", module.PipelineBench, module.bench_pipeline, module.headline)
 
 
 def run_trackers(args: argparse.Namespace) -> int:
     """Print frames per second of base trackers."""
-    module = importlib.import_module("eval.bench_trackers")
+    module = importlib.import_module("eval.bench.trackers")
     for name in ("trackers", "objects"):
         setattr(args, name, None if getattr(args, name) is None else tuple(getattr(args, name)))
     return _run(args, "bench-trackers", module.TrackersBench, module.bench_trackers, module.headline)
@@ -83,13 +83,13 @@ def run_trackers(args: argparse.Namespace) -> int:
 
 def run_memory(args: argparse.Namespace) -> int:
     """Print peak memory."""
-    module = importlib.import_module("eval.bench_memory")
+    module = importlib.import_module("eval.bench.memory")
     return _run(args, "bench-memory", module.MemoryBench, module.bench_memory, module.headline)
 
 
 def run_keyframes(args: argparse.Namespace) -> int:
     """Print bytes and times of each tenth of a long video."""
-    module = importlib.import_module("eval.bench_keyframes")
+    module = importlib.import_module("eval.bench.keyframes")
     log: list[Any] = []  # what was measured of each frame, for the plot
     return _run(
         args,
@@ -117,7 +117,7 @@ def _run(
 ) -> int:
     fields = [field.name for field in dataclasses.fields(kind)]
     bench = kind(**{field: getattr(args, field) for field in fields if getattr(args, field, None) is not None})
-    results = importlib.import_module("eval.results")
+    results = importlib.import_module("eval.reporting.results")
     rows = measure(bench)
     sys.stdout.write(results.markdown_table(rows))
     if args.save is not None:

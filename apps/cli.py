@@ -18,8 +18,7 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from streamvos.errors import InputError
-from streamvos.export.parts import OutputError
+from streamvos.errors import InputError, OutputError
 
 
 class UsageError(InputError):
@@ -76,7 +75,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _explained(error: Exception) -> str:
-    pipeline = sys.modules.get("pipelines.pipeline")  # where it is not loaded, nothing of it was raised
+    pipeline = sys.modules.get("pipelines.graph.chain")  # where it is not loaded, nothing of it was raised
     if pipeline is not None and isinstance(error, pipeline.ActorLostError):
         return str(error)
     return f"{type(error).__name__}: {error} (--debug shows where)"

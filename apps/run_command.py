@@ -13,13 +13,13 @@ from typing import Any
 
 from apps.interrupt import Interrupt, InterruptibleSource
 from apps.progress import Progress
+from apps.prompt_files import digest, expect_distinct, parse_box, read_first_mask, read_prompts
 from apps.settings import RunConfig, graph_options, read_config
-from pipelines.prompts import check_prompts, digest, expect_distinct, parse_box, read_first_mask, read_prompts
-from pipelines.recorder import record, unused_prompts
+from pipelines.prompts import check_prompts
+from pipelines.run_recorder import record, unused_prompts
 from pipelines.session import Session, check_followable
 from streamvos.config import to_dict
-from streamvos.errors import InputError
-from streamvos.export.parts import OutputError
+from streamvos.errors import InputError, OutputError
 from streamvos.export.run_dir import RunDirectory
 from streamvos.export.run_report import read_report
 from streamvos.records import Prompt, Removal
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     (config, _), words = read_config(args.config, graph_options(args)), read_words(args)
     cluster = None
     if args.runner == "ray":
-        from pipelines.ray_cluster import Cluster  # Ray takes a second to import
+        from pipelines.graph.ray_cluster import Cluster  # Ray takes a second to import
 
         cluster = Cluster(args.address)
         cluster.check()

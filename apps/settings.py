@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines.graph import GraphConfig
-from pipelines.pipeline import available_threads
+from pipelines.graph.build import GraphConfig
+from pipelines.graph.chain import available_threads
 from streamvos.config import merge, read_toml
 from streamvos.errors import InputError
 from streamvos.export.result_files import OutputConfig

@@ -18,34 +18,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
-from memory_bank import feature_policies as policy
-from memory_bank.feature_policies import FeatureMemoryConfig
-from memory_bank.features import FeatureMemory
+from memory_bank.features.memory import FeatureMemory
+from memory_bank.features.policy import FeatureMemoryConfig
 from memory_bank.protocol import MemoryStats
+from pipelines.frame_quality import GateConfig, QualityGate
 from streamvos import masks
 from streamvos.boxes import box_iou, boxes_around, keep_apart
 from streamvos.errors import InputError
 from streamvos.models import coco
-from streamvos.models.ssd_mobilenet import INPUT_PX, LEVELS, Candidates, SsdMobileNet, suppress
+from streamvos.models.ssd_mobilenet import LEVELS, Candidates, SsdMobileNet, suppress
 from streamvos.records import Detections, Frame, Prompt, StepResult
 
 _MAX_CANDIDATES = 200  # that enter the search for doubles, best first
-
-
-@dataclass(frozen=True)
-class GateConfig:
-    """When a frame counts as degraded beside the rest of its shot."""
-
-    min_sharpness: float = 0.6  # share of the usual sharpness; higher calls more frames blurred
-    max_noise: float = 1.5  # multiple of the usual noise; lower calls more frames noisy
-    min_brightness: float = 0.5  # share of the usual brightness; higher calls more frames dark
-    history: int = 9  # clean frames whose median is the usual; longer follows slow changes later
-    min_history: int = 2  # clean frames of a shot before anything is judged
-    max_in_a_row: int = 12  # degraded frames in a row, after which the change counts as the new normal
 
 
 @dataclass(frozen=True)
@@ -189,49 +176,6 @@ class DetectStage:
             self._memory.skip(frame.index, degraded)
         else:
             self._memory.write(frame.index, frame.size, arrays, boxes, object_ids)
-
-
-class QualityGate:
-    """Knows how sharp, clean and bright a shot usually is, and judges frames against it.
-
-    Args:
-        config: thresholds and length of the history.
-    """
-
-    def __init__(self, config: GateConfig) -> None:
-        self.config = config
-        self._recent = np.zeros((config.history, len(policy.QUALITY_NAMES)))
-        self.reset()
-
-    def judge(self, image: np.ndarray) -> str | None:
-        """Why an (H, W, 3) uint8 RGB frame counts as degraded, or None; a clean one enters the history."""
-        small = cv2.resize(image, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_LINEAR)
-        now = policy.measure_quality(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-        reason, config = None, self.config
-        if self._seen >= config.min_history:
-            usual = np.median(self._recent[: min(self._seen, config.history)], axis=0)
-            reason = policy.judge_quality(now, usual, config.min_sharpness, config.max_noise, config.min_brightness)
-        self._in_a_row = self._in_a_row + 1 if reason else 0
-        if self._in_a_row > config.max_in_a_row:
-            self.reset()
-            reason = None
-        if reason is None:
-            self._recent[self._seen % config.history] = now
-            self._seen += 1
-        return reason
-
-    def reset(self) -> None:
-        """A new shot: nothing is usual yet."""
-        self._seen = 0
-        self._in_a_row = 0
-        self._recent[:] = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"recent": self._recent.copy(), "seen": self._seen, "in_a_row": self._in_a_row}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._recent[:] = state["recent"]
-        self._seen, self._in_a_row = state["seen"], state["in_a_row"]
 
 
 def _named(boxes_xyxy: np.ndarray, prompts: tuple[Prompt, ...]) -> np.ndarray:

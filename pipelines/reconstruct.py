@@ -17,13 +17,12 @@ import cv2
 import numpy as np
 
 from memory_bank.protocol import MemoryStats
-from memory_bank.scene import SceneMemory, SceneMemoryConfig
-from pipelines import odometry_geometry as geometry
-from pipelines import reconstruct_points as points
-from pipelines.odometry import Odometry
-from pipelines.odometry_records import OdometryConfig, OdometryStep, View
-from pipelines.odometry_tracks import at_pixels
-from pipelines.reconstruct_moving import Movable, contradicting_area, find_movable, grow
+from memory_bank.scene.memory import SceneMemory, SceneMemoryConfig
+from pipelines.reconstruction import geometry, points
+from pipelines.reconstruction.feature_tracks import at_pixels
+from pipelines.reconstruction.moving import Movable, contradicting_area, find_movable, grow
+from pipelines.reconstruction.odometry import Odometry
+from pipelines.reconstruction.records import OdometryConfig, OdometryStep, View
 from streamvos.errors import InputError
 from streamvos.records import Detections, Frame, SceneEstimate, StepResult
 

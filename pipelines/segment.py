@@ -16,18 +16,19 @@ import numpy as np
 import torch
 
 from memory_bank.protocol import MemoryStats
-from pipelines.appearance import Appearance, AppearanceConfig
-from pipelines.association import AssociationConfig
-from pipelines.discovery import Discovery
-from pipelines.identity import Identity
-from pipelines.identity_policy import IdentityConfig, Verdict
-from pipelines.lives import Life, LifeConfig, judge, update
-from pipelines.mask_maps import at_full_size, drop_islands
-from pipelines.newcomers import Newcomers
-from pipelines.refine import first_candidate
-from pipelines.refine_policy import RefineConfig
-from pipelines.refinement import Refinement, make_refiner
-from pipelines.roster import Roster
+from pipelines.refiners.first_mask import first_candidate
+from pipelines.refiners.policy import RefineConfig
+from pipelines.refiners.registry import make_refiner
+from pipelines.segmentation.appearance import Appearance, AppearanceConfig
+from pipelines.segmentation.discovery import Discovery
+from pipelines.segmentation.identity import Identity
+from pipelines.segmentation.identity_policy import IdentityConfig, Verdict
+from pipelines.segmentation.mask_maps import at_full_size, drop_islands
+from pipelines.segmentation.matching import AssociationConfig
+from pipelines.segmentation.new_objects import Newcomers
+from pipelines.segmentation.object_table import Roster
+from pipelines.segmentation.refinement import Refinement
+from pipelines.segmentation.track_state import Life, LifeConfig, judge, update
 from pipelines.trackers.cutie import CutieConfig
 from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from pipelines.trackers.protocol import Propagation

@@ -14,9 +14,9 @@ import numpy as np
 
 from memory_bank.protocol import MemoryStats
 from pipelines.answer import ask
-from pipelines.graph import GraphConfig, StreamSetup, resolve
-from pipelines.local_runner import LocalRunner
-from pipelines.pipeline import Runner, Step
+from pipelines.graph.build import GraphConfig, StreamSetup, resolve
+from pipelines.graph.chain import Runner, Step
+from pipelines.graph.local_runner import LocalRunner
 from pipelines.prompts import Schedule, check_prompts
 from streamvos import config as configuration
 from streamvos.answers import Answer
@@ -39,8 +39,9 @@ class Session:
         prompts: objects to follow; more may come by `add`.
         discover: also start objects that the detector finds; None: only where no `prompts` are given.
         address: of a running Ray cluster; None starts Ray on this machine.
-        placement: "fused" or "split", see `pipelines.ray_runner`; None decides by the number of CPUs.
-        cluster: a `pipelines.ray_cluster.Cluster` shared with other sessions, in place of `address`; not closed here.
+        placement: "fused" or "split", see `pipelines.graph.ray_runner`; None decides by the number of CPUs.
+        cluster: a `pipelines.graph.ray_cluster.Cluster` shared with other sessions, in place of `address`; not closed
+            here.
         settings: fields of `GraphConfig` by name, such as `size=256` or `detect={"every": 3}`.
 
     Raises:
@@ -303,8 +304,10 @@ class Session:
     def _make_runner(self, stream: StreamSetup, is_live: bool) -> Runner:
         if self._runner_name == "local":
             return LocalRunner(self.config, stream)
-        from pipelines.ray_cluster import Cluster  # Ray takes a second to import, which local runs need not wait for
-        from pipelines.ray_runner import RayRunner
+        from pipelines.graph.ray_cluster import (
+            Cluster,  # Ray takes a second to import, which local runs need not wait for
+        )
+        from pipelines.graph.ray_runner import RayRunner
 
         if self._cluster is None:
             self._cluster = Cluster(self._address)

@@ -29,7 +29,7 @@ _HOMES = {
     "StepResult": "streamvos.records",
     "open_source": "streamvos.video.sources",
     "MemoryStats": "memory_bank.protocol",
-    "GraphConfig": "pipelines.graph",
+    "GraphConfig": "pipelines.graph.build",
     "Session": "pipelines.session",
     "ask": "pipelines.answer",
 }

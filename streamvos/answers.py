@@ -76,3 +76,14 @@ class Answer:
             for item in plain["evidence"]
         ]
         return plain
+
+
+def plural(noun: str, count: int) -> str:
+    """A count with its noun: "1 person", "2 people", "3 buses"."""
+    irregular = {"person": "people", "mouse": "mice", "knife": "knives", "sheep": "sheep", "skis": "skis"}
+    irregular |= {"scissors": "scissors", "child": "children", "man": "men", "woman": "women"}
+    if count == 1:
+        return f"1 {noun}"
+    if noun in irregular:
+        return f"{count} {irregular[noun]}"
+    return f"{count} {noun}" + ("es" if noun.endswith(("s", "sh", "ch", "x")) else "s")

@@ -24,3 +24,7 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(name, options, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InputError(f"unknown {kind} {name!r}{hint} (valid: {', '.join(options)})")
+
+
+class OutputError(InputError):
+    """Results cannot be written: no space, no permission, a broken disk. What was written before is kept."""

@@ -14,7 +14,7 @@ import pytest
 
 from apps.cli import main
 from eval.commands.report import BEGIN, END, report_rows
-from eval.results import markdown_table
+from eval.reporting.results import markdown_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -114,7 +114,7 @@ def test_python(code: str) -> None:
 def test_json_is_a_prompts_file(tmp_path: Path) -> None:
     from PIL import Image
 
-    from pipelines.prompts import read_prompts
+    from apps.prompt_files import read_prompts
 
     Image.new("L", (640, 272), 255).save(tmp_path / "third.png")
     path = tmp_path / "prompts.json"

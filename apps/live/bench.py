@@ -106,7 +106,7 @@ def bench_demo(bench: DemoBench) -> list[dict[str, Any]]:
 def headline(rows: Sequence[dict[str, Any]]) -> Any:
     """The wait for a mask while the video plays, beside its goal."""
     row = rows[1]
-    return importlib.import_module("eval.results").Headline(
+    return importlib.import_module("eval.reporting.results").Headline(
         f"s, {row['what']}, p95", row["p95, s"], row["goal, s"], "goal"
     )
 

@@ -21,8 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from apps.live.pages import Page
 from apps.live.player import Player
-from streamvos.errors import InputError
-from streamvos.export.parts import OutputError
+from streamvos.errors import InputError, OutputError
 
 _log = logging.getLogger(__name__)
 _REPORT_EVERY_S = 0.25

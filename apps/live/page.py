@@ -13,9 +13,8 @@ from apps.live.connection import data_url
 from apps.live.pages import SUFFIXES, Pages
 from apps.settings import DemoConfig
 from streamvos.answers import clock
-from streamvos.errors import InputError
+from streamvos.errors import InputError, OutputError
 from streamvos.export.draw import Shown
-from streamvos.export.parts import OutputError
 from streamvos.models import coco
 from streamvos.sample import SAMPLES
 

@@ -274,7 +274,7 @@ class Pages:
 
 
 def _cluster() -> Any:
-    from pipelines.ray_cluster import Cluster  # Ray takes a second to import, which local runs need not wait for
+    from pipelines.graph.ray_cluster import Cluster  # Ray takes a second to import, which local runs need not wait for
 
     cluster = Cluster()
     cluster.start()  # here and now: Ray's processes end with the thread that started them, and players come and go

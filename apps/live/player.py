@@ -18,8 +18,8 @@ from apps.live.history import Moment
 from apps.live.pointing import Pointing
 from apps.live.view import View, source_facts
 from apps.settings import DemoConfig, RunConfig, for_a_person
-from pipelines.pipeline import Step
-from pipelines.recorder import record
+from pipelines.graph.chain import Step
+from pipelines.run_recorder import record
 from pipelines.session import Session
 from streamvos.answers import Answer
 from streamvos.config import to_dict

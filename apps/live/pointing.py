@@ -1,7 +1,7 @@
 """What a person points at, as prompts: which clicks belong together, and what they correct.
 
 A click that starts an object and the clicks after it speak together while the picture hardly moves: by `python -m
-eval.refiners` one click hits DAVIS at 66 IoU, three at 76. A mask that comes from elsewhere (a
+eval.studies.refiners` one click hits DAVIS at 66 IoU, three at 76. A mask that comes from elsewhere (a
 box, the detector, tracking) is corrected by its box with the clicks: spoilt masks of 68 and 63 IoU become 85 and 77
 with two clicks. (With the mask itself they become 87 and 78, but what is at hand is that of a picture that is past.)
 """

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.ablation import (
+from eval.commands.davis import Davis
+from eval.datasets.davis import list_sequences
+from eval.metrics.returns import ReturnRule
+from eval.reporting.ablation_plot import ablation_plot
+from eval.reporting.results import Headline
+from eval.running.harness import SequenceScores, add_options, graph_config, publish, score_sequences
+from eval.running.semi_supervised import tracking_task
+from eval.studies.ablation import (
     BASE,
     TABLE,
     AblationTask,
@@ -21,13 +28,6 @@ from eval.ablation import (
     own_weights,
     read_variants,
 )
-from eval.ablation_plot import ablation_plot
-from eval.commands.davis import Davis
-from eval.datasets.davis import list_sequences
-from eval.harness import SequenceScores, add_options, graph_config, publish, score_sequences
-from eval.metrics.returns import ReturnRule
-from eval.results import Headline
-from eval.semi_supervised import tracking_task
 from streamvos import config as configuration
 from streamvos.errors import InputError, unknown_name
 

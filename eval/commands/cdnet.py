@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 
 from eval.datasets.cdnet import CdnetVideo, find_videos, write_foreground
-from eval.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
 from eval.metrics.foreground import MEASURES, Confusion, Measures, confusion, mean_measures, measures
-from eval.results import Headline, bars
-from eval.scene_run import SceneRun
-from pipelines.graph import GraphConfig
+from eval.reporting.results import Headline, bars
+from eval.running.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
+from eval.running.scene_run import SceneRun
+from pipelines.graph.build import GraphConfig
 from streamvos import masks as rle_masks
 from streamvos.models.coco import MOVABLE
 from streamvos.records import Frame, StepResult

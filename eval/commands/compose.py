@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from eval.compose.build import Order, compose, moving_share, prepare_folder
     from eval.compose.settings import preset_of
     from eval.compose.sheet import write_sheet
-    from eval.results import markdown_table
+    from eval.reporting.results import markdown_table
 
     preset = preset_of(args.preset)
     num_frames = preset.num_frames if args.frames is None else args.frames

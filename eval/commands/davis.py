@@ -13,12 +13,12 @@ import numpy as np
 
 from eval.datasets.davis import find_sequences, list_sequences
 from eval.datasets.mask_sequences import MaskSequence
-from eval.harness import publish
-from eval.jf_table import identity_columns, jf_row, jf_rows, jf_scores
 from eval.metrics.davis import score_sequence
 from eval.metrics.returns import IdentityCounter, ReturnRule
-from eval.results import Headline
-from eval.semi_supervised import (
+from eval.reporting.results import Headline
+from eval.running.harness import publish
+from eval.running.jf_table import identity_columns, jf_row, jf_rows, jf_scores
+from eval.running.semi_supervised import (
     BASELINES,
     add_tracking_options,
     quality_plot,

@@ -21,11 +21,11 @@ import cv2
 import numpy as np
 
 from eval.datasets.rgbd import find_sequences
-from eval.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
 from eval.metrics.depth import DepthErrors, DepthPairs, evaluate, pairs
-from eval.results import Headline, bars
-from eval.scene_run import SceneRun
-from pipelines.graph import GraphConfig
+from eval.reporting.results import Headline, bars
+from eval.running.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
+from eval.running.scene_run import SceneRun
+from pipelines.graph.build import GraphConfig
 from streamvos.errors import InputError
 from streamvos.records import Frame, SceneEstimate
 

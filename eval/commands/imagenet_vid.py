@@ -19,8 +19,6 @@ import numpy as np
 
 from eval.datasets.cocovid import VideoSet
 from eval.datasets.imagenet_vid import counterparts, read_videos
-from eval.detectors import METHODS, make_detector
-from eval.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
 from eval.metrics.detection import (
     MEASURES,
     MOTION_BINS,
@@ -30,8 +28,10 @@ from eval.metrics.detection import (
     score_detections,
     to_coco_results,
 )
-from eval.results import Headline, bars
-from pipelines.graph import GraphConfig
+from eval.reporting.results import Headline, bars
+from eval.running.detectors import METHODS, make_detector
+from eval.running.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
+from pipelines.graph.build import GraphConfig
 from streamvos.errors import InputError
 from streamvos.records import Detections
 from streamvos.video.images import read_image

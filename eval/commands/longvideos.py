@@ -13,11 +13,11 @@ import numpy as np
 
 from eval.datasets.longvideos import find_video, list_videos
 from eval.datasets.mask_sequences import MaskSequence
-from eval.harness import publish
-from eval.jf_table import jf_row, jf_rows, jf_scores
 from eval.metrics.davis import score_sequence
-from eval.results import Headline
-from eval.semi_supervised import (
+from eval.reporting.results import Headline
+from eval.running.harness import publish
+from eval.running.jf_table import jf_row, jf_rows, jf_scores
+from eval.running.semi_supervised import (
     BASELINES,
     add_tracking_options,
     annotated,

@@ -12,10 +12,10 @@ import numpy as np
 
 from eval.datasets.lvos import LvosSplit, frame_numbers, read_split
 from eval.datasets.mask_sequences import MaskSequence
-from eval.harness import SequenceScores, frames_per_second, publish
 from eval.metrics.lvos import MEASURES, ObjectScore, final_means, score_sequence
-from eval.results import Headline
-from eval.semi_supervised import (
+from eval.reporting.results import Headline
+from eval.running.harness import SequenceScores, frames_per_second, publish
+from eval.running.semi_supervised import (
     BASELINES,
     add_tracking_options,
     annotated,

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from eval.datasets.mot import MotSequence, find_sequences
-from eval.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
 from eval.metrics.mot import MEASURES, combine, measures, score_tracks
-from eval.results import Headline, bars
-from pipelines.graph import GraphConfig
+from eval.reporting.results import Headline, bars
+from eval.running.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
+from pipelines.graph.build import GraphConfig
 from pipelines.session import Session
 from streamvos.boxes import box_iou
 from streamvos.errors import InputError

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.compose.answer_scores import Judged, judge, say, summary
 from eval.compose.questions import Question, read_questions
-from eval.compose.truth import SequenceTruth
-from eval.harness import SequenceScores, add_options, graph_config, publish, score_sequences
-from eval.metrics.answers import Judged, judge, say, summary
-from eval.results import Headline, bars
-from eval.watching import Watcher, watch_truth, watch_with_graph
+from eval.datasets.composed import SequenceTruth
+from eval.reporting.results import Headline, bars
+from eval.running.harness import SequenceScores, add_options, graph_config, publish, score_sequences
+from eval.running.watching import Watcher, watch_truth, watch_with_graph
 from pipelines.answer import ask
-from pipelines.graph import STAGES, GraphConfig
+from pipelines.graph.build import STAGES, GraphConfig
 from streamvos.answers import Answer
 from streamvos.errors import InputError, unknown_name
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from eval.harness import RESULTS
-from eval.results import markdown_table
+from eval.reporting.results import markdown_table
+from eval.running.harness import RESULTS
 from streamvos.errors import InputError
 
 BEGIN = "<!-- results: written by `streamvos eval report` -->"

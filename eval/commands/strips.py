@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from eval.datasets.davis import find_sequences, list_sequences
-from eval.results import markdown_table, render
-from eval.strips import strip
+from eval.reporting.results import markdown_table, render
+from eval.reporting.strips import strip
 from streamvos.errors import InputError
 
 logger = logging.getLogger(__name__)

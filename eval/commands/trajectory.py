@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from eval.datasets.rgbd import find_sequences
-from eval.harness import SequenceScores, add_options, graph_config, publish, score_sequences
 from eval.metrics.trajectory import align, evaluate, largest_map
-from eval.results import Headline, bars
-from eval.scene_run import SceneRun
-from eval.trajectory_report import (
+from eval.reporting.results import Headline, bars
+from eval.running.harness import SequenceScores, add_options, graph_config, publish, score_sequences
+from eval.running.scene_run import SceneRun
+from eval.running.trajectory_report import (
     BASELINES,
     TITLES,
     Input,
@@ -28,8 +28,8 @@ from eval.trajectory_report import (
     row_of,
     rows_of,
 )
-from eval.two_memories import ROOM, TwoMemoriesTask, ablation_rows
-from pipelines.graph import GraphConfig
+from eval.studies.two_memories import ROOM, TwoMemoriesTask, ablation_rows
+from pipelines.graph.build import GraphConfig
 from streamvos.errors import InputError
 from streamvos.export.trajectory import Trajectory, read_trajectory, write_trajectory
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets.davis import find_sequences
-from eval.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
+from eval.datasets.vot_regions import Mask
 from eval.metrics.vots import MEASURES, VotsScores, mean_scores
-from eval.results import Headline, bars
-from eval.trackers import CopyFirstMask, SessionTracker
+from eval.reporting.results import Headline, bars
+from eval.running.harness import SequenceScores, add_options, frames_per_second, graph_config, publish, score_sequences
+from eval.running.trackers import CopyFirstMask, SessionTracker
 from eval.vot.folder_protocol import Query
 from eval.vot.follow import follow
-from eval.vot.regions import Mask
 from eval.vot.sequences import VotSequence
 from eval.vot.toolkit import Toolkit, find_toolkit, peak_rss_of_children_mib
 from eval.vot.tracker import PROTOCOLS, MakeTracker, settings_of, tracker_from

@@ -27,9 +27,9 @@ from eval.compose.questions import write_questions
 from eval.compose.recognise import Recogniser
 from eval.compose.render import Renderer
 from eval.compose.settings import FPS, Preset
-from eval.compose.truth import ObjectInfo, SequenceTruth
-from streamvos.errors import InputError
-from streamvos.export.parts import OutputError, replacing
+from eval.datasets.composed import ObjectInfo, SequenceTruth
+from streamvos.errors import InputError, OutputError
+from streamvos.export.parts import replacing
 
 MANIFEST = "compose.json"
 FOLDERS = (

@@ -19,7 +19,7 @@ import numpy as np
 from eval.compose.degrade import FramePlan
 from eval.compose.render import Drawn
 from eval.compose.settings import FPS
-from eval.compose.truth import FrameTruth, ObjectInfo, ObjectSeen
+from eval.datasets.composed import FrameTruth, ObjectInfo, ObjectSeen
 from eval.datasets.davis import write_label_map
 from streamvos.export.masks import mask_path
 from streamvos.masks import encode, tight_box

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.compose.truth import SequenceTruth
 from eval.compose.visibility import Facts, Span, runs, side_of, steady_runs
+from eval.datasets.composed import SequenceTruth
 
 Event = dict[str, Any]
 _NEAR = 0.02  # of the picture's width: boxes no farther apart than this meet

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from eval.compose.layout import IMAGES, MASKS, link
-from eval.compose.truth import SequenceTruth
+from eval.datasets.composed import SequenceTruth
 from eval.datasets.davis import read_label_map, write_label_map
-from eval.metrics.lvos import EVERY
+from eval.datasets.lvos import EVERY
 from streamvos.export.masks import mask_path
 
 FOLDER = "lvos"

@@ -26,9 +26,9 @@ from eval.compose.log import write_log
 from eval.compose.question_kinds import KINDS
 from eval.compose.question_traps import TRAPS
 from eval.compose.solve import Answer
-from eval.compose.truth import SequenceTruth
 from eval.compose.visibility import READINGS, Facts, Interval, merged
 from eval.compose.wording import cast_of
+from eval.datasets.composed import SequenceTruth
 from streamvos.errors import InputError
 
 MAX_QUESTIONS = 60

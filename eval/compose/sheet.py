@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from eval.compose.layout import IMAGES, MASKS
-from eval.compose.truth import SequenceTruth
+from eval.datasets.composed import SequenceTruth
 from streamvos.errors import InputError
 from streamvos.export.colours import id_colour
 from streamvos.export.masks import read_mask

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from eval.compose.truth import SequenceTruth
+from eval.datasets.composed import SequenceTruth
 
 Interval = tuple[float, float]
 Side = Literal["left", "middle", "right"]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.compose.truth import ObjectInfo, SequenceTruth
-from memory_bank.episodes.chunks import plural
+from eval.datasets.composed import ObjectInfo, SequenceTruth
 from memory_bank.episodes.colours import NAMES as COLOURS
+from streamvos.answers import plural
 from streamvos.models.coco import GROUP_OF
 
 _ASKED_GROUPS = frozenset({"person", "vehicle", "animal", "accessory", "sports"})

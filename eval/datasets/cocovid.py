@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.compose.truth import SequenceTruth
+from eval.datasets.composed import SequenceTruth
 from streamvos.errors import InputError, unknown_name
 from streamvos.video.images import read_image
 

@@ -14,8 +14,34 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets.mask_sequences import MaskSequence, choose, expect_folders, pair_up, subfolders
-from eval.metrics.lvos import Life
 from streamvos.errors import InputError
+
+EVERY = 5  # frames
+
+
+@dataclass(frozen=True)
+class Life:
+    """When an object is there, by the numbers in the names of the frames.
+
+    Args:
+        start: of its first frame. end: of the frame at which counting ends. num_frames: annotated ones between them.
+    """
+
+    start: int
+    end: int
+    num_frames: int
+
+    def scored(self) -> tuple[int, ...]:
+        """Numbers of the frames it is scored on; raises `InputError` where the range holds more than are counted."""
+        numbers = range(self.start, self.end, EVERY)
+        last = self.num_frames - 1
+        scored = tuple(number for place, number in enumerate(numbers) if place not in (0, last))
+        if len(scored) > self.num_frames - 2 or self.num_frames < 3:
+            raise InputError(
+                f"expected a frame range with at least 3 annotated frames, every {EVERY}th of it, got frames "
+                f"{self.start} to {self.end} and {self.num_frames} annotated ones"
+            )
+        return scored
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.metrics.trajectory import associate
 from streamvos.errors import InputError, unknown_name
-from streamvos.export.trajectory import Trajectory, read_trajectory
+from streamvos.export.trajectory import Trajectory, associate, read_trajectory
 from streamvos.video.images import natural_key
 from streamvos.video.info import Source
 from streamvos.video.rgbd import layout_of, read_pose

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipelines import odometry_geometry as geometry
-from pipelines.odometry_tracks import at_pixels
-from pipelines.reconstruct_points import in_picture
+from pipelines.reconstruction import geometry
+from pipelines.reconstruction.feature_tracks import at_pixels
+from pipelines.reconstruction.points import in_picture
 
 _TOLERANCE_M, _TOLERANCE_RATIO = 0.1, 0.05  # a point this near to the true surface lies on it
 

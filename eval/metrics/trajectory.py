@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamvos.errors import InputError
-from streamvos.export.trajectory import Trajectory
+from streamvos.export.trajectory import Trajectory, associate
 
 
 @dataclass(frozen=True)
@@ -133,29 +133,6 @@ def largest_map(trajectory: Trajectory) -> Trajectory:
     ids, counts = np.unique(trajectory.map_ids, return_counts=True)
     keep = trajectory.map_ids == ids[np.argmax(counts)] if len(ids) else np.zeros(0, bool)
     return Trajectory(trajectory.times_s[keep], trajectory.world_from_camera[keep], trajectory.map_ids[keep])
-
-
-def associate(times_a: np.ndarray, times_b: np.ndarray, max_difference_s: float) -> np.ndarray:
-    """Pairs of rows (P, 2) whose times match best, each row used at most once, nearest pairs first."""
-    if not len(times_a) or not len(times_b):
-        return np.zeros((0, 2), np.int64)
-    right = np.searchsorted(times_b, times_a)
-    candidates = []
-    for offset in (-1, 0):
-        rows_b = np.clip(right + offset, 0, len(times_b) - 1)
-        gaps = np.abs(times_b[rows_b] - times_a)
-        candidates += [
-            (gap, a, b) for a, (gap, b) in enumerate(zip(gaps, rows_b, strict=True)) if gap <= max_difference_s
-        ]
-    used_a: set[int] = set()
-    used_b: set[int] = set()
-    pairs = []
-    for _, a, b in sorted(candidates):
-        if a not in used_a and b not in used_b:
-            used_a.add(a)
-            used_b.add(b)
-            pairs.append((a, b))
-    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 
 
 def umeyama(source: np.ndarray, target: np.ndarray, with_scale: bool) -> tuple[float, np.ndarray, np.ndarray]:

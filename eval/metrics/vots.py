@@ -25,7 +25,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.vot.regions import FAILURE, INITIALIZATION, UNKNOWN, Mask, Rectangle, Region, Special, bounds, in_frame
+from eval.datasets.vot_regions import (
+    FAILURE,
+    INITIALIZATION,
+    UNKNOWN,
+    Mask,
+    Rectangle,
+    Region,
+    Special,
+    bounds,
+    in_frame,
+)
 from streamvos.errors import InputError
 
 MEASURES = ("quality", "accuracy", "robustness", "nre", "dre", "adq")

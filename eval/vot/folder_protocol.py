@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.vot.regions import Mask, Region, parse_region, write_trajectory
+from eval.datasets.vot_regions import Mask, Region, parse_region, write_trajectory
 from streamvos.errors import InputError
 
 

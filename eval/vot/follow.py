@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.trackers import Tracker
+from eval.datasets.vot_regions import EMPTY, UNKNOWN, Mask, PackedRegions, Region, cropped, format_region, in_frame
+from eval.running.trackers import Tracker
 from eval.vot.folder_protocol import Query
-from eval.vot.regions import EMPTY, UNKNOWN, Mask, PackedRegions, Region, cropped, format_region, in_frame
 from streamvos.errors import InputError
 from streamvos.masks import VOID, ids_in
 from streamvos.video.images import read_image
@@ -22,7 +22,7 @@ class Follower:
     objects, so objects of one frame get theirs in the order of their masks: the same input, the same output.
 
     Args:
-        tracker: a fresh one, see `eval.trackers`.
+        tracker: a fresh one, see `eval.running.trackers`.
     """
 
     def __init__(self, tracker: Tracker) -> None:
@@ -63,7 +63,7 @@ def follow(
     Args:
         frames: pictures of one video.
         queries: objects by id.
-        make_tracker: see `eval.trackers`.
+        make_tracker: see `eval.running.trackers`.
 
     Returns:
         A region for each frame, by id; special code 0 before the object is given.

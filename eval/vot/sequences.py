@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.datasets.mask_sequences import MaskSequence
-from eval.metrics.vots import VotsScores, score_sequence
-from eval.vot.regions import (
+from eval.datasets.vot_regions import (
     EMPTY,
     UNKNOWN,
     Mask,
@@ -29,6 +28,7 @@ from eval.vot.regions import (
     read_trajectory,
     write_trajectory,
 )
+from eval.metrics.vots import VotsScores, score_sequence
 from streamvos.errors import InputError
 from streamvos.masks import VOID, ids_in
 from streamvos.video.images import image_size

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.trackers import CopyFirstMask, SessionTracker
+from eval.running.trackers import CopyFirstMask, SessionTracker
 from eval.vot.folder_protocol import read_request, write_answer
 from eval.vot.follow import follow
 from eval.vot.trax_protocol import serve
-from pipelines.graph import GraphConfig
+from pipelines.graph.build import GraphConfig
 from streamvos import config as configuration
 from streamvos.errors import unknown_name
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import unquote
 
-from eval.trackers import Tracker
+from eval.datasets.vot_regions import Mask, Region, Special, format_region, parse_region
+from eval.running.trackers import Tracker
 from eval.vot.follow import Follower
-from eval.vot.regions import Mask, Region, Special, format_region, parse_region
 from streamvos.errors import InputError
 from streamvos.video.images import read_image
 
@@ -48,7 +48,7 @@ def serve(source: TextIO, sink: TextIO, make_tracker: Callable[[], Tracker]) -> 
 
     Args:
         source, sink: what the client writes, and what it reads.
-        make_tracker: see `eval.trackers`; a fresh one is made whenever a sequence begins.
+        make_tracker: see `eval.running.trackers`; a fresh one is made whenever a sequence begins.
 
     Raises:
         InputError: a message that the protocol does not have here; the client is told the reason first.

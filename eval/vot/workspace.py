@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets.mask_sequences import MaskSequence
-from eval.vot.regions import (
+from eval.datasets.vot_regions import (
     INITIALIZATION,
     PackedRegions,
     Region,

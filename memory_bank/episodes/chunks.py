@@ -14,7 +14,7 @@ import numpy as np
 
 from memory_bank.episodes.policies import LEVEL_MS
 from memory_bank.episodes.store import Store
-from streamvos.answers import clock
+from streamvos.answers import clock, plural
 
 _MAX_EVENTS = 12
 _TOLD = {
@@ -33,17 +33,6 @@ class Encoder(Protocol):
     name: str
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray: ...
-
-
-def plural(noun: str, count: int) -> str:
-    """A count with its noun: "1 person", "2 people", "3 buses"."""
-    irregular = {"person": "people", "mouse": "mice", "knife": "knives", "sheep": "sheep", "skis": "skis"}
-    irregular |= {"scissors": "scissors", "child": "children", "man": "men", "woman": "women"}
-    if count == 1:
-        return f"1 {noun}"
-    if noun in irregular:
-        return f"{count} {irregular[noun]}"
-    return f"{count} {noun}" + ("es" if noun.endswith(("s", "sh", "ch", "x")) else "s")
 
 
 def add_chunk(

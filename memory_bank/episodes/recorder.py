@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from memory_bank.episodes import chunks
-from memory_bank.episodes.lives import Life, LifeBook
 from memory_bank.episodes.moment import Moment
+from memory_bank.episodes.open_spans import Life, LifeBook
 from memory_bank.episodes.policies import ending_of, region_of, touched_border
 from memory_bank.episodes.store import Store
 

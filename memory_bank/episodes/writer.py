@@ -16,15 +16,14 @@ from typing import Any
 
 from memory_bank.episodes import budget, chunks, journal, policies
 from memory_bank.episodes.chunks import Encoder
-from memory_bank.episodes.lives import LifeBook
 from memory_bank.episodes.moment import Moment
+from memory_bank.episodes.open_spans import LifeBook
 from memory_bank.episodes.policies import LEVEL_MS, EpisodeConfig
 from memory_bank.episodes.reader import EpisodeReader
 from memory_bank.episodes.recorder import Recorder
 from memory_bank.episodes.store import Store, clear_errors
 from memory_bank.protocol import MemoryStats
-from streamvos.errors import InputError
-from streamvos.export.parts import OutputError
+from streamvos.errors import InputError, OutputError
 from streamvos.records import MemoryAction, MemoryEvent
 
 _FRESH: dict[str, Any] = {

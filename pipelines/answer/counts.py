@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from memory_bank.episodes.chunks import plural
 from memory_bank.episodes.facts import Appearance, Thing
 from pipelines.answer.intervals import most_at_once
 from pipelines.answer.phrase import MAX_LISTED, called, cited, listed, number_of, of_appearance
 from pipelines.answer.places import in_region
 from pipelines.answer.plan import Scope
 from pipelines.answer.times import moments_of
-from streamvos.answers import Answer, Evidence, clock
+from streamvos.answers import Answer, Evidence, clock, plural
 
 
 def answer_how_many(scope: Scope) -> Answer:

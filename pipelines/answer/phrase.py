@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memory_bank.episodes.chunks import plural
 from memory_bank.episodes.facts import Appearance, Place, Thing
 from memory_bank.episodes.reader import EpisodeReader
 from pipelines.answer import vocabulary
-from streamvos.answers import Evidence, clock
+from streamvos.answers import Evidence, clock, plural
 
 MAX_LISTED = 8
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from memory_bank.episodes.chunks import plural
 from memory_bank.episodes.facts import Happening, Thing
 from pipelines.answer.phrase import (
     MAX_LISTED,
@@ -17,7 +16,7 @@ from pipelines.answer.phrase import (
 from pipelines.answer.places import in_region
 from pipelines.answer.plan import Scope
 from pipelines.answer.times import moments_of
-from streamvos.answers import Answer, Evidence
+from streamvos.answers import Answer, Evidence, plural
 
 _TOLD = {
     "appear": "appeared",

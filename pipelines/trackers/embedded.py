@@ -17,8 +17,8 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from memory_bank.keyframe_policies import View, choose_views
-from memory_bank.keyframes import KeyFrameConfig, KeyFrameMemory
+from memory_bank.keyframes.memory import KeyFrameConfig, KeyFrameMemory
+from memory_bank.keyframes.policy import View, choose_views
 from memory_bank.protocol import MemoryStats
 from pipelines.trackers.affinity import global_affinity, key_map, local_affinity
 from pipelines.trackers.objects import TrackedObject

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from pipelines.feature_net import LOGIT_LIMIT, FeatureNet, PictureViews, Residual
 from streamvos.models.efficientnet_lite import CHANNELS
+from streamvos.models.feature_net import LOGIT_LIMIT, FeatureNet, PictureViews, Residual
 
 KEY, VALUE = 64, 96  # channels of keys and values at stride 16
 _WIDE, _MIDDLE, _NARROW = 96, 64, 32  # channels of the decoder at strides 16, 8, 4

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from memory_bank.keyframe_policies import View as ViewFacts
+from memory_bank.keyframes.policy import View as ViewFacts
 from pipelines.trackers.affinity import local_affinity
 from pipelines.trackers.embedded import EmbeddedTracker, EmbeddedTrackerConfig
 from pipelines.trackers.propagation_net import (

@@ -11,10 +11,10 @@ from typing import Protocol
 import cv2
 import torch
 
-from pipelines.feature_net import FeatureNet, Maps
 from pipelines.training.datasets import PictureSets, read_ccp, read_coco, read_horses, split
 from pipelines.training.loop import LoopConfig, Task, train
 from streamvos.device import pick_device
+from streamvos.models.feature_net import FeatureNet, Maps
 
 logger = logging.getLogger(__name__)
 

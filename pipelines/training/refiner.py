@@ -14,9 +14,8 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from pipelines.feature_net import Maps, stack_features
-from pipelines.refine_net import Refined, RefineNet
-from pipelines.refine_prompts import prompt_maps
+from pipelines.refiners.prompt_maps import prompt_maps
+from pipelines.refiners.refine_net import Refined, RefineNet
 from pipelines.training import command
 from pipelines.training.datasets import REFINER_SHORT_SIDE_PX, Picture, PictureSets
 from pipelines.training.losses import jaccard, soft_jaccard
@@ -30,6 +29,7 @@ from pipelines.training.refiner_samples import (
     spoil,
 )
 from streamvos.models.efficientnet_lite import EfficientNetLite0
+from streamvos.models.feature_net import Maps, stack_features
 
 
 @dataclass(frozen=True)

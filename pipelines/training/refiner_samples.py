@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipelines.refine import innermost_point
+from pipelines.refiners.protocol import innermost_point
 from pipelines.training.clips import ClipConfig, make_clip
 from pipelines.training.datasets import Picture
 from pipelines.training.motion import motion_blur, recolour

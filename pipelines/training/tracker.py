@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipelines.feature_net import Maps
 from pipelines.trackers.propagation_net import PropagationNet
 from pipelines.training import command
 from pipelines.training.clips import Clip, ClipConfig, crop_clip, make_clip
@@ -21,6 +20,7 @@ from pipelines.training.datasets import TRACKER_SHORT_SIDE_PX, ClipFolder, Pictu
 from pipelines.training.losses import bootstrapped_cross_entropy, jaccard, soft_jaccard
 from pipelines.training.tracker_batches import Batch, BatchMaker, TrackerTaskConfig, precision
 from pipelines.training.tracker_frames import follow
+from streamvos.models.feature_net import Maps
 
 
 class TrackerTask:

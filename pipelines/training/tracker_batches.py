@@ -13,11 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from pipelines.feature_net import Maps, stack_features
 from pipelines.trackers.affinity import key_map
 from pipelines.trackers.ridge import Normaliser, PixelSums, describe, solve
 from pipelines.training.clips import Clip, ClipConfig
 from streamvos.models.efficientnet_lite import EfficientNetLite0, Features
+from streamvos.models.feature_net import Maps, stack_features
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from streamvos.errors import InputError, IntegrityError
+from streamvos.errors import IntegrityError, OutputError
 
 PART = ".part"
-
-
-class OutputError(InputError):
-    """Results cannot be written: no space, no permission, a broken disk. What was written before is kept."""
 
 
 @contextmanager

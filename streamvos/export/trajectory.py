@@ -104,3 +104,26 @@ def _parse(words: list[str], place: str) -> tuple[float, np.ndarray]:
     pose[:3, 3] = values[1:4]
     pose[:3, :3] = Rotation.from_quat(values[4:]).as_matrix()
     return values[0], pose
+
+
+def associate(times_a: np.ndarray, times_b: np.ndarray, max_difference_s: float) -> np.ndarray:
+    """Pairs of rows (P, 2) whose times match best, each row used at most once, nearest pairs first."""
+    if not len(times_a) or not len(times_b):
+        return np.zeros((0, 2), np.int64)
+    right = np.searchsorted(times_b, times_a)
+    candidates = []
+    for offset in (-1, 0):
+        rows_b = np.clip(right + offset, 0, len(times_b) - 1)
+        gaps = np.abs(times_b[rows_b] - times_a)
+        candidates += [
+            (gap, a, b) for a, (gap, b) in enumerate(zip(gaps, rows_b, strict=True)) if gap <= max_difference_s
+        ]
+    used_a: set[int] = set()
+    used_b: set[int] = set()
+    pairs = []
+    for _, a, b in sorted(candidates):
+        if a not in used_a and b not in used_b:
+            used_a.add(a)
+            used_b.add(b)
+            pairs.append((a, b))
+    return np.array(sorted(pairs), np.int64).reshape(-1, 2)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from apps import run_options
 from apps.cli import main
-from pipelines.graph import STAGES
+from pipelines.graph.build import STAGES
 from pipelines.session import RUNNERS
 from streamvos.device import DEVICES
 from streamvos.export import result_files

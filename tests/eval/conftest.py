@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.raycast import RoomConfig, intrinsics, render, swaying_path
+from eval.datasets.raycast import RoomConfig, intrinsics, render, swaying_path
 from streamvos.export.trajectory import pose_line
 from streamvos.masks import label_map
 

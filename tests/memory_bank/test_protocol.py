@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from memory_bank.episodes import EpisodeConfig, EpisodeMemory
-from memory_bank.feature_policies import FeatureMemoryConfig
-from memory_bank.features import FeatureMemory
-from memory_bank.keyframes import KeyFrameConfig, KeyFrameMemory
+from memory_bank.features.memory import FeatureMemory
+from memory_bank.features.policy import FeatureMemoryConfig
+from memory_bank.keyframes.memory import KeyFrameConfig, KeyFrameMemory
 from memory_bank.protocol import Memory, MemoryStats
-from memory_bank.scene import SceneMemory
+from memory_bank.scene.memory import SceneMemory
 
 NAMES = ("keyframes", "features", "scene", "episodes")
 

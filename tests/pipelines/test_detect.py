@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from pipelines import detect
-from pipelines.detect import DetectConfig, DetectStage, GateConfig, QualityGate
+from pipelines.detect import DetectConfig, DetectStage
+from pipelines.frame_quality import GateConfig, QualityGate
 from streamvos.errors import InputError
 from streamvos.models import catalogue
 from streamvos.models.ssd_mobilenet import WEIGHTS, SsdMobileNet

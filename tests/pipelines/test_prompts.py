@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.prompts import Schedule, check_prompts, digest, parse_box, read_first_mask, read_prompts
+from apps.prompt_files import digest, parse_box, read_first_mask, read_prompts
+from pipelines.prompts import Schedule, check_prompts
 from streamvos.errors import InputError
 from streamvos.records import Naming, ObjectMasks, Prompt, Removal
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from eval.datasets.raycast import RoomConfig, box_centre, distance_to_walls, render, swaying_path
 from eval.metrics.trajectory import evaluate, identity_baseline
-from eval.raycast import RoomConfig, box_centre, distance_to_walls, render, swaying_path
 from pipelines.reconstruct import ReconstructConfig, ReconstructStage
-from pipelines.reconstruct_moving import contradicting_area, find_movable
-from pipelines.reconstruct_points import looked_through, of_object_by_ground
+from pipelines.reconstruction.moving import contradicting_area, find_movable
+from pipelines.reconstruction.points import looked_through, of_object_by_ground
 from streamvos.config import merge
 from streamvos.errors import InputError
 from streamvos.export.trajectory import Trajectory

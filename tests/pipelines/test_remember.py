@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipelines.answer import ask
+from pipelines.graph.stage import Stage
 from pipelines.remember import RememberConfig, RememberStage
-from pipelines.stage import Stage
 from streamvos.config import merge, to_dict
 from streamvos.errors import InputError, MissingWeightsError
 from streamvos.masks import encode, tight_box

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from pipelines.detect import DetectConfig
-from pipelines.graph import GraphConfig, StreamSetup, all_names, build_stages, resolve
-from pipelines.stage import Stage
+from pipelines.graph.build import GraphConfig, StreamSetup, all_names, build_stages, resolve
+from pipelines.graph.stage import Stage
 from streamvos.records import Frame, Prompt, Removal, StepResult
 
 REMOVED, KEPT = 47_110_815, 47_110_816  # numbers that turn up by no accident

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipelines.graph import GraphConfig
+from pipelines.graph.build import GraphConfig
 from pipelines.segment import SegmentConfig
 from pipelines.session import Session
 from streamvos.errors import InputError

@@ -14,7 +14,7 @@ import pytest
 
 from apps.live.player import Player
 from apps.settings import DemoConfig, RunConfig
-from pipelines.graph import GraphConfig
+from pipelines.graph.build import GraphConfig
 from streamvos.records import Frame
 from streamvos.video.info import Source, SourceInfo
 from streamvos.video.sources import open_source

@@ -23,7 +23,7 @@ from apps.live.chromium import open_chromium
 from apps.live.pages import Pages
 from apps.live.server import make_app
 from apps.settings import DemoConfig, RunConfig
-from pipelines.graph import GraphConfig
+from pipelines.graph.build import GraphConfig
 from streamvos.errors import InputError
 
 MS = 60_000

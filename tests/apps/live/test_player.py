@@ -247,7 +247,7 @@ def test_a_stop_while_it_opens_is_kept(make_player, wait_for):
 
 
 def test_with_ray_a_click_at_rest_shows_and_two_runs_do_not_meet(make_player, wait_for):
-    from pipelines.ray_cluster import Cluster
+    from pipelines.graph.ray_cluster import Cluster
 
     cluster = Cluster()
     cluster.start()

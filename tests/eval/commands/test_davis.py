@@ -134,8 +134,8 @@ def test_unknown_sequence_lists_the_valid_ones(davis: Path, capsys: pytest.Captu
 @pytest.mark.skipif("STREAMVOS_DATA" not in os.environ, reason="STREAMVOS_DATA names no folder with data sets")
 def test_copy_of_the_first_mask_on_real_sequences(tmp_path: Path) -> None:
     from eval.commands.davis import Davis
-    from eval.semi_supervised import SemiSupervisedTask
-    from eval.trackers import CopyFirstMask
+    from eval.running.semi_supervised import SemiSupervisedTask
+    from eval.running.trackers import CopyFirstMask
 
     root = Path(os.environ["STREAMVOS_DATA"]) / "davis2016"
     scores = SemiSupervisedTask(Davis(root), CopyFirstMask(), tmp_path)("car-shadow").scores

@@ -11,7 +11,7 @@ from PIL import Image
 from apps.cli import main
 from eval.commands.mot import IouLinker, MotTask
 from eval.metrics.mot import INSTALL
-from pipelines.graph import GraphConfig
+from pipelines.graph.build import GraphConfig
 from pipelines.session import Session
 from streamvos.export.boxes import box_lines
 from streamvos.records import Detections

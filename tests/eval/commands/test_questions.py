@@ -11,7 +11,7 @@ from PIL import Image
 from apps.cli import main
 from eval.commands.questions import most_frequent
 from eval.compose.questions import Question, write_questions
-from eval.compose.truth import FrameTruth, ObjectInfo, ObjectSeen, SequenceTruth
+from eval.datasets.composed import FrameTruth, ObjectInfo, ObjectSeen, SequenceTruth
 
 WIDTH, HEIGHT, FPS, FRAMES = 96, 72, 5, 100
 DOG, CAR = (120, 80, 40), (210, 20, 20)

@@ -5,7 +5,7 @@ import pytest
 
 from apps.cli import main
 from eval.commands.report import BEGIN, END, replace_table, report_rows
-from eval.results import Headline, write_results
+from eval.reporting.results import Headline, write_results
 from streamvos.errors import InputError
 
 META = {"command": "streamvos eval davis DAVIS", "data": "made up", "seed": 0, "fps": 9.5}
@@ -13,7 +13,7 @@ META = {"command": "streamvos eval davis DAVIS", "data": "made up", "seed": 0, "
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("eval.results.machine", lambda: {"cores": 2, "load": 0.5})
+    monkeypatch.setattr("eval.reporting.results.machine", lambda: {"cores": 2, "load": 0.5})
     rows = [{"sequence": "mean", "J&F": 74.3}]
     write_results("davis", rows, META, tmp_path / "results", Headline("J&F", 74.3, 31.5, "copy of the first mask"))
     write_results("bench", rows, META, tmp_path / "results", Headline("frames/s", 7.0))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from apps.cli import main
 from eval.datasets.davis import find_sequences, write_label_map
-from eval.strips import MISSING, OTHER, RIGHT, SURPLUS, Judged, against_truth, judge, worst_and_typical
+from eval.reporting.strips import MISSING, OTHER, RIGHT, SURPLUS, Judged, against_truth, judge, worst_and_typical
 from streamvos.errors import InputError
 
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import pytest
 
-from eval.compose.truth import FrameTruth, ObjectInfo, ObjectSeen, SequenceTruth
+from eval.datasets.composed import FrameTruth, ObjectInfo, ObjectSeen, SequenceTruth
 
 SIZE = (640, 480)
 FPS = 10

@@ -17,7 +17,7 @@ from eval.compose.build import Order, compose, moving_share, prepare_folder
 from eval.compose.cast import Casting, plan_cast
 from eval.compose.cutouts import find_candidates
 from eval.compose.settings import PRESETS
-from eval.compose.truth import SequenceTruth
+from eval.datasets.composed import SequenceTruth
 from streamvos.errors import InputError
 from streamvos.export.masks import read_mask
 from streamvos.video.sources import open_source

@@ -10,7 +10,7 @@ import pytest
 
 from eval.commands import compose as command
 from eval.compose.background import load_background
-from eval.compose.truth import SequenceTruth
+from eval.datasets.composed import SequenceTruth
 from streamvos.errors import InputError
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from eval.compose.log import events_of, write_log
-from eval.compose.truth import ObjectInfo, ObjectSeen
 from eval.compose.visibility import PLAIN, READINGS, Facts, merged, runs, side_of, steady_runs
+from eval.datasets.composed import ObjectInfo, ObjectSeen
 
 
 def told(events, kind, **wanted):

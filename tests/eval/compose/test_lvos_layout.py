@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.compose.lvos_layout import first_annotations, write_lvos
-from eval.compose.truth import FrameTruth, ObjectInfo, ObjectSeen, SequenceTruth
+from eval.datasets.composed import FrameTruth, ObjectInfo, ObjectSeen, SequenceTruth
 from eval.datasets.davis import read_label_map, write_label_map
 from eval.datasets.lvos import read_split
 

@@ -7,9 +7,9 @@ import pytest
 
 from eval.compose import solve
 from eval.compose.questions import MAX_QUESTIONS, agree, make_questions, read_questions, write_questions
-from eval.compose.truth import ObjectInfo
 from eval.compose.visibility import Facts
 from eval.compose.wording import Who, cast_of
+from eval.datasets.composed import ObjectInfo
 from streamvos.errors import InputError
 
 DOG, PERSON, BUS = Who("dog", "dog", (1,)), Who("person", "person", (2,)), Who("bus", "bus", (5,))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.compose.truth import FrameTruth, SequenceTruth
 from eval.datasets.cocovid import read_cocovid
+from eval.datasets.composed import FrameTruth, SequenceTruth
 from streamvos.errors import InputError
 
 

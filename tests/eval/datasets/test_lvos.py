@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.datasets.lvos import frame_numbers, read_split
-from eval.metrics.lvos import Life
+from eval.datasets.lvos import Life, frame_numbers, read_split
 from streamvos.errors import InputError
 
 META = {"a": {"1": (1, 16, 4), "2": (6, 16, 3)}, "b": {"1": (1, 16, 4)}}

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.datasets.raycast import swaying_path
 from eval.datasets.rgbd import find_sequences
-from eval.raycast import swaying_path
 from streamvos.errors import InputError
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.metrics.lvos import Life, final_means, score_sequence
+from eval.datasets.lvos import Life
+from eval.metrics.lvos import final_means, score_sequence
 from streamvos.errors import InputError
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"

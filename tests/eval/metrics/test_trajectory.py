@@ -6,7 +6,6 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from eval.metrics.trajectory import (
-    associate,
     constant_velocity_baseline,
     evaluate,
     identity_baseline,
@@ -15,7 +14,7 @@ from eval.metrics.trajectory import (
     umeyama,
 )
 from streamvos.errors import InputError
-from streamvos.export.trajectory import Trajectory, read_trajectory
+from streamvos.export.trajectory import Trajectory, associate, read_trajectory
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "trajectory"
 

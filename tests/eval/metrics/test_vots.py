@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.datasets.vot_regions import EMPTY, INITIALIZATION, Mask, Rectangle, Special, parse_region, read_trajectory
 from eval.metrics.vots import MEASURES, VotsScores, mean_scores, overlap, score_object, score_sequence
-from eval.vot.regions import EMPTY, INITIALIZATION, Mask, Rectangle, Special, parse_region, read_trajectory
 from eval.vot.sequences import VotSequence
 from streamvos.errors import InputError
 

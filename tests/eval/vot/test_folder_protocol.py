@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.trackers import CopyFirstMask
+from eval.datasets.vot_regions import EMPTY, Mask, Special, format_region, in_frame, read_trajectory
+from eval.running.trackers import CopyFirstMask
 from eval.vot.folder_protocol import read_request
 from eval.vot.follow import Follower, follow
-from eval.vot.regions import EMPTY, Mask, Special, format_region, in_frame, read_trajectory
 from eval.vot.tracker import main, settings_of, tracker_from
 from streamvos.errors import InputError
 
@@ -88,8 +88,8 @@ def test_more_objects_than_labels_are_refused() -> None:
 
 
 def test_settings_travel() -> None:
-    from eval.trackers import SessionTracker
-    from pipelines.graph import GraphConfig
+    from eval.running.trackers import SessionTracker
+    from pipelines.graph.build import GraphConfig
 
     tracker = SessionTracker(GraphConfig(stages=("segment",), size=128, seed=3))
     assert tracker_from(settings_of(tracker)) == tracker

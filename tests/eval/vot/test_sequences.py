@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from eval.datasets.davis import find_sequences, write_label_map
-from eval.vot.regions import Mask, Special, in_frame
+from eval.datasets.vot_regions import Mask, Special, in_frame
 from eval.vot.sequences import read_sequence, write_sequence
 from streamvos.errors import InputError
 

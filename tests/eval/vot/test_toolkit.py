@@ -7,11 +7,11 @@ import pytest
 
 from eval.datasets.davis import find_sequences
 from eval.metrics.vots import mean_scores
-from eval.trackers import CopyFirstMask, SessionTracker
+from eval.running.trackers import CopyFirstMask, SessionTracker
 from eval.vot.toolkit import ENVIRONMENT_VARIABLE, Toolkit, find_toolkit
 from eval.vot.tracker import MakeTracker
 from eval.vot.workspace import Workspace, write_sequences, write_trackers
-from pipelines.graph import GraphConfig
+from pipelines.graph.build import GraphConfig
 from streamvos.errors import InputError
 
 NAMES = ["pair", "single"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.trackers import CopyFirstMask
+from eval.running.trackers import CopyFirstMask
 from eval.vot.trax_protocol import Message, format_message, parse_messages, serve
 from streamvos.errors import InputError
 

@@ -15,8 +15,7 @@ import pytest
 from memory_bank.episodes import EpisodeConfig, EpisodeMemory
 from memory_bank.episodes.policies import MIN_BUDGET_BYTES
 from memory_bank.protocol import Memory
-from streamvos.errors import InputError
-from streamvos.export.parts import OutputError
+from streamvos.errors import InputError, OutputError
 from streamvos.snapshot import load_snapshot, save_snapshot
 
 ROOT = Path(__file__).parents[3]

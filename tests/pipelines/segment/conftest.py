@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from memory_bank.keyframes import KeyFrameConfig
+from memory_bank.keyframes.memory import KeyFrameConfig
 from pipelines.segment import SegmentConfig, SegmentStage
 from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from streamvos import masks

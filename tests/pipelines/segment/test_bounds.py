@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memory_bank.keyframes import KeyFrameConfig
+from memory_bank.keyframes.memory import KeyFrameConfig
 from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from streamvos.records import Prompt, Removal, StepResult
 from streamvos.snapshot import load_snapshot, save_snapshot

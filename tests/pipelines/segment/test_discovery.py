@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.lives import LifeConfig
+from pipelines.segmentation.track_state import LifeConfig
 from streamvos.records import Prompt
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.identity_policy import IdentityConfig
+from pipelines.segmentation.identity_policy import IdentityConfig
 from streamvos import masks
 from streamvos.snapshot import load_snapshot, save_snapshot
 

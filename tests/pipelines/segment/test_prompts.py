@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memory_bank.keyframes import KeyFrameConfig
+from memory_bank.keyframes.memory import KeyFrameConfig
 from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from streamvos import masks
 from streamvos.errors import InputError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.refine_policy import RefineConfig
-from pipelines.refine_triggers import TriggerConfig
+from pipelines.refiners.policy import RefineConfig
+from pipelines.refiners.triggers import TriggerConfig
 from streamvos.records import Prompt
 
 AT_INTERVALS = TriggerConfig(

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from pipelines.refine_policy import RefineConfig
-from pipelines.refine_triggers import TriggerConfig
+from pipelines.refiners.policy import RefineConfig
+from pipelines.refiners.triggers import TriggerConfig
 from streamvos.models.sam_hq import _build
 
 EVERY_FRAME = TriggerConfig(every=1, memory_gap=0, doubt_gap=0)

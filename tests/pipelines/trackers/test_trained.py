@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from memory_bank.keyframes import KeyFrameConfig
+from memory_bank.keyframes.memory import KeyFrameConfig
 from pipelines.trackers.propagation_net import PropagationNet
 from pipelines.trackers.protocol import Propagation
 from pipelines.trackers.trained import TrainedTracker, TrainedTrackerConfig

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.feature_net import FeatureNet, Maps
 from pipelines.training import command
 from pipelines.training.loop import LoopConfig
+from streamvos.models.feature_net import FeatureNet, Maps
 
 
 class Nothing(FeatureNet):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.refine_net import RefineNet
+from pipelines.refiners.refine_net import RefineNet
 from pipelines.training import refiner
 from pipelines.training.datasets import Picture, PictureSets
 from pipelines.training.refiner import RefinerTask, RefinerTaskConfig, edge_weighted_entropy

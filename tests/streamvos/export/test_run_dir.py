@@ -13,12 +13,12 @@ import av
 import numpy as np
 import pytest
 
-from streamvos.errors import InputError, IntegrityError
+from streamvos.errors import InputError, IntegrityError, OutputError
 from streamvos.export import run_dir
 from streamvos.export.lock import FILE
 from streamvos.export.masks import MaskWriter
 from streamvos.export.overlay import OverlayWriter
-from streamvos.export.parts import OutputError, PartFile
+from streamvos.export.parts import PartFile
 from streamvos.export.ply import read_scene
 from streamvos.export.result_files import OutputConfig
 from streamvos.export.run_dir import RunDirectory

@@ -1,0 +1,141 @@
+"""The graph: which stages there are, in which order, with which settings, and how they are built."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pipelines.detect import DetectConfig, DetectStage
+from pipelines.graph.chain import available_threads
+from pipelines.graph.stage import Stage
+from pipelines.reconstruct import ReconstructConfig, ReconstructStage
+from pipelines.remember import RememberConfig, RememberStage
+from pipelines.segment import SegmentConfig, SegmentStage
+from pipelines.shots import ShotsConfig, ShotStage
+from streamvos.device import pick_device
+from streamvos.errors import InputError, unknown_name
+from streamvos.models.catalogue import locate
+from streamvos.models.coco import MOVABLE
+from streamvos.models.sam_hq import CATALOGUE_NAMES
+
+STAGES = ("detect", "segment", "reconstruct", "remember")
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """Everything that decides what comes out of a stream."""
+
+    stages: tuple[str, ...] = STAGES  # any of them; they always run in this order
+    size: int = 416  # working short side in pixels; larger is finer and slower
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"  # where networks run; auto takes the best present
+    profile: Literal["embedded", "hub"] = "embedded"  # hub refines masks by SAM-HQ, whose weights are fetched before
+    seed: int = 0  # of all random choices
+    threads: int = 0  # CPU threads of all stages together; 0: all cores, or OMP_NUM_THREADS where it is set
+    shots: ShotsConfig = field(default_factory=ShotsConfig)
+    detect: DetectConfig = field(default_factory=DetectConfig)
+    segment: SegmentConfig = field(default_factory=SegmentConfig)
+    reconstruct: ReconstructConfig = field(default_factory=ReconstructConfig)
+    remember: RememberConfig = field(default_factory=RememberConfig)
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise InputError(f"stages: expected at least one of {', '.join(STAGES)}; got none")
+        for name in self.stages:
+            if name not in STAGES:
+                raise unknown_name("stage", str(name), STAGES)
+        if len(set(self.stages)) != len(self.stages):
+            raise InputError(f"stages: expected each once, got {', '.join(self.stages)}")
+        if self.size < 64:
+            raise InputError(f"size: expected a working short side of at least 64 pixels, got {self.size}")
+        for name, value in (("threads", self.threads), ("seed", self.seed)):
+            if value < 0:
+                raise InputError(f"{name}: expected 0 or more, got {value}")
+
+
+@dataclass(frozen=True)
+class StreamSetup:
+    """What the stages must know of their stream.
+
+    Args:
+        stream_id: its name.
+        source: where it comes from, without secrets.
+        memory_dir: folder of the long memory; needed by the remember stage alone.
+    """
+
+    stream_id: str
+    source: str
+    memory_dir: Path | None = None
+
+
+def resolve(config: GraphConfig) -> GraphConfig:
+    """The configuration with everything decided: order, device, threads, profile and sizes put where they act.
+
+    Raises:
+        InputError: the device is not there.
+        MissingWeightsError: weights that must be fetched are not; known here, before anything is opened or written.
+    """
+    refiner = "sam-hq" if config.profile == "hub" else config.segment.refiner
+    if refiner == "sam-hq" and "segment" in config.stages:
+        locate(CATALOGUE_NAMES[config.segment.sam_size])
+    return dataclasses.replace(
+        config,
+        stages=tuple(name for name in STAGES if name in config.stages),
+        device=pick_device(config.device).type,
+        threads=config.threads or available_threads(),
+        segment=dataclasses.replace(config.segment, refiner=refiner),
+        reconstruct=dataclasses.replace(config.reconstruct, size=config.size),
+    )
+
+
+def all_names(config: GraphConfig) -> tuple[str, ...]:
+    """All stages of a resolved configuration in their order; the shot boundaries always come first."""
+    return "shots", *config.stages
+
+
+def build_stages(config: GraphConfig, names: Sequence[str], stream: StreamSetup) -> list[Stage]:
+    """Build stages of a resolved configuration.
+
+    Args:
+        config: see `resolve`.
+        names: some or all of `all_names(config)`.
+        stream: what they work on.
+
+    Raises:
+        InputError: a setting out of range.
+        MissingWeightsError: a stage needs weights that are not on this machine.
+    """
+    return [_BUILDERS[name](config, stream) for name in names]
+
+
+def _shots(config: GraphConfig, stream: StreamSetup) -> Stage:
+    return ShotStage(config.shots)
+
+
+def _detect(config: GraphConfig, stream: StreamSetup) -> Stage:
+    return DetectStage(config.detect, pick_device(config.device), config.seed)
+
+
+def _segment(config: GraphConfig, stream: StreamSetup) -> Stage:
+    return SegmentStage(config.segment, config.size, pick_device(config.device), config.seed)
+
+
+def _reconstruct(config: GraphConfig, stream: StreamSetup) -> Stage:
+    return ReconstructStage(config.reconstruct, MOVABLE, config.seed)
+
+
+def _remember(config: GraphConfig, stream: StreamSetup) -> Stage:
+    if stream.memory_dir is None:
+        raise InputError("the remember stage needs memory_dir, the folder of the long memory")
+    return RememberStage(config.remember, stream.memory_dir, stream.stream_id, stream.source)
+
+
+_BUILDERS: dict[str, Callable[[GraphConfig, StreamSetup], Stage]] = {
+    "shots": _shots,
+    "detect": _detect,
+    "segment": _segment,
+    "reconstruct": _reconstruct,
+    "remember": _remember,
+}

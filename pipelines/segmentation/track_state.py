@@ -1,0 +1,135 @@
+"""When an object counts as tracked, occluded or lost. Numbers in, decisions out; no pixels here."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.segmentation.identity_policy import Verdict
+from streamvos.records import ObjectState
+
+
+@dataclass(frozen=True)
+class LifeConfig:
+    """What it takes to be seen, to be given up and to be believed again."""
+
+    min_area_px: int = 12  # at the working size; smaller masks are noise
+    min_area_share: float = 0.08  # of the usual area; larger calls half-hidden objects occluded
+    min_confidence: float = 0.6  # mean probability inside the mask; larger calls doubtful objects occluded
+    learn_confidence: float = 0.7  # larger lets the appearance follow only surer masks
+    learn_area_ratio: float = 3.0  # larger lets it follow stronger changes of area
+    lost_after_s: float = 2.0  # occluded for longer is lost
+    return_confidence: float = 0.75  # what a lost object must show to be believed without the detector
+    return_area_share: float = 0.3  # of the usual area, likewise
+    # Found by the detector, then not confirmed by it for `patience` times its longest gap so far, at least and at
+    # most for so long: lost. Larger bears with a weak detector and keeps masks that have drifted.
+    patience: float = 2.5
+    min_unconfirmed_s: float = 1.0
+    max_unconfirmed_s: float = 2.5
+    # A found mask that has shrunk to less than this share of what the detector last confirmed, so long ago or longer,
+    # is a remainder that has stuck to something else. Larger calls partly hidden things occluded.
+    min_confirmed_share: float = 0.2
+    shrunk_after_s: float = 0.3
+    retire_after_s: float = 5.0  # a found object not seen for longer is no longer looked for, only recognised
+
+
+@dataclass
+class Life:
+    """One object as the segment stage sees it.
+
+    Args:
+        prompted: the user gave it; it is never given up for good and needs no detector.
+        label: the user's name for it.
+    """
+
+    prompted: bool
+    label: str = ""
+    state: ObjectState = "tracked"
+    score: float = 1.0
+    usual_area_px: float = 0.0
+    seen_s: float = 0.0
+    confirmed_s: float = 0.0
+    confirmed_area_px: float = 0.0  # at the working size, when the detector last confirmed it
+    longest_gap_s: float = 0.0  # between two confirmations by the detector
+    votes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def class_name(self) -> str:
+        """The user's label, else the class that the detector named most, "" where it never did."""
+        return self.label or (max(self.votes, key=lambda name: (self.votes[name], name)) if self.votes else "")
+
+    def vote(self, class_name: str, score: float, time_s: float, area_px: float) -> None:
+        """The detector confirms the object under a class, with a mask of `area_px` at the working size."""
+        if self.votes and self.state == "tracked":
+            self.longest_gap_s = max(self.longest_gap_s, time_s - self.confirmed_s)
+        self.votes[class_name] = self.votes.get(class_name, 0.0) + score
+        self.confirmed_s, self.confirmed_area_px = time_s, area_px
+
+    def state_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a frame says of an object: is it visible, and may its appearance be learned; why not."""
+
+    visible: bool
+    confident: bool
+    reason: str
+
+
+def judge(
+    life: Life, area_px: int, confidence: float, time_s: float, config: LifeConfig, verdict: Verdict | None = None
+) -> Judgement:
+    """Decide whether the tracker's mask is the object.
+
+    Args:
+        area_px: of the mask at the working size.
+        confidence: mean probability inside it.
+        verdict: of the appearance, None where it has none.
+    """
+    usual = max(1.0, life.usual_area_px)
+    ratio = area_px / usual
+    if verdict is not None and not verdict.visible:
+        return Judgement(False, False, verdict.reason)
+    if verdict is not None and verdict.belief == "returned" and area_px >= config.min_area_px:
+        return Judgement(True, False, verdict.reason)
+    if area_px < config.min_area_px or ratio < config.min_area_share:
+        return Judgement(False, False, f"area {area_px} px, usually {usual:.0f}")
+    if confidence < config.min_confidence:
+        return Judgement(False, False, f"confidence {confidence:.2f} < {config.min_confidence:.2f}")
+    if life.state == "lost":
+        if not life.prompted:
+            return Judgement(False, False, "lost; waits for the detector")
+        # where nothing was seen since the prompt, there is no usual area to hold against it
+        fits = not life.usual_area_px or config.return_area_share < ratio < 1 / config.return_area_share
+        if confidence < config.return_confidence or not fits:
+            return Judgement(False, False, f"lost; confidence {confidence:.2f}, area ratio {ratio:.2f} do not convince")
+    if is_unconfirmed(life, time_s, config):
+        return Judgement(False, False, f"the detector has not confirmed it for {time_s - life.confirmed_s:.1f} s")
+    since_s, share = time_s - life.confirmed_s, area_px / max(1.0, life.confirmed_area_px)
+    if not life.prompted and since_s > config.shrunk_after_s and share < config.min_confirmed_share:
+        return Judgement(False, False, f"{share:.0%} of the area that the detector confirmed {since_s:.1f} s ago")
+    in_range = 1 / config.learn_area_ratio < ratio < config.learn_area_ratio
+    learnable = verdict is None or verdict.learnable
+    return Judgement(True, learnable and confidence >= config.learn_confidence and in_range, "")
+
+
+def is_unconfirmed(life: Life, time_s: float, config: LifeConfig) -> bool:
+    """Whether the detector, which found the object, has been silent for too long."""
+    limit = min(config.max_unconfirmed_s, max(config.min_unconfirmed_s, config.patience * life.longest_gap_s))
+    return not life.prompted and time_s - life.confirmed_s > limit
+
+
+def update(
+    life: Life, judgement: Judgement, area_px: int, confidence: float, time_s: float, config: LifeConfig
+) -> None:
+    """Carry the judgement into the object's life."""
+    life.score = confidence if judgement.visible else 0.0
+    if judgement.visible:
+        life.state, life.seen_s = "tracked", time_s
+        life.usual_area_px = 0.85 * life.usual_area_px + 0.15 * area_px if life.usual_area_px else float(area_px)
+    elif life.state != "lost":
+        given_up = is_unconfirmed(life, time_s, config) or time_s - life.seen_s > config.lost_after_s
+        life.state = "lost" if given_up else "occluded"
