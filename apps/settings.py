@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines.graph.build import GraphConfig
 from pipelines.graph.chain import available_threads
-from streamvos.config import merge, read_toml
+from streamvos.config import merge, read_settings
 from streamvos.errors import InputError
 from streamvos.export.result_files import OutputConfig
 from streamvos.video.info import SourceConfig
@@ -70,7 +70,7 @@ class DemoConfig:
 
 def live_defaults() -> RunConfig:
     """What the demo uses where nothing else is set: `live/live.toml`, a quick encoder, and a core for the page."""
-    graph = merge(GraphConfig(threads=max(1, available_threads() - 1)), read_toml(_LIVE))
+    graph = merge(GraphConfig(threads=max(1, available_threads() - 1)), read_settings(_LIVE))
     return RunConfig(graph, OutputConfig(overlay_preset="ultrafast"))
 
 
@@ -93,7 +93,7 @@ def read_config(
     Raises:
         InputError: an unknown setting, or one out of range; says which.
     """
-    values = read_toml(path) if path else {}
+    values = read_settings(path) if path else {}
     tables = {name: values.pop(name, {}) for name in ("output", "source", "demo")}
     for name, table in tables.items():
         if not isinstance(table, Mapping):

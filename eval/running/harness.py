@@ -84,7 +84,7 @@ def graph_config(args: argparse.Namespace, **values: Any) -> GraphConfig:
     """The graph's settings: `values` of the evaluation, then the file of --config, then --size and --seed."""
     config = configuration.merge(GraphConfig(), values)
     if args.config is not None:
-        config = configuration.merge(config, configuration.read_toml(args.config))
+        config = configuration.merge(config, configuration.read_settings(args.config))
     chosen = {"seed": args.seed} | ({} if args.size is None else {"size": args.size})
     return configuration.merge(config, chosen)
 

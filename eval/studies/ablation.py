@@ -20,7 +20,7 @@ from eval.running.jf_table import identity_columns
 from eval.running.semi_supervised import SemiSupervisedTask
 from pipelines.graph.build import GraphConfig
 from streamvos import config as configuration
-from streamvos.config import read_toml
+from streamvos.config import read_settings
 from streamvos.errors import InputError, unknown_name
 from streamvos.models.catalogue import list_entries, sha256_of
 
@@ -74,7 +74,7 @@ def read_variants(path: Path, names: Sequence[str] | None = None) -> list[Varian
     Raises:
         InputError: unknown names or fields, a table without a base, or one that extends a variant below it.
     """
-    table, variants = read_toml(path), {}
+    table, variants = read_settings(path), {}
     for name, entry in table.items():
         if not isinstance(entry, Mapping):
             raise InputError(f"{path}: expected a table for each variant, got {name} = {entry!r}")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from memory_bank.budgets import MemoryBudgets
 from pipelines.detect import DetectConfig, DetectStage
 from pipelines.graph.chain import available_threads
 from pipelines.graph.stage import Stage
 from pipelines.reconstruct import ReconstructConfig, ReconstructStage
 from pipelines.remember import RememberConfig, RememberStage
+from pipelines.scores import ScoreThresholds
 from pipelines.segment import SegmentConfig, SegmentStage
 from pipelines.shots import ShotsConfig, ShotStage
-from streamvos.device import pick_device
-from streamvos.errors import InputError, unknown_name
+from streamvos.config import Settings, setting, table
+from streamvos.device import Precision, pick_device
+from streamvos.errors import InputError
 from streamvos.models.catalogue import locate
 from streamvos.models.coco import MOVABLE
 from streamvos.models.sam_hq import CATALOGUE_NAMES
@@ -25,34 +28,32 @@ STAGES = ("detect", "segment", "reconstruct", "remember")
 
 
 @dataclass(frozen=True)
-class GraphConfig:
+class GraphConfig(Settings, at=""):
     """Everything that decides what comes out of a stream."""
 
-    stages: tuple[str, ...] = STAGES  # any of them; they always run in this order
-    size: int = 416  # working short side in pixels; larger is finer and slower
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"  # where networks run; auto takes the best present
-    profile: Literal["embedded", "hub"] = "embedded"  # hub refines masks by SAM-HQ, whose weights are fetched before
-    seed: int = 0  # of all random choices
-    threads: int = 0  # CPU threads of all stages together; 0: all cores, or OMP_NUM_THREADS where it is set
-    shots: ShotsConfig = field(default_factory=ShotsConfig)
-    detect: DetectConfig = field(default_factory=DetectConfig)
-    segment: SegmentConfig = field(default_factory=SegmentConfig)
-    reconstruct: ReconstructConfig = field(default_factory=ReconstructConfig)
-    remember: RememberConfig = field(default_factory=RememberConfig)
+    stages: tuple[str, ...] = setting(STAGES, "which parts run; always in this order", names=STAGES)
+    size: int = setting(416, "working short side in pixels; larger is finer and slower", low=64)
+    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "where networks run; auto: the best present")
+    precision: Precision = setting("auto", "of networks; auto: bfloat16 where the processor has it, twice as fast")
+    profile: Literal["embedded", "hub"] = setting(
+        "embedded", "hub refines masks by SAM-HQ, whose weights are fetched before"
+    )
+    seed: int = setting(0, "of all random choices", low=0)
+    threads: int = setting(0, "CPU threads of all stages together; 0: all cores, or OMP_NUM_THREADS", low=0)
+    memory: MemoryBudgets = table(MemoryBudgets)
+    scores: ScoreThresholds = table(ScoreThresholds)
+    shots: ShotsConfig = table(ShotsConfig)
+    detect: DetectConfig = table(DetectConfig)
+    segment: SegmentConfig = table(SegmentConfig)
+    reconstruct: ReconstructConfig = table(ReconstructConfig)
+    remember: RememberConfig = table(RememberConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.stages:
-            raise InputError(f"stages: expected at least one of {', '.join(STAGES)}; got none")
-        for name in self.stages:
-            if name not in STAGES:
-                raise unknown_name("stage", str(name), STAGES)
+            raise InputError(f"setting stages: expected at least one of {', '.join(STAGES)}; got none")
         if len(set(self.stages)) != len(self.stages):
-            raise InputError(f"stages: expected each once, got {', '.join(self.stages)}")
-        if self.size < 64:
-            raise InputError(f"size: expected a working short side of at least 64 pixels, got {self.size}")
-        for name, value in (("threads", self.threads), ("seed", self.seed)):
-            if value < 0:
-                raise InputError(f"{name}: expected 0 or more, got {value}")
+            raise InputError(f"setting stages: expected each once, got {', '.join(self.stages)}")
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,8 @@ def test_each_stage_once():
         ({"stages": ("segmnt",)}, "did you mean 'segment'"),
         ({"stages": ("detect", "detect")}, "each once"),
         ({"size": 32}, "at least 64"),
-        ({"threads": -1}, "threads: expected 0 or more"),
-        ({"seed": -1}, "seed: expected 0 or more"),
+        ({"threads": -1}, "setting threads: expected a whole number of at least 0"),
+        ({"seed": -1}, "setting seed: expected a whole number of at least 0"),
     ],
 )
 def test_wrong_settings(settings, message):
