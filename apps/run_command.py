@@ -18,7 +18,6 @@ from apps.settings import RunConfig, graph_options, read_config
 from pipelines.prompts import check_prompts
 from pipelines.run_recorder import record, unused_prompts
 from pipelines.session import Session, check_followable
-from streamvos.config import to_dict
 from streamvos.errors import InputError, OutputError
 from streamvos.export.run_dir import RunDirectory
 from streamvos.export.run_report import read_report
@@ -102,7 +101,8 @@ class _Job:
             run_dir = RunDirectory(
                 folder,
                 info,
-                self._resolved(info),
+                dataclasses.replace(self._config, graph=self._graph).to_dict(),
+                self._given(info),
                 overwrite=args.overwrite,
                 resume=args.resume,
                 config=self._config.output,
@@ -121,10 +121,10 @@ class _Job:
         counts = [self._args.max_frames, info.num_frames if info.kind in ("images", "rgbd") else None]
         return min((count for count in counts if count is not None), default=None)
 
-    def _resolved(self, info: SourceInfo) -> dict[str, Any]:
-        """Everything that decides what comes out, for run.json."""
+    def _given(self, info: SourceInfo) -> dict[str, Any]:
+        """What decides what comes out beside the settings, for run.json."""
         is_folder = info.kind in ("images", "rgbd")  # named as the user typed it
-        return to_dict(dataclasses.replace(self._config, graph=self._graph)) | {
+        return {
             "location": os.path.abspath(info.location) if is_folder else info.location,
             "max_frames": self._args.max_frames,
             "prompts": digest(self._words.prompts, self._words.removals),

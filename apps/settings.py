@@ -11,7 +11,8 @@ from typing import Any
 
 from pipelines.graph.build import GraphConfig
 from pipelines.graph.chain import available_threads
-from streamvos.config import merge, read_settings
+from pipelines.graph.moved_settings import MOVED
+from streamvos.config import Settings, merge, read_settings, setting, to_dict
 from streamvos.errors import InputError
 from streamvos.export.result_files import OutputConfig
 from streamvos.video.info import SourceConfig
@@ -22,39 +23,45 @@ _LIVE = Path(__file__).parent / "live" / "live.toml"
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What decides the results of a run: the graph's fields at the file's top, and two tables."""
+    """What decides the results of a run: the graph's settings stand at a file's top, the others in tables."""
 
     graph: GraphConfig = field(default_factory=GraphConfig)
     output: OutputConfig = field(default_factory=OutputConfig)  # [output]
     source: SourceConfig = field(default_factory=SourceConfig)  # [source]
 
+    def to_dict(self) -> dict[str, Any]:
+        """As a configuration file holds it."""
+        return to_dict(self.graph) | {"output": to_dict(self.output), "source": to_dict(self.source)}
+
+
+def _stream_urls(streams: Mapping[str, Any]) -> None:
+    """Raise `InputError` where streams are not URLs by name."""
+    for name, url in streams.items():
+        if not isinstance(url, str) or not name.strip():
+            raise InputError(f'expected name = "rtsp://…", got {name!r} = {url!r}')
+
 
 @dataclass(frozen=True)
-class DemoConfig:
+class DemoConfig(Settings, at="demo"):
     """Limits of the live demo, and the streams that it may open."""
 
-    streams: dict[str, str] = field(default_factory=dict)  # name = URL; no other URL is ever opened for a page
-    max_sessions: int = 4  # videos at a time, over all pages; each takes about 1 GB and shares the cores
-    max_pages: int = 64  # open pages, most of them without a video
-    idle_s: float = 120.0  # a page that has been gone for so long loses its video and results
-    max_run_s: float = 3600.0  # a run is closed after so long; what it found stays until the page goes
-    max_video_s: float = 900.0  # longer files are refused
-    max_upload_mib: int = 500  # larger files are refused
-    history_mib: int = 48  # of pictures that a page can look back at; when full, every other one is dropped
-    view_px: int = 1280  # longer side of the picture that is sent to the page; smaller needs less network
-
-    def __post_init__(self) -> None:
-        for name, url in self.streams.items():
-            if not isinstance(url, str) or not name.strip():
-                raise InputError(f'setting demo.streams: expected name = "rtsp://…", got {name!r} = {url!r}')
-        for name in ("max_sessions", "max_pages", "max_upload_mib", "history_mib"):
-            if getattr(self, name) < 1:
-                raise InputError(f"setting demo.{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("idle_s", "max_run_s", "max_video_s"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"setting demo.{name}: expected more than 0 seconds, got {getattr(self, name)}")
-        if self.view_px < 64:
-            raise InputError(f"setting demo.view_px: expected at least 64, got {self.view_px}")
+    streams: dict[str, str] = setting({}, "name = URL; no other URL is ever opened for a page", form=_stream_urls)
+    max_sessions: int = setting(
+        4, "videos at a time, over all pages; each takes about 1 GB and shares the cores", low=1
+    )
+    max_pages: int = setting(64, "open pages, most of them without a video", low=1)
+    idle_s: float = setting(120.0, "a page that has been gone for so long loses its video and results", above=0)
+    max_run_s: float = setting(
+        3600.0, "a run is closed after so long; what it found stays until the page goes", above=0
+    )
+    max_video_s: float = setting(900.0, "longer files are refused", above=0)
+    max_upload_mib: int = setting(500, "larger files are refused", low=1)
+    history_mib: int = setting(
+        48, "of pictures that a page can look back at; when full, every other one is dropped", low=1
+    )
+    view_px: int = setting(
+        1280, "longer side of the picture that is sent to the page; smaller needs less network", low=64
+    )
 
     def too_long(self, duration_s: float) -> str:
         """What a person is told of a video beyond `max_video_s`."""
@@ -88,19 +95,20 @@ def for_a_person(graph: GraphConfig) -> GraphConfig:
 def read_config(
     path: Path | None, options: Mapping[str, Any], defaults: RunConfig | None = None
 ) -> tuple[RunConfig, DemoConfig]:
-    """The configuration file with options of the graph laid over it.
+    """The configuration file, or the `run.json` of a run, with options of the graph laid over it.
 
     Raises:
         InputError: an unknown setting, or one out of range; says which.
     """
     values = read_settings(path) if path else {}
+    graph = values.pop("graph", {})  # as a table of its own, which some write
     tables = {name: values.pop(name, {}) for name in ("output", "source", "demo")}
-    for name, table in tables.items():
+    for name, table in [("graph", graph), *tables.items()]:
         if not isinstance(table, Mapping):
             raise InputError(f"setting {name}: expected a table, got {table!r}")
     defaults = defaults or RunConfig()
     run = RunConfig(
-        merge(merge(defaults.graph, values), options),
+        merge(merge(defaults.graph, {**graph, **values}, moved=MOVED), options),
         merge(defaults.output, tables["output"], "output."),
         merge(defaults.source, tables["source"], "source."),
     )

@@ -17,6 +17,7 @@ from pipelines.answer import ask
 from pipelines.graph.build import GraphConfig, StreamSetup, resolve
 from pipelines.graph.chain import Runner, Step
 from pipelines.graph.local_runner import LocalRunner
+from pipelines.graph.moved_settings import MOVED
 from pipelines.prompts import Schedule, check_prompts
 from streamvos import config as configuration
 from streamvos.answers import Answer
@@ -335,7 +336,8 @@ def check_followable(config: GraphConfig, has_prompts: bool) -> None:
 def _with(config: GraphConfig, settings: Mapping[str, Any]) -> GraphConfig:
     """The configuration with settings laid over it: values, tables, or whole nested configurations."""
     whole = {name: value for name, value in settings.items() if dataclasses.is_dataclass(value)}
-    config = configuration.merge(config, {name: value for name, value in settings.items() if name not in whole})
+    values = {name: value for name, value in settings.items() if name not in whole}
+    config = configuration.merge(config, values, moved=MOVED)
     for name, value in whole.items():
         if type(getattr(config, name, None)) is not type(value):
             raise InputError(f"setting {name}: expected another kind of value, got {type(value).__name__}")

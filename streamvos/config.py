@@ -91,7 +91,10 @@ def setting(
         names: what a text, or each text of a list, may be; a function where a registry knows. A `Literal` knows itself.
         form: raises `InputError` for a text of another form, saying what is expected.
     """
-    return dataclasses.field(default=default, metadata={"rule": _Rule(text, low, high, above, names, form)})
+    metadata = {"rule": _Rule(text, low, high, above, names, form)}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def table(kind: type[Settings]) -> Any:
@@ -236,8 +239,9 @@ def settings_of(kind: type[Settings], where: str = "", only_for: str = "") -> It
                     yield from settings_of(one, f"{where}{name}.", f"{where}{choice.by} = {name}")
         elif "rule" in field.metadata:
             rule, hint = field.metadata["rule"], hints[field.name]
+            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
             expected, choices = _expected(hint, rule), _choices(hint, rule)
-            yield Described(f"{where}{field.name}", field.default, rule.text, expected, choices, only_for)
+            yield Described(f"{where}{field.name}", default, rule.text, expected, choices, only_for)
         else:
             yield from settings_of(hints[field.name], f"{where}{field.name}.", only_for)
 

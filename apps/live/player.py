@@ -22,7 +22,6 @@ from pipelines.graph.chain import Step
 from pipelines.run_recorder import record
 from pipelines.session import Session
 from streamvos.answers import Answer
-from streamvos.config import to_dict
 from streamvos.errors import InputError
 from streamvos.export.draw import Shown
 from streamvos.export.run_dir import RunDirectory
@@ -284,8 +283,8 @@ class Player:
         if not info.is_live and self.view.is_empty and (first := gate.look()) is not None:
             self.view.take_first(first)
             self._tell()
-        config = to_dict(self._run) | {"runner": self._runner, "discover": self._discover}
-        run_dir = RunDirectory(self.folder, info, config, resume=True, config=self._run.output)
+        given = {"runner": self._runner, "discover": self._discover}
+        run_dir = RunDirectory(self.folder, info, self._run.to_dict(), given, resume=True, config=self._run.output)
         session = Session(
             self._run.graph,
             runner=self._runner,

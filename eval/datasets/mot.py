@@ -91,7 +91,10 @@ def _sequence(folder: Path) -> MotSequence:
         ) from None
     if not truth.is_file():
         raise InputError(f"sequence {folder.name}: expected its truth as {str(truth)!r}")
-    rate = parse_rate(part.get("frameRate", "25"), f"frameRate of {folder.name}")
+    try:
+        rate = parse_rate(part.get("frameRate", "25"))
+    except InputError as error:
+        raise InputError(f"{str(folder / 'seqinfo.ini')!r}: frameRate: {error}") from None
     frames, elsewhere = folder / part.get("imDir", "img1"), folder.parent.parent / "JPEGImages" / "480p" / folder.name
     if not frames.is_dir() and folder.parent.name == "mot" and elsewhere.is_dir():
         frames = elsewhere

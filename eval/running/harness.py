@@ -23,6 +23,7 @@ from tqdm import tqdm
 from eval.reporting.results import Headline, Plot, command_line, markdown_table, peak_rss_mib, write_results
 from eval.running.other_work import OtherWork
 from pipelines.graph.build import GraphConfig
+from pipelines.graph.moved_settings import MOVED
 from pipelines.graph.ray_cluster import Cluster
 from streamvos import config as configuration
 from streamvos.errors import InputError
@@ -84,7 +85,9 @@ def graph_config(args: argparse.Namespace, **values: Any) -> GraphConfig:
     """The graph's settings: `values` of the evaluation, then the file of --config, then --size and --seed."""
     config = configuration.merge(GraphConfig(), values)
     if args.config is not None:
-        config = configuration.merge(config, configuration.read_settings(args.config))
+        values = configuration.read_settings(args.config)
+        graph = {name: value for name, value in values.items() if name not in ("output", "source", "demo")}
+        config = configuration.merge(config, graph, moved=MOVED)
     chosen = {"seed": args.seed} | ({} if args.size is None else {"size": args.size})
     return configuration.merge(config, chosen)
 

@@ -120,7 +120,8 @@ def _detect(config: GraphConfig, stream: StreamSetup) -> Stage:
 
 
 def _segment(config: GraphConfig, stream: StreamSetup) -> Stage:
-    return SegmentStage(config.segment, config.size, pick_device(config.device), config.seed)
+    device = pick_device(config.device)
+    return SegmentStage(config.segment, config.size, device, config.seed, config.scores, config.memory)
 
 
 def _reconstruct(config: GraphConfig, stream: StreamSetup) -> Stage:

@@ -1,10 +1,10 @@
 """The appearance model of HQ-SMem (Kazemi et al., 2025): what each object looks like, against the rest of the world.
 
 Each object is kept as the first and second moments of its cells (frozen backbone features and colour), and so is the
-background of the whole video; a closed-form head (`ridge.solve`) tells the cells of one object from the background
-and from all other objects that are known. Changed from the paper, whose model follows the object alone: the other
-objects are told apart by name, which is what keeps twins apart, and the background never fades, so that a place which
-was seen once is not taken for a lost object. Whatever the length of the video, the bytes are the same.
+background of the whole video (`memory_bank.appearance`); a closed-form head (`ridge.solve`) tells the cells of one
+object from the background and from all other objects that are known. Changed from the paper, whose model follows the
+object alone: the other objects are told apart by name, which is what keeps twins apart, and the background never fades,
+so that a place which was seen once is not taken for a lost object.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from memory_bank.protocol import MemoryStats
+from memory_bank.appearance import AppearanceMemory, Look
 from pipelines.trackers.protocol import CellMap
 from pipelines.trackers.ridge import solve
 
@@ -24,44 +24,33 @@ _LIMIT = 5.0  # of a normalised feature: a single odd channel must not decide
 
 
 @dataclass(frozen=True)
-class AppearanceConfig:
-    """How the appearance is learned."""
+class AppearanceRules:
+    """How the appearance is learned: chosen on composed clips set aside for development."""
 
-    first_weight: float = 0.7  # least weight of the views that somebody vouched for; larger follows changes less
-    first_views: float = 16.0  # what a vouched view is worth at first, in others; larger lets early slides in less
+    first_weight: float = 0.7  # least weight of the confirmed views; larger follows changes less
+    first_views: float = 16.0  # what a confirmed view is worth at first, in others; larger lets early slides in less
     follow_rate: float = 0.01  # least weight of a new view; larger follows changes faster and forgets sooner
     others_weight: float = 0.3  # of other objects against the background; larger tells twins apart better
     regularisation: float = 3e-2  # of the heads; larger generalises more and separates less
 
 
-@dataclass
-class _Look:
-    """Moments of one object's cells: vouched views, and the running mean of the views since."""
-
-    first: torch.Tensor  # (D, D); its last row and column are the first moment, for features end in a constant
-    running: torch.Tensor
-    num_first: int = 1
-    num_views: int = 0
-
-
-class Appearance:
+class AppearanceModel:
     """`observe` a frame first; all else speaks of it. Cell maps are (h, w) at the tracker's grid.
 
     Args:
-        config: see `AppearanceConfig`.
-        max_objects: known at once; the stage sees to it.
+        budget_bytes: of the appearance memory, which keeps what is learned.
         device: where tensors live.
+        rules: see `AppearanceRules`.
     """
 
-    def __init__(self, config: AppearanceConfig, max_objects: int, device: torch.device) -> None:
-        self._config, self._max_objects, self._device = config, max_objects, device
+    def __init__(self, budget_bytes: int, device: torch.device, rules: AppearanceRules | None = None) -> None:
+        self._rules, self._device = rules or AppearanceRules(), device
+        self.memory = AppearanceMemory(budget_bytes, self._rules.follow_rate, device)
         self.reset()
 
     def reset(self) -> None:
-        self._looks: dict[int, _Look] = {}
-        self._heads: dict[int, torch.Tensor] = {}  # (D,)
-        self._background: torch.Tensor | None = None  # (D, D) mean over frames
-        self._num_backgrounds = 0
+        self.memory.reset()
+        self._heads: dict[int, torch.Tensor] = {}  # (D,), follows from the memory
         self._centre: torch.Tensor | None = None  # (D - 1, 1) of the first frame's features
         self._spread: torch.Tensor | None = None
         self.grid = (0, 0)
@@ -85,7 +74,7 @@ class Appearance:
         self._maps: dict[int, np.ndarray] | None = None
 
     @torch.inference_mode()
-    def likeness(self) -> dict[int, np.ndarray]:
+    def similarity(self) -> dict[int, np.ndarray]:
         """(h, w) float32 of each known object: 1 where a cell looks like it, 0 where like anything else."""
         if self._maps is None:
             ids = self.object_ids
@@ -95,51 +84,39 @@ class Appearance:
         return self._maps
 
     @torch.inference_mode()
-    def vouch(self, object_id: int, share: np.ndarray, afresh: bool) -> None:
-        """Somebody says that an object covers this (h, w) share of the cells; `afresh` forgets what was known."""
+    def confirm(self, frame_index: int, object_id: int, share: np.ndarray, replace: bool) -> None:
+        """An object surely covers this (h, w) share of the cells; `replace` forgets what was known."""
         moments = self._moments(share)
-        if moments is None:
-            return
-        look = None if afresh else self._looks.get(object_id)
-        if look is None:
-            self._looks[object_id] = _Look(moments, torch.zeros_like(moments))
-            return
-        look.num_first += 1
-        look.first = torch.lerp(look.first, moments, 1.0 / look.num_first)
+        if moments is not None:
+            self.memory.write(frame_index, object_id, moments, replace)
 
     @torch.inference_mode()
-    def follow(self, object_id: int, share: np.ndarray) -> None:
+    def follow(self, frame_index: int, object_id: int, share: np.ndarray) -> None:
         """A known object is seen, surely, on this (h, w) share of the cells."""
-        moments, look = self._moments(share), self._looks.get(object_id)
-        if moments is None or look is None:
-            return
-        look.num_views += 1
-        rate = max(1.0 / look.num_views, self._config.follow_rate)
-        look.running = torch.lerp(look.running, moments, rate)
+        moments = self._moments(share)
+        if moments is not None:
+            self.memory.follow(frame_index, object_id, moments)
 
     @torch.inference_mode()
     def learn_background(self, share: np.ndarray) -> None:
         """No object is on this (h, w) share of the cells."""
         moments = self._moments(share)
-        if moments is None:
-            return
-        self._num_backgrounds += 1
-        rate = max(1.0 / self._num_backgrounds, self._config.follow_rate)
-        self._background = moments if self._background is None else torch.lerp(self._background, moments, rate)
+        if moments is not None:
+            self.memory.follow_background(moments)
 
     @torch.inference_mode()
     def fit(self) -> None:
         """Bring the heads up to date."""
-        means = {object_id: self._mean(look) for object_id, look in self._looks.items()}
+        means = {object_id: self._mean(look) for object_id, look in self.memory.read().items()}
         total = sum(means.values())
         self._heads = {}
         for object_id, own in means.items():
-            rest = self._background
+            rest = self.memory.background
             if len(means) > 1:
                 others = (total - own) / (len(means) - 1)
-                rest = others if rest is None else torch.lerp(rest, others, self._config.others_weight)
+                rest = others if rest is None else torch.lerp(rest, others, self._rules.others_weight)
             gram = own if rest is None else own + rest
-            self._heads[object_id] = solve(gram, own[:, -1], self._config.regularisation)
+            self._heads[object_id] = solve(gram, own[:, -1], self._rules.regularisation)
         self._maps = None
 
     def to_cells(self, mask: np.ndarray) -> np.ndarray:
@@ -156,31 +133,16 @@ class Appearance:
 
     def remove(self, object_id: int) -> None:
         """Forget an object; an unknown id is fine."""
-        self._looks.pop(object_id, None)
+        self.memory.remove(object_id)
         self._heads.pop(object_id, None)
-
-    def stats(self) -> MemoryStats:
-        tensors = [self._background] if self._background is not None else []
-        tensors += [part for look in self._looks.values() for part in (look.first, look.running)]
-        tensors += self._heads.values()
-        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        length = 0 if self._centre is None else len(self._centre) + 1
-        capacity = 4 * (self._max_objects * (2 * length**2 + length) + length**2)
-        return MemoryStats(len(self._looks), size, capacity)
 
     def state_dict(self) -> dict[str, Any]:
         def plain(tensor: torch.Tensor | None) -> np.ndarray | None:
             return None if tensor is None else tensor.cpu().numpy().copy()
 
-        looks = {
-            object_id: (plain(look.first), plain(look.running), look.num_first, look.num_views)
-            for object_id, look in self._looks.items()
-        }
         return {
-            "looks": looks,
+            "memory": self.memory.state_dict(),
             "heads": {object_id: plain(head) for object_id, head in self._heads.items()},
-            "background": plain(self._background),
-            "num_backgrounds": self._num_backgrounds,
             "centre": plain(self._centre),
             "spread": plain(self._spread),
         }
@@ -190,21 +152,17 @@ class Appearance:
             return None if array is None else torch.tensor(array, device=self._device)
 
         self.reset()
-        self._looks = {
-            object_id: _Look(tensor(first), tensor(running), num_first, num_views)
-            for object_id, (first, running, num_first, num_views) in state["looks"].items()
-        }
+        self.memory.load_state_dict(state["memory"])
         self._heads = {object_id: tensor(head) for object_id, head in state["heads"].items()}
-        self._background, self._num_backgrounds = tensor(state["background"]), state["num_backgrounds"]
         self._centre, self._spread = tensor(state["centre"]), tensor(state["spread"])
 
-    def _mean(self, look: _Look) -> torch.Tensor:
-        """Vouched and running views of an object, weighed."""
+    def _mean(self, look: Look) -> torch.Tensor:
+        """Confirmed and running views of an object, weighed."""
         if not look.num_views:
-            return look.first
-        vouched = look.num_first * self._config.first_views
-        alone = vouched / (vouched + look.num_views)
-        return torch.lerp(look.running, look.first, max(alone, self._config.first_weight))
+            return look.confirmed
+        confirmed = look.num_confirmed * self._rules.first_views
+        alone = confirmed / (confirmed + look.num_views)
+        return torch.lerp(look.running, look.confirmed, max(alone, self._rules.first_weight))
 
     def _moments(self, share: np.ndarray) -> torch.Tensor | None:
         """(D, D) mean over cells, by their share; only those that lie mostly inside, where there are any."""

@@ -1,4 +1,4 @@
-"""Probability maps at the working size and masks at full size: to and fro, and clean."""
+"""Probability maps at the working size and masks at full size: to and fro, and clean. Nothing is edited in place."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import cv2
 import numpy as np
 
 
-def drop_islands(probability: np.ndarray, min_share: float) -> None:
-    """Set to 0, in place, the parts of an (h, w) probability map whose area is small beside the largest part."""
+def without_islands(probability: np.ndarray, min_share: float) -> np.ndarray:
+    """An (h, w) probability map without the parts whose area is small beside the largest part."""
     count, labels, numbers, _ = cv2.connectedComponentsWithStats((probability > 0.5).astype(np.uint8), connectivity=8)
     if count <= 2:
-        return
+        return probability
     areas = numbers[1:, cv2.CC_STAT_AREA]
     small = np.flatnonzero(areas < min_share * areas.max()) + 1
-    if len(small):
-        probability[np.isin(labels, small)] = 0.0
+    return np.where(np.isin(labels, small), np.float32(0), probability) if len(small) else probability
 
 
 def at_full_size(probability: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -34,17 +33,16 @@ def parts_of(probability: np.ndarray) -> list[np.ndarray]:
     return [labels == label for label in order[: count - 1]]
 
 
-def keep_parts(probability: np.ndarray, parts: list[np.ndarray], kept: list[bool]) -> None:
-    """Set to 0, in place, the parts of an (h, w) probability map that are not kept."""
-    for part, is_kept in zip(parts, kept, strict=True):
-        if not is_kept:
-            probability[part] = 0.0
+def without_parts(probability: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
+    """An (h, w) probability map that is 0 in some of its parts."""
+    return np.where(np.logical_or.reduce(parts), np.float32(0), probability) if parts else probability
 
 
-def withdraw(probabilities: np.ndarray, row: int) -> None:
-    """Empty one of (N, h, w) shares in place, and give the others what it took from them (a softmax without it)."""
-    own = probabilities[row].copy()
-    probabilities[row] = 0.0
+def withdrawn(probabilities: np.ndarray, row: int) -> np.ndarray:
+    """(N, h, w) shares without one of them, the others with what it took from them (a softmax without it)."""
+    own, rest = probabilities[row], probabilities.copy()
+    rest[row] = 0.0
     there = own > 0.02
-    if there.any() and len(probabilities) > 1:
-        probabilities[:, there] = np.minimum(probabilities[:, there] / np.maximum(1.0 - own[there], 1e-3), 1.0)
+    if there.any() and len(rest) > 1:
+        rest[:, there] = np.minimum(rest[:, there] / np.maximum(1.0 - own[there], 1e-3), 1.0)
+    return rest

@@ -13,26 +13,23 @@ from streamvos.records import Detections
 
 
 @dataclass(frozen=True)
-class AssociationConfig:
-    """How detections are matched and when a new one is believed."""
+class MatchingRules:
+    """How detections are matched and when a new one is confirmed: chosen on the sample clips, but for the last."""
 
     min_iou: float = 0.3  # of an object's box and a detection; larger leaves more unmatched
-    min_new_score: float = 0.5  # a weaker detection starts no object
-    sure_score: float = 0.8  # a detection so strong starts one at once; weaker ones must be seen twice
     confirm_iou: float = 0.3  # of two sightings of a new thing in successive runs of the detector
     max_covered: float = 0.6  # share of a detection inside masks of its group above which it is nothing new
     max_double_iou: float = 0.45  # with a detection of the class that is known above which it is a second look at it
-    min_area_share: float = 0.003  # of the frame; smaller things start no object
     min_inside: float = 0.7  # share of an object's mask inside a detection above which it is a fragment of that thing
     agree_iou: float = 0.5  # of a mask's box and its detection below which the mask is made anew from the detection
     box_margin: float = 0.06  # of a detection's sides; what a mask has beyond it is cut off
     # Cosine of appearance from which an object of this shot has returned; or from the second, where it leads all others
     # of its class by so much. Chosen on tracks of real clips and on composed sets for development; what that gains, and
     # costs with look-alikes, on others: `python -m eval.studies.recognition`, eval/results/recognition.md.
-    min_likeness: float = 0.85
-    min_leading_likeness: float = 0.65
+    min_similarity: float = 0.85
+    min_leading_similarity: float = 0.65
     min_lead: float = 0.1
-    min_likeness_across_cuts: float = 0.9  # the one that counts after a cut; larger recognises less and errs less
+    min_similarity_across_cuts: float = 0.9  # the one that counts after a cut; larger recognises less and errs less
 
 
 def match(found: Detections, boxes_xyxy: np.ndarray, class_names: list[str], min_iou: float) -> dict[int, int]:

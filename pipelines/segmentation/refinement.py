@@ -19,10 +19,11 @@ from pipelines.refiners.policy import RefineConfig
 from pipelines.refiners.protocol import Refiner
 from pipelines.refiners.triggers import Turn, Usual, due, mask_facts, may_be_candidate, most_urgent
 from pipelines.segmentation.mask_maps import at_full_size, shrink
-from pipelines.segmentation.object_table import Roster
+from pipelines.segmentation.object_table import ObjectTable
 from pipelines.trackers.protocol import BaseTracker, Propagation
 from streamvos.records import Frame
 
+_FED_BACK = 0.9  # least probability of a refined mask that enters the tracker
 _RING = 0.15  # width of what surrounds a mask, as a share of the square root of its area
 
 
@@ -32,29 +33,34 @@ class Refinement:
     Args:
         refiner: makes candidates; None: nothing is refined.
         config: see `RefineConfig`.
-        tracker, roster: of the stage.
+        tracker, table: of the stage.
     """
 
-    def __init__(self, refiner: Refiner | None, config: RefineConfig, tracker: BaseTracker, roster: Roster) -> None:
+    def __init__(self, refiner: Refiner | None, config: RefineConfig, tracker: BaseTracker, table: ObjectTable) -> None:
         self._refiner, self._config = refiner, config
-        self._tracker, self._roster = tracker, roster
+        self._tracker, self._table = tracker, table
+        self.reset()
+
+    def reset(self) -> None:
         self._usual: dict[int, Usual] = {}
 
-    def step(self, frame: Frame, propagation: Propagation, confident: Mapping[int, bool]) -> dict[int, np.ndarray]:
+    def step(
+        self, frame: Frame, propagation: Propagation, confident: Mapping[int, bool]
+    ) -> tuple[Propagation, dict[int, np.ndarray]]:
         """Refine the masks whose turn it is.
 
         Args:
             frame: the current frame, which the tracker has observed.
-            propagation: the tracker's maps; what passes the stricter gate is written into them in place.
+            propagation: the tracker's maps.
             confident: whether the appearance of each object may be learned in this frame.
 
         Returns:
-            (H, W) bool masks of the objects whose refinement was accepted.
+            The maps, with what passed the stricter gate; (H, W) bool masks of the objects whose refinement was taken.
         """
         refined: dict[int, np.ndarray] = {}
         if self._refiner is None:
-            return refined
-        maps = dict(zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True))
+            return propagation, refined
+        maps, fed_back = dict(propagation.items()), {}
         turns = most_urgent(self._turns(frame.index, maps, confident), self._config.when)
         full = {key: at_full_size(maps[key], frame.size) for key in (maps if turns else ())}
         coarse = {key: probability > 0.5 for key, probability in full.items()}
@@ -64,9 +70,9 @@ class Refinement:
                 continue
             mask = refined[object_id] = self._where_undecided(mask, full[object_id])
             if feeds_back and confident.get(object_id, False):
-                probability = maps[object_id]
-                probability[:] = np.where(shrink(mask, probability.shape), np.maximum(probability, 0.9), 0.0)
-        return refined
+                raised = np.maximum(maps[object_id], np.float32(_FED_BACK))
+                fed_back[object_id] = np.where(shrink(mask, raised.shape), raised, np.float32(0))
+        return propagation.with_some(fed_back), refined
 
     def state_dict(self) -> dict[str, Any]:
         return {object_id: dataclasses.asdict(usual) for object_id, usual in self._usual.items()}
@@ -79,7 +85,7 @@ class Refinement:
     ) -> list[tuple[int, Turn]]:
         """What is due in this frame; the objects' usual numbers follow."""
         when, turns = self._config.when, []
-        self._usual = {key: usual for key, usual in self._usual.items() if key in self._roster.lives}
+        self._usual = {key: usual for key, usual in self._usual.items() if key in self._table.tracks}
         for object_id, probability in maps.items():
             facts = mask_facts(probability)
             if not facts.area_px:
@@ -111,7 +117,7 @@ class Refinement:
         self._refiner.set_image(frame.image, frame.index)
         likeness = None if quick else self._likeness(object_id)
         mask, decision = refine_mask(self._refiner, coarse[object_id], self._config, likeness, quick)
-        self._roster.tell(decision.action, frame.index, f"object {object_id}", f"{turn.reason}; {decision.reason}")
+        self._table.tell(decision.action, frame.index, f"object {object_id}", f"{turn.reason}; {decision.reason}")
         if decision.action != "refine":
             return None, False
         for other, taken in coarse.items():

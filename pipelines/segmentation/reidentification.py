@@ -2,7 +2,7 @@
 
 The tracker reads its key frames in every frame, so that it proposes a lost object by itself when that is back; its
 confidence there tells returns from accidents better than looks do. Where it proposes nothing that convinces, the best
-region of the likeness map is asked.
+region of the similarity map is asked.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.segmentation.appearance import Appearance
+from pipelines.segmentation.appearance import AppearanceModel
 from pipelines.segmentation.identity_policy import (
-    Evidence,
-    IdentityConfig,
-    Standing,
+    IdentityRules,
+    IdentityState,
+    MaskEvidence,
     Verdict,
     is_candidate,
     judge_proposal,
@@ -26,13 +26,13 @@ from pipelines.segmentation.mask_maps import parts_of
 from pipelines.segmentation.similarity_regions import best_region, cells_of, inside, overlaps
 
 SHOWN = 0.9  # probability of what was verified
-_BETTER_RIGHT = 0.25  # more likeness of a cell, with which an unseen object may claim it from one that holds it
+_BETTER_RIGHT = 0.25  # more similarity of a cell, with which an unseen object may claim it from one that holds it
 # Of a proposal, at the working size; the latter of the usual area. Of what is small, half of that is enough.
 _LEAST_PX, _LEAST_SHARE = 60, 0.05
 
 
 @dataclass(frozen=True)
-class Find:
+class Finding:
     """Where a lost object may be: (h, w) bool cells, and its (h, w) probability where it is believed."""
 
     verdict: Verdict
@@ -40,29 +40,32 @@ class Find:
     mask: np.ndarray | None = None
 
 
-class IdentitySearch:
+class Reidentification:
     """Its state: where each lost object was found in the frame before.
 
     Args:
-        config: see `IdentityConfig`.
+        rules: see `IdentityRules`.
         appearance: of the stage; it has observed the current frame.
         knows_doubt: of the stage's tracker.
     """
 
-    def __init__(self, config: IdentityConfig, appearance: Appearance, knows_doubt: bool) -> None:
-        self._config, self._appearance, self._knows_doubt = config, appearance, knows_doubt
-        self._sought: dict[int, np.ndarray] = {}  # (h, w) bool cells
+    def __init__(self, rules: IdentityRules, appearance: AppearanceModel, knows_doubt: bool) -> None:
+        self._rules, self._appearance, self._knows_doubt = rules, appearance, knows_doubt
+        self.reset()
 
-    def find(
+    def reset(self) -> None:
+        self._last_found: dict[int, np.ndarray] = {}  # (h, w) bool cells
+
+    def search(
         self,
         object_id: int,
-        standing: Standing,
+        state: IdentityState,
         usual_px: float,
         proposal: np.ndarray,
         probabilities: np.ndarray,
         rows: Mapping[int, int],
-    ) -> Find:
-        """Look for an object; `standing` follows.
+    ) -> Finding:
+        """Look for an object; `state` follows.
 
         Args:
             usual_px: its usual area at the working size.
@@ -70,77 +73,77 @@ class IdentitySearch:
             probabilities: (N, h, w) of all objects, without those that are not seen.
             rows: of the objects in there.
         """
-        last = self._sought.pop(object_id, None)
-        find = self._in_proposal(object_id, standing, usual_px, proposal, last)
-        if find is None:
-            find = self._by_likeness(
-                object_id, standing, usual_px, proposal, self._free(object_id, probabilities, rows), last
+        last = self._last_found.pop(object_id, None)
+        found = self._in_proposal(object_id, state, usual_px, proposal, last)
+        if found is None:
+            found = self._by_similarity(
+                object_id, state, usual_px, proposal, self._free(object_id, probabilities, rows), last
             )
-        if standing.streak:
-            self._sought[object_id] = find.cells
-        return find
+        if state.streak:
+            self._last_found[object_id] = found.cells
+        return found
 
-    def forget(self, object_id: int) -> None:
+    def remove(self, object_id: int) -> None:
         """Nothing stays of an object; an unknown id is fine."""
-        self._sought.pop(object_id, None)
+        self._last_found.pop(object_id, None)
 
     def start_shot(self) -> None:
         """The places of the frame before are void."""
-        self._sought.clear()
+        self._last_found.clear()
 
     def state_dict(self) -> dict[int, np.ndarray]:
-        return {object_id: cells.copy() for object_id, cells in self._sought.items()}
+        return {object_id: cells.copy() for object_id, cells in self._last_found.items()}
 
     def load_state_dict(self, state: Mapping[int, np.ndarray]) -> None:
-        self._sought = {object_id: cells.copy() for object_id, cells in state.items()}
+        self._last_found = {object_id: cells.copy() for object_id, cells in state.items()}
 
     def _in_proposal(
-        self, object_id: int, standing: Standing, usual_px: float, proposal: np.ndarray, last: np.ndarray | None
-    ) -> Find | None:
+        self, object_id: int, state: IdentityState, usual_px: float, proposal: np.ndarray, last: np.ndarray | None
+    ) -> Finding | None:
         """What the tracker proposes, where that may be the object."""
         mask = proposal > 0.5
         if mask.sum() < max(1, min(_LEAST_PX, 0.5 * usual_px), _LEAST_SHARE * usual_px):
             return None
         share = self._appearance.to_cells(mask)
         evidence = evidence_of(self._appearance, object_id, proposal, share, self._knows_doubt)
-        if not is_candidate(standing, evidence, self._config):
+        if not is_candidate(state, evidence, self._rules):
             return None
         cells = cells_of(share)
         again = last is not None and overlaps(last, cells)
-        verdict = judge_proposal(standing, evidence, again, self._config)
-        return Find(verdict, cells, np.where(mask, SHOWN, 0.0))
+        verdict = judge_proposal(state, evidence, again, self._rules)
+        return Finding(verdict, cells, np.where(mask, SHOWN, 0.0))
 
-    def _by_likeness(
+    def _by_similarity(
         self,
         object_id: int,
-        standing: Standing,
+        state: IdentityState,
         usual_px: float,
         proposal: np.ndarray,
         free: np.ndarray,
         last: np.ndarray | None,
-    ) -> Find:
+    ) -> Finding:
         """The region of the free cells that looks like the object most."""
-        own = self._appearance.likeness()[object_id]
+        own = self._appearance.similarity()[object_id]
         side_cells = np.sqrt(usual_px) * np.sqrt(own.size / proposal.size)
-        region = best_region(own, free, self._config.region_likeness, side_cells)
+        region = best_region(own, free, self._rules.region_similarity, side_cells)
         if region is None:
-            standing.streak = 0
-            return Find(Verdict("other", "not found: nothing looks like it"))
+            state.streak = 0
+            return Finding(Verdict("other", "not found: nothing looks like it"))
         again = last is not None and overlaps(last, region.cells)
-        verdict = judge_region(standing, region.mean, region.peak, again, self._config)
+        verdict = judge_region(state, region.mean, region.peak, again, self._rules)
         has_returned = verdict.belief == "returned"
-        return Find(verdict, region.cells, self._mask_of(own, region.cells, proposal) if has_returned else None)
+        return Finding(verdict, region.cells, self._mask_of(own, region.cells, proposal) if has_returned else None)
 
     def _free(self, object_id: int, probabilities: np.ndarray, rows: Mapping[int, int]) -> np.ndarray:
         """(h, w) bool cells that no other object holds with better right."""
-        likeness = self._appearance.likeness()
+        similarity = self._appearance.similarity()
         free = np.ones(self._appearance.grid, bool)
         for other, row in rows.items():
             if other == object_id or not (probabilities[row] > 0.5).any():
                 continue
             held = self._appearance.to_cells(probabilities[row] > 0.5) > 0.5
-            if other in likeness:
-                held &= likeness[object_id] < likeness[other] + _BETTER_RIGHT
+            if other in similarity:
+                held &= similarity[object_id] < similarity[other] + _BETTER_RIGHT
             free &= ~held
         return free
 
@@ -157,21 +160,21 @@ class IdentitySearch:
             if covered.sum() > 0.5 * region.sum():
                 return np.where(mask, SHOWN, 0.0)
         near = np.where(region, own, 0.0).astype(np.float32)
-        return np.where(self._appearance.to_pixels(near) > self._config.region_likeness, SHOWN, 0.0)
+        return np.where(self._appearance.to_pixels(near) > self._rules.region_similarity, SHOWN, 0.0)
 
 
 def evidence_of(
-    appearance: Appearance, object_id: int, probability: np.ndarray, share: np.ndarray, knows_doubt: bool
-) -> Evidence:
+    appearance: AppearanceModel, object_id: int, probability: np.ndarray, share: np.ndarray, knows_doubt: bool
+) -> MaskEvidence:
     """What speaks for a mask as the object's.
 
     Args:
         probability: (h, w), somewhere above one half.
-        share: (h, w) of each cell that is above one half (`Appearance.to_cells`).
+        share: (h, w) of each cell that is above one half (`AppearanceModel.to_cells`).
         knows_doubt: of the tracker that made it.
     """
-    likeness = appearance.likeness()
-    rivals = [(inside(one, share), other) for other, one in likeness.items() if other != object_id]
-    rival_likeness, rival = max(rivals, default=(0.0, 0))
+    similarity = appearance.similarity()
+    distractors = [(inside(one, share), other) for other, one in similarity.items() if other != object_id]
+    distractor_similarity, distractor = max(distractors, default=(0.0, 0))
     confidence = float(probability[probability > 0.5].mean()) if knows_doubt else None
-    return Evidence(confidence, inside(likeness[object_id], share), rival, rival_likeness)
+    return MaskEvidence(confidence, inside(similarity[object_id], share), distractor, distractor_similarity)

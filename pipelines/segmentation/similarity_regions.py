@@ -1,4 +1,4 @@
-"""Regions of a likeness map: where a lost object may be, and how much a mask looks like an object. Arrays only."""
+"""Regions of a similarity map: where a lost object may be, and how much a mask looks like an object. Arrays only."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Region:
 
     Args:
         cells: (h, w) bool.
-        mean: likeness of its cells.
-        peak: mean likeness of its best cells.
+        mean: similarity of its cells.
+        peak: mean similarity of its best cells.
     """
 
     cells: np.ndarray
@@ -26,11 +26,11 @@ class Region:
     peak: float
 
 
-def inside(likeness: np.ndarray, share: np.ndarray) -> float:
-    """Mean of an (h, w) likeness under an (h, w) share of cells; border cells count only where there are no others."""
+def inside(similarity: np.ndarray, share: np.ndarray) -> float:
+    """Mean of an (h, w) similarity under an (h, w) share of cells; border cells count where there are no others."""
     weights = np.where(share > 0.5, share, 0.0) if np.count_nonzero(share > 0.5) > 1 else share
     total = float(weights.sum())
-    return float((likeness * weights).sum() / total) if total > 0 else 0.0
+    return float((similarity * weights).sum() / total) if total > 0 else 0.0
 
 
 def cells_of(share: np.ndarray) -> np.ndarray:
@@ -39,16 +39,16 @@ def cells_of(share: np.ndarray) -> np.ndarray:
     return mostly if mostly.any() else share > 0
 
 
-def best_region(likeness: np.ndarray, free: np.ndarray, least: float, reach: float) -> Region | None:
+def best_region(similarity: np.ndarray, free: np.ndarray, least: float, reach: float) -> Region | None:
     """The most convincing connected region, with parts of like quality nearby: an occluder may split an object.
 
     Args:
-        likeness: (h, w).
+        similarity: (h, w).
         free: (h, w) bool, cells that may be the object's.
-        least: smoothed likeness from which a cell belongs to a region.
+        least: smoothed similarity from which a cell belongs to a region.
         reach: in cells, how far from the best part another may lie.
     """
-    own = np.where(free, likeness, 0.0).astype(np.float32)
+    own = np.where(free, similarity, 0.0).astype(np.float32)
     smooth = cv2.blur(own, (3, 3), borderType=cv2.BORDER_REPLICATE)
     count, labels, numbers, centres = cv2.connectedComponentsWithStats(
         (smooth > least).astype(np.uint8), connectivity=8

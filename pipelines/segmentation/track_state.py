@@ -11,7 +11,7 @@ from streamvos.records import ObjectState
 
 
 @dataclass(frozen=True)
-class LifeConfig:
+class TrackRules:
     """What it takes to be seen, to be given up and to be believed again."""
 
     min_area_px: int = 12  # at the working size; smaller masks are noise
@@ -19,7 +19,6 @@ class LifeConfig:
     min_confidence: float = 0.6  # mean probability inside the mask; larger calls doubtful objects occluded
     learn_confidence: float = 0.7  # larger lets the appearance follow only surer masks
     learn_area_ratio: float = 3.0  # larger lets it follow stronger changes of area
-    lost_after_s: float = 2.0  # occluded for longer is lost
     return_confidence: float = 0.75  # what a lost object must show to be believed without the detector
     return_area_share: float = 0.3  # of the usual area, likewise
     # Found by the detector, then not confirmed by it for `patience` times its longest gap so far, at least and at
@@ -31,11 +30,10 @@ class LifeConfig:
     # is a remainder that has stuck to something else. Larger calls partly hidden things occluded.
     min_confirmed_share: float = 0.2
     shrunk_after_s: float = 0.3
-    retire_after_s: float = 5.0  # a found object not seen for longer is no longer looked for, only recognised
 
 
 @dataclass
-class Life:
+class Track:
     """One object as the segment stage sees it.
 
     Args:
@@ -80,7 +78,7 @@ class Judgement:
 
 
 def judge(
-    life: Life, area_px: int, confidence: float, time_s: float, config: LifeConfig, verdict: Verdict | None = None
+    track: Track, area_px: int, confidence: float, time_s: float, rules: TrackRules, verdict: Verdict | None = None
 ) -> Judgement:
     """Decide whether the tracker's mask is the object.
 
@@ -89,47 +87,53 @@ def judge(
         confidence: mean probability inside it.
         verdict: of the appearance, None where it has none.
     """
-    usual = max(1.0, life.usual_area_px)
+    usual = max(1.0, track.usual_area_px)
     ratio = area_px / usual
     if verdict is not None and not verdict.visible:
         return Judgement(False, False, verdict.reason)
-    if verdict is not None and verdict.belief == "returned" and area_px >= config.min_area_px:
+    if verdict is not None and verdict.belief == "returned" and area_px >= rules.min_area_px:
         return Judgement(True, False, verdict.reason)
-    if area_px < config.min_area_px or ratio < config.min_area_share:
+    if area_px < rules.min_area_px or ratio < rules.min_area_share:
         return Judgement(False, False, f"area {area_px} px, usually {usual:.0f}")
-    if confidence < config.min_confidence:
-        return Judgement(False, False, f"confidence {confidence:.2f} < {config.min_confidence:.2f}")
-    if life.state == "lost":
-        if not life.prompted:
+    if confidence < rules.min_confidence:
+        return Judgement(False, False, f"confidence {confidence:.2f} < {rules.min_confidence:.2f}")
+    if track.state == "lost":
+        if not track.prompted:
             return Judgement(False, False, "lost; waits for the detector")
         # where nothing was seen since the prompt, there is no usual area to hold against it
-        fits = not life.usual_area_px or config.return_area_share < ratio < 1 / config.return_area_share
-        if confidence < config.return_confidence or not fits:
+        fits = not track.usual_area_px or rules.return_area_share < ratio < 1 / rules.return_area_share
+        if confidence < rules.return_confidence or not fits:
             return Judgement(False, False, f"lost; confidence {confidence:.2f}, area ratio {ratio:.2f} do not convince")
-    if is_unconfirmed(life, time_s, config):
-        return Judgement(False, False, f"the detector has not confirmed it for {time_s - life.confirmed_s:.1f} s")
-    since_s, share = time_s - life.confirmed_s, area_px / max(1.0, life.confirmed_area_px)
-    if not life.prompted and since_s > config.shrunk_after_s and share < config.min_confirmed_share:
+    if is_unconfirmed(track, time_s, rules):
+        return Judgement(False, False, f"the detector has not confirmed it for {time_s - track.confirmed_s:.1f} s")
+    since_s, share = time_s - track.confirmed_s, area_px / max(1.0, track.confirmed_area_px)
+    if not track.prompted and since_s > rules.shrunk_after_s and share < rules.min_confirmed_share:
         return Judgement(False, False, f"{share:.0%} of the area that the detector confirmed {since_s:.1f} s ago")
-    in_range = 1 / config.learn_area_ratio < ratio < config.learn_area_ratio
+    in_range = 1 / rules.learn_area_ratio < ratio < rules.learn_area_ratio
     learnable = verdict is None or verdict.learnable
-    return Judgement(True, learnable and confidence >= config.learn_confidence and in_range, "")
+    return Judgement(True, learnable and confidence >= rules.learn_confidence and in_range, "")
 
 
-def is_unconfirmed(life: Life, time_s: float, config: LifeConfig) -> bool:
+def is_unconfirmed(track: Track, time_s: float, rules: TrackRules) -> bool:
     """Whether the detector, which found the object, has been silent for too long."""
-    limit = min(config.max_unconfirmed_s, max(config.min_unconfirmed_s, config.patience * life.longest_gap_s))
-    return not life.prompted and time_s - life.confirmed_s > limit
+    limit = min(rules.max_unconfirmed_s, max(rules.min_unconfirmed_s, rules.patience * track.longest_gap_s))
+    return not track.prompted and time_s - track.confirmed_s > limit
 
 
 def update(
-    life: Life, judgement: Judgement, area_px: int, confidence: float, time_s: float, config: LifeConfig
+    track: Track,
+    judgement: Judgement,
+    area_px: int,
+    confidence: float,
+    time_s: float,
+    lost_after_s: float,
+    rules: TrackRules,
 ) -> None:
-    """Carry the judgement into the object's life."""
-    life.score = confidence if judgement.visible else 0.0
+    """Carry the judgement into the object's track; occluded for longer than `lost_after_s` is lost."""
+    track.score = confidence if judgement.visible else 0.0
     if judgement.visible:
-        life.state, life.seen_s = "tracked", time_s
-        life.usual_area_px = 0.85 * life.usual_area_px + 0.15 * area_px if life.usual_area_px else float(area_px)
-    elif life.state != "lost":
-        given_up = is_unconfirmed(life, time_s, config) or time_s - life.seen_s > config.lost_after_s
-        life.state = "lost" if given_up else "occluded"
+        track.state, track.seen_s = "tracked", time_s
+        track.usual_area_px = 0.85 * track.usual_area_px + 0.15 * area_px if track.usual_area_px else float(area_px)
+    elif track.state != "lost":
+        given_up = is_unconfirmed(track, time_s, rules) or time_s - track.seen_s > lost_after_s
+        track.state = "lost" if given_up else "occluded"

@@ -6,7 +6,7 @@ decides what is seen, what is confident and what may be remembered; the tracker 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -28,6 +28,34 @@ class Propagation:
 
     object_ids: np.ndarray
     probabilities: np.ndarray
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) of the maps."""
+        return self.probabilities.shape[1], self.probabilities.shape[2]
+
+    def items(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Each object with its (h, w) map."""
+        return zip(self.object_ids.tolist(), self.probabilities, strict=True)
+
+    def maps(self) -> np.ndarray:
+        """A copy of all maps, to be edited."""
+        return self.probabilities.copy()
+
+    def with_maps(self, probabilities: np.ndarray) -> Propagation:
+        """The same objects with other (N, h, w) maps."""
+        return Propagation(self.object_ids, probabilities)
+
+    def with_some(self, maps: Mapping[int, np.ndarray]) -> Propagation:
+        """With other maps of some objects."""
+        if not maps:
+            return self
+        return self.with_maps(np.stack([maps.get(object_id, own) for object_id, own in self.items()]))
+
+    def without(self, object_ids: Container[int]) -> Propagation:
+        """Without some objects."""
+        kept = np.array([object_id not in object_ids for object_id in self.object_ids.tolist()], bool)
+        return Propagation(self.object_ids[kept], self.probabilities[kept])
 
 
 class CellMap(NamedTuple):

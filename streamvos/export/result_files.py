@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from streamvos.errors import InputError, unknown_name
+from streamvos.config import Settings, setting
 from streamvos.export.boxes import box_lines
 from streamvos.export.draw import draw_result
 from streamvos.export.masks import MaskWriter, paint
@@ -28,28 +28,21 @@ _TRAJECTORY_HEAD = "# timestamp tx ty tz qx qy qz qw (world from camera; x right
 
 
 @dataclass(frozen=True)
-class OutputConfig:
+class OutputConfig(Settings, at="output"):
     """What a run leaves behind, and at what cost."""
 
-    masks: bool = True  # write masks/; tracks.json has the same masks in a tenth of the files' time
-    overlay: bool = True  # write overlay.mp4; without it a run needs about 6 ms less a frame at 854x480
-    overlay_crf: int = 23  # quality of the overlay, 0 to 51; lower looks better and takes more room
-    overlay_preset: str = "veryfast"  # of libx264; slower ones make smaller files
-    overlay_threads: int = 1  # of the encoder; more only helps where cores are idle
-    segment_frames: int = 1500  # frames in a segment of the overlay; a kill costs at most the last two seconds
-    timeline_rows: int = 200  # objects in timeline.png; beyond it the longest-lived are shown
-    queue_frames: int = 4  # frames that wait for the writing thread; more smooths, and costs 1.2 MB each at 480p
-
-    def __post_init__(self) -> None:
-        if self.overlay_preset not in _PRESETS:
-            raise unknown_name("value of output.overlay_preset", self.overlay_preset, _PRESETS)
-        if not 0 <= self.overlay_crf <= 51:
-            raise InputError(f"setting output.overlay_crf: expected 0 to 51, got {self.overlay_crf}")
-        if self.overlay_threads < 0:
-            raise InputError(f"setting output.overlay_threads: expected 0 or more, got {self.overlay_threads}")
-        for name in ("segment_frames", "timeline_rows", "queue_frames"):
-            if getattr(self, name) < 1:
-                raise InputError(f"setting output.{name}: expected at least 1, got {getattr(self, name)}")
+    masks: bool = setting(True, "write masks/; tracks.json has the same masks in a tenth of the files' time")
+    overlay: bool = setting(True, "write overlay.mp4; without it a run needs about 6 ms less a frame at 854x480")
+    overlay_crf: int = setting(23, "quality of the overlay; lower looks better and takes more room", low=0, high=51)
+    overlay_preset: str = setting("veryfast", "of libx264; slower ones make smaller files", names=_PRESETS)
+    overlay_threads: int = setting(1, "of the encoder, 0: its own choice; more only helps where cores are idle", low=0)
+    segment_frames: int = setting(
+        1500, "frames in a segment of the overlay; a kill costs at most the last two seconds", low=1
+    )
+    timeline_rows: int = setting(200, "objects in timeline.png; beyond it the longest-lived are shown", low=1)
+    queue_frames: int = setting(
+        4, "frames that wait for the writing thread; more smooths, and costs 1.2 MB each at 480p", low=1
+    )
 
 
 class ResultFiles:

@@ -41,6 +41,7 @@ class RunDirectory:
         path: the folder.
         source_info: of the source that is run.
         config_dict: the resolved configuration, for run.json; a run goes on only with the same.
+        given: what else decides the results (where the source is, how far it is read), likewise.
         overwrite: remove the results of an earlier run.
         resume: go on with an earlier run; a new one where there is none.
         config: what to write.
@@ -60,13 +61,15 @@ class RunDirectory:
         path: str | Path,
         source_info: SourceInfo,
         config_dict: Mapping[str, Any],
+        given: Mapping[str, Any] | None = None,
         *,
         overwrite: bool = False,
         resume: bool = False,
         config: OutputConfig | None = None,
     ) -> None:
         self.path = Path(path)
-        self._info, self._config_dict = source_info, dict(config_dict)
+        self._info = source_info
+        self._config_dict, self._given = _plain(config_dict), _plain(given or {})
         self._config = config or OutputConfig()
         earlier, self._lock = folders.claim(self.path, overwrite, resume)
         self.is_complete = earlier is not None and earlier["status"] == "complete"
@@ -162,7 +165,9 @@ class RunDirectory:
     def _begin(self, earlier: dict[str, Any] | None) -> None:
         if earlier is not None:
             expect_same_source(self.path, earlier["source"], self._info.to_dict())
-            expect_same_settings(self.path, earlier["config"], self._plain_config())
+            expect_same_settings(
+                self.path, earlier["config"] | earlier.get("given", {}), self._config_dict | self._given
+            )
         if self.is_complete:
             self.next_index = earlier["counts"]["next_index"]
             self._lock.release()
@@ -223,9 +228,6 @@ class RunDirectory:
     def _elapsed_s(self) -> float:
         return self._wall_s + time.perf_counter() - self._began_s
 
-    def _plain_config(self) -> dict[str, Any]:
-        return json.loads(json.dumps(self._config_dict, default=str))
-
     def _report(self, status: Status, error: Any = None, extra: Mapping[str, Any] | None = None) -> None:
         wall_s = self._elapsed_s()
         report = {
@@ -234,7 +236,8 @@ class RunDirectory:
             "started": self._started,
             "updated": now(),
             "source": self._info.to_dict(),
-            "config": self._plain_config(),
+            "config": self._config_dict,
+            "given": self._given,
             "versions": versions(),
             "counts": {"frames": self._num_frames, "next_index": self.next_index} | self._files.counts(),
             "timings_s": self._timings.summary(),
@@ -245,3 +248,8 @@ class RunDirectory:
             "files": sorted({*folders.list_results(self.path), "run.json"}),
         }
         write_report(self.path, report | dict(extra or {}))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives them back."""
+    return json.loads(json.dumps(values, default=str))

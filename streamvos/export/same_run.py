@@ -12,7 +12,7 @@ _SOURCE_FACTS = ("kind", "width", "height", "rate", "time_base")
 # Where and how fast a run computes, not what: these may change between a run and its continuation.
 _FREE = (
     "runner",
-    "graph.threads",
+    "threads",
     "output.overlay_threads",
     "output.queue_frames",
     "output.segment_frames",
@@ -47,7 +47,7 @@ def expect_same_settings(folder: Path, earlier: Mapping[str, Any], now: Mapping[
     changed = [name for name in after if name in before and name not in _FREE and before[name] != after[name]]
     if not changed:
         return
-    shown = [f"{_named(name)} was {_text(before[name])}, now {_text(after[name])}" for name in changed[:_SHOWN]]
+    shown = [f"{name} was {_text(before[name])}, now {_text(after[name])}" for name in changed[:_SHOWN]]
     more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     raise InputError(
         f"--resume: {str(folder)!r} was run with other settings ({'; '.join(shown)}{more}); "
@@ -63,10 +63,6 @@ def _flat(config: Mapping[str, Any], where: str = "") -> dict[str, Any]:
         else:
             values[f"{where}{name}"] = value
     return values
-
-
-def _named(name: str) -> str:
-    return name.removeprefix("graph.")  # whose fields stand at the top of a configuration file
 
 
 def _text(value: Any) -> str:

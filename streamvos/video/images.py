@@ -47,7 +47,7 @@ class ImageSequence(Source):
     ) -> None:
         self._paths = list(paths)[:max_frames]
         height, width = expect_one_size(self._paths)
-        rate = parse_rate(config.image_rate, "image_rate")
+        rate = parse_rate(config.image_rate)
         count = len(self._paths)
         super().__init__(
             SourceInfo(name, "images", location, width, height, rate, count, float(count / rate), False, 1 / rate)

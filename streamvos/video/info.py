@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from streamvos.config import Settings, setting
 from streamvos.errors import InputError
 from streamvos.records import Frame
 
@@ -50,36 +50,52 @@ class SourceInfo:
         return values
 
 
+def parse_rate(text: str) -> Fraction:
+    """A positive frame rate from "24", "29.97" or "30000/1001"; raises `InputError` for anything else."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise InputError(f"expected a positive rate such as 24 or 30000/1001, got {text!r}")
+    return rate
+
+
+def _format_names(text: str) -> None:
+    """Raise `InputError` where a text is no list of FFmpeg's names of formats."""
+    if not re.fullmatch(r"[a-z0-9_]*(,[a-z0-9_]+)*", text):
+        raise InputError(f"expected FFmpeg's names of formats with commas between, as mov,matroska; got {text!r}")
+
+
 @dataclass(frozen=True)
-class SourceConfig:
+class SourceConfig(Settings, at="source"):
     """Settings of the readers; each source uses those that concern it."""
 
-    prefetch_frames: int = 4  # frames decoded ahead; more smooths uneven stages and costs 1.2 MB each at 480p
-    decode_threads: int = 2  # threads of the decoder; more is faster on many cores, and takes them from stages
-    image_rate: str = "24"  # frames per second of a folder of images, "24" or "30000/1001"; sets their times
-    rgbd_rate: str = "30"  # the same for RGB-D folders without timestamps (7-Scenes)
-    depth_gap_s: float = 0.02  # largest time between a colour picture and its depth picture (TUM layout)
-    open_timeout_s: float = 10.0  # how long a URL may take to answer before it is an error
-    read_timeout_s: float = 10.0  # how long a URL may stay silent before the connection counts as lost
-    reconnect_attempts: int = 8  # tries in a row before a lost live source is given up
-    reconnect_first_s: float = 0.5  # wait before the first try; doubles with every further one
-    reconnect_max_s: float = 30.0  # longest wait between two tries
-    # Formats that a file or stream may have, by FFmpeg's names; empty: all, playlists that name other files among them.
-    containers: str = ""
-    max_pixels: int = 0  # of a frame; larger ones are refused before they are decoded; 0: any
-    rtsp_transport: Literal["tcp", "udp"] = "tcp"  # udp has less delay, and smears when packets are lost
-
-    def __post_init__(self) -> None:
-        if self.prefetch_frames < 1:
-            raise InputError(f"setting source.prefetch_frames: expected at least 1, got {self.prefetch_frames}")
-        for name in ("decode_threads", "depth_gap_s", "reconnect_attempts", "reconnect_first_s", "reconnect_max_s"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"setting source.{name}: expected 0 or more, got {getattr(self, name)}")
-        for name in ("open_timeout_s", "read_timeout_s"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"setting source.{name}: expected more than 0 seconds, got {getattr(self, name)}")
-        for name in ("image_rate", "rgbd_rate"):
-            parse_rate(getattr(self, name), f"source.{name}")
+    prefetch_frames: int = setting(
+        4, "frames decoded ahead; more smooths uneven stages and costs 1.2 MB each at 480p", low=1
+    )
+    decode_threads: int = setting(
+        2, "threads of the decoder, 0: its own choice; more is faster, and takes cores from stages", low=0
+    )
+    image_rate: str = setting(
+        "24", 'frames per second of a folder of images, "24" or "30000/1001"; sets their times', form=parse_rate
+    )
+    rgbd_rate: str = setting("30", "the same for RGB-D folders without times (7-Scenes)", form=parse_rate)
+    depth_gap_s: float = setting(
+        0.02, "largest time between a colour picture and its depth picture (TUM layout)", low=0
+    )
+    open_timeout_s: float = setting(10.0, "how long a URL may take to answer before it is an error", above=0)
+    read_timeout_s: float = setting(10.0, "how long a URL may stay silent before it counts as lost", above=0)
+    reconnect_attempts: int = setting(8, "tries in a row before a lost live source is given up", low=0)
+    reconnect_first_s: float = setting(0.5, "wait before the first try; doubles with every further one", low=0)
+    reconnect_max_s: float = setting(30.0, "longest wait between two tries", low=0)
+    containers: str = setting(
+        "",
+        "formats that a file or stream may have, by FFmpeg's names; empty: all, playlists that name other files too",
+        form=_format_names,
+    )
+    max_pixels: int = setting(0, "of a frame; larger ones are refused before they are decoded; 0: any", low=0)
+    rtsp_transport: Literal["tcp", "udp"] = setting("tcp", "udp has less delay, and smears when packets are lost")
 
 
 class Source(Iterator[Frame]):
@@ -133,14 +149,3 @@ class SourceAround(Source):
 def safe_name(text: str) -> str:
     """A folder name made of `text`: letters, digits, dot, dash and underscore only; never empty or hidden."""
     return re.sub(r"[^\w.-]+", "_", text).strip("._")[:100] or "video"
-
-
-def parse_rate(text: str, setting: str) -> Fraction:
-    """A positive frame rate from "24", "29.97" or "30000/1001"."""
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise InputError(f"setting {setting}: expected a positive rate such as 24 or 30000/1001, got {text!r}")
-    return rate

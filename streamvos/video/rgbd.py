@@ -62,7 +62,7 @@ class RgbdFolder(Source):
         max_frames: int | None = None,
     ) -> None:
         is_tum = layout_of(folder) == "tum"
-        rate = None if is_tum else parse_rate(config.rgbd_rate, "rgbd_rate")
+        rate = None if is_tum else parse_rate(config.rgbd_rate)
         pairs = _tum_pairs(folder, config.depth_gap_s) if is_tum else _seven_scenes_pairs(folder, 1 / rate)
         self._pairs = pairs[:max_frames]
         self._invalid, self._per_metre = (0, 5000.0) if is_tum else (65535, 1000.0)

@@ -57,8 +57,8 @@ def assert_same_run(whole: Path, other: Path) -> None:
 def test_what_a_run_leaves(whole):
     report = json.loads((whole / "run.json").read_text())
     assert report["status"] == "complete" and report["counts"]["frames"] == 36 and report["counts"]["cuts"] == 1
-    assert report["config"]["graph"]["detect"]["every"] == 3 and report["config"]["graph"]["size"] == 64
-    assert report["config"]["graph"]["threads"] == 1 and report["config"]["output"]["overlay_crf"] == 30
+    assert report["config"]["detect"]["every"] == 3 and report["config"]["size"] == 64
+    assert report["config"]["threads"] == 1 and report["config"]["output"]["overlay_crf"] == 30
     assert set(report["memories"]) == {"features", "keyframes", "appearance", "scene", "episodes"}
     assert all(0 <= memory["bytes"] <= memory["capacity_bytes"] for memory in report["memories"].values())
     assert set(report["timings_s"]) == {"shots", "detect", "segment", "reconstruct", "remember"}

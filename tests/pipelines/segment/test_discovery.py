@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.segmentation.track_state import LifeConfig
+from pipelines.segmentation.track_state import TrackRules
 from streamvos.records import Prompt
 
 
@@ -46,7 +46,7 @@ def test_what_the_detector_stops_confirming_is_given_up(squares: Any) -> None:
     for index in range(20):
         seen = squares.found(("dog", 0.9, truth[1])) if index == 0 else squares.found()
         states.append(squares.state_of(squares.step(index, image, detections=seen), 1))
-    limit = round(10 * LifeConfig().min_unconfirmed_s)
+    limit = round(10 * TrackRules().min_unconfirmed_s)
     assert set(states[: limit + 1]) == {"tracked"} and set(states[limit + 1 :]) == {"lost"}
 
 
@@ -62,7 +62,7 @@ def test_a_cut_ends_discovered_objects_and_may_recognise_them(squares: Any) -> N
     assert result.masks.object_ids.tolist() == [2]  # something else is someone new
     result = squares.step(6, image, is_cut=True, detections=squares.found(("dog", 0.9, truth[1])))
     assert result.masks.object_ids.tolist() == [1]
-    assert any(event.entry == "object 1" and "returned, likeness" in event.reason for event in result.events)
+    assert any(event.entry == "object 1" and "returned, similarity" in event.reason for event in result.events)
 
 
 def test_long_lost_discovered_objects_are_retired(squares: Any) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.segmentation.identity_policy import IdentityConfig
 from streamvos import masks
 from streamvos.snapshot import load_snapshot, save_snapshot
 
@@ -32,7 +31,7 @@ def test_a_lost_object_is_recognised_elsewhere_beside_another_one(squares: Any) 
     truth, told = squares.draw(places)[1], []
     for index in range(32, 40):
         result = squares.step(index, squares.draw(places)[0])
-        told += [event.reason for event in result.events if event.action == "merge"]
+        told += [event.reason for event in result.events if (event.bank, event.action) == ("keyframes", "merge")]
     assert squares.iou(result, 1, truth[1]) > 0.5 and squares.iou(result, 2, truth[2]) > 0.6
     assert len(told) == 1 and told[0].startswith("returned: "), told
 
@@ -71,11 +70,11 @@ def test_both_parts_of_a_split_object_are_kept(squares: Any) -> None:
 
 
 def test_off_leaves_everything_to_the_tracker(make_squares: Callable[..., Any]) -> None:
-    squares = make_squares(identity=IdentityConfig(check=False))
+    squares = make_squares(verify=False)
     truth = squares.draw(BOTH)[1]
     shown(squares, 3, 0, BOTH, prompts=squares.given(0, truth))
     state = squares.stage.state_dict()["identity"]
-    assert not state["standings"] and not state["appearance"]["looks"]
+    assert not state["states"] and not state["appearance"]["memory"]["looks"]
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["seen", "sought"])

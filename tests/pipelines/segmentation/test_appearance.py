@@ -1,4 +1,4 @@
-"""The appearance model on made-up cells: twins, background, vouched views, bytes, snapshots."""
+"""The appearance model on made-up cells: twins, background, confirmed views, bytes, snapshots."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.segmentation.appearance import Appearance, AppearanceConfig
+from pipelines.segmentation.appearance import AppearanceModel
 from pipelines.trackers.protocol import CellMap
 
+BUDGET = 2**20
 SIZE, GRID, CHANNELS = (64, 96), (8, 12), 16
 LOOKS = np.random.default_rng(5).normal(size=(4, CHANNELS)).astype(np.float32)  # 0 is the background's
 LOOKS[3] = LOOKS[2] + 0.5 * np.random.default_rng(6).normal(size=CHANNELS)  # twins, nearly
@@ -31,18 +32,18 @@ def frame(seed: int, *object_ids: int) -> tuple[np.ndarray, CellMap]:
     return image, CellMap(torch.from_numpy(features.transpose(2, 0, 1).astype(np.float32)), (0, 0, 0, 0))
 
 
-def build(*object_ids: int) -> Appearance:
-    appearance = Appearance(AppearanceConfig(), 4, torch.device("cpu"))
+def build(*object_ids: int) -> AppearanceModel:
+    appearance = AppearanceModel(BUDGET, torch.device("cpu"))
     appearance.observe(*frame(0, *object_ids), SIZE)
     for object_id in object_ids:
-        appearance.vouch(object_id, share_of(object_id), afresh=True)
+        appearance.confirm(0, object_id, share_of(object_id), replace=True)
     appearance.learn_background(1.0 - sum(share_of(object_id) for object_id in object_ids))
     appearance.fit()
     return appearance
 
 
-def mean(appearance: Appearance, object_id: int, place: int) -> float:
-    return float(appearance.likeness()[object_id][PLACES[place]].mean())
+def mean(appearance: AppearanceModel, object_id: int, place: int) -> float:
+    return float(appearance.similarity()[object_id][PLACES[place]].mean())
 
 
 def test_twins_are_told_apart_in_a_later_frame() -> None:
@@ -69,16 +70,16 @@ def test_a_look_that_is_followed_is_known_later_and_the_first_one_too() -> None:
     before = shown(changed[1], 3)
     for seed in range(4, 30):
         shown(changed[1], seed)
-        appearance.follow(1, share_of(1))
+        appearance.follow(5, 1, share_of(1))
         appearance.fit()
     assert shown(changed[1], 50) > before + 0.05
     assert shown(first, 51) > 0.6
 
 
-def test_vouching_afresh_forgets() -> None:
+def test_confirming_in_place_of_what_was_known_forgets() -> None:
     appearance = build(1, 2)
     appearance.observe(*frame(1, 1, 2, 3), SIZE)
-    appearance.vouch(1, share_of(3), afresh=True)
+    appearance.confirm(0, 1, share_of(3), replace=True)
     appearance.fit()
     appearance.observe(*frame(2, 1, 2, 3), SIZE)
     assert mean(appearance, 1, 3) > 0.6 > 0.3 > mean(appearance, 1, 1)
@@ -86,30 +87,30 @@ def test_vouching_afresh_forgets() -> None:
 
 def test_bytes_do_not_grow_and_removed_objects_are_gone() -> None:
     appearance = build(1, 2, 3)
-    size = appearance.stats().bytes
+    size = appearance.memory.stats().bytes
     for seed in range(1, 6):
         appearance.observe(*frame(seed, 1, 2, 3), SIZE)
-        appearance.follow(2, share_of(2))
+        appearance.follow(5, 2, share_of(2))
         appearance.learn_background(1.0 - share_of(2))
         appearance.fit()
-    stats = appearance.stats()
+    stats = appearance.memory.stats()
     assert stats.bytes == size <= stats.capacity_bytes and stats.entries == 3
     appearance.remove(2)
     appearance.remove(9)
-    assert appearance.object_ids == [1, 3] and appearance.stats().bytes < size
-    assert 2 not in appearance.state_dict()["looks"] and 2 not in appearance.state_dict()["heads"]
+    assert appearance.object_ids == [1, 3] and appearance.memory.stats().bytes < size
+    assert 2 not in appearance.memory.read() and 2 not in appearance.state_dict()["heads"]
 
 
 def test_a_restored_one_goes_on_as_if_nothing_had_happened() -> None:
-    one, other = build(1, 2), Appearance(AppearanceConfig(), 4, torch.device("cpu"))
+    one, other = build(1, 2), AppearanceModel(BUDGET, torch.device("cpu"))
     other.load_state_dict(one.state_dict())
     for appearance in (one, other):
         appearance.observe(*frame(1, 1, 2), SIZE)
-        appearance.follow(1, share_of(1))
+        appearance.follow(5, 1, share_of(1))
         appearance.learn_background(1.0 - share_of(1))
         appearance.fit()
-    for object_id, likeness in one.likeness().items():
-        assert np.array_equal(likeness, other.likeness()[object_id])
+    for object_id, similarity in one.similarity().items():
+        assert np.array_equal(similarity, other.similarity()[object_id])
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,9 @@ def test_a_restored_one_goes_on_as_if_nothing_had_happened() -> None:
 def test_an_empty_view_teaches_nothing(share: np.ndarray) -> None:
     appearance = build(1)
     head = appearance.state_dict()["heads"][1]
-    appearance.vouch(1, share, afresh=True)
-    appearance.vouch(7, share, afresh=False)
-    appearance.follow(1, share)
+    appearance.confirm(0, 1, share, replace=True)
+    appearance.confirm(0, 7, share, replace=False)
+    appearance.follow(5, 1, share)
     appearance.fit()
     assert np.array_equal(appearance.state_dict()["heads"][1], head) and appearance.object_ids == [1]
 

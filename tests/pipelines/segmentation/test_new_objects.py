@@ -1,4 +1,4 @@
-"""Which new detections are believed, and who is recognised."""
+"""Which new detections are confirmed, and who is recognised."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.segmentation import new_objects as newcomers
-from pipelines.segmentation.matching import AssociationConfig
-from pipelines.segmentation.new_objects import Newcomers
+from memory_bank.appearance import RetiredObjects
+from pipelines.scores import ScoreThresholds
+from pipelines.segmentation import new_objects
+from pipelines.segmentation.matching import MatchingRules
+from pipelines.segmentation.new_objects import NewObjects
 from streamvos.records import Detections
 from streamvos.snapshot import load_snapshot, save_snapshot
 
 SIZE = (100, 200)
-CONFIG = AssociationConfig(
-    min_new_score=0.5,
-    sure_score=0.8,
+RULES = MatchingRules(
     confirm_iou=0.3,
     max_covered=0.6,
     max_double_iou=0.45,
-    min_area_share=0.01,
-    min_likeness=0.8,
-    min_leading_likeness=0.6,
+    min_similarity=0.8,
+    min_leading_similarity=0.6,
     min_lead=0.1,
-    min_likeness_across_cuts=0.9,
+    min_similarity_across_cuts=0.9,
 )
 BOX = (20, 20, 60, 60)
 
@@ -42,9 +41,14 @@ def detections(*items: tuple[str, float, tuple[float, float, float, float]]) -> 
     )
 
 
-def believe(door: Newcomers, *items: Any, ids: list[int] | None = None, current: Any = ()) -> list[int]:
+def build(retired: RetiredObjects | None = None) -> NewObjects:
+    scores = ScoreThresholds(start=0.5, start_at_once=0.8)
+    return NewObjects(scores, 0.01, retired or RetiredObjects(2**20), RULES)
+
+
+def confirm(door: NewObjects, *items: Any, ids: list[int] | None = None, current: Any = ()) -> list[int]:
     found = detections(*items)
-    return door.believe(SIZE, found, found.object_ids if ids is None else np.array(ids), list(current))
+    return door.confirm(SIZE, found, found.object_ids if ids is None else np.array(ids), list(current))
 
 
 def look(degrees: float) -> np.ndarray:
@@ -57,15 +61,15 @@ def mask(top: int, left: int, bottom: int, right: int) -> np.ndarray:
     return made
 
 
-def test_a_sure_one_is_believed_at_once_a_weaker_one_when_seen_twice() -> None:
-    door = Newcomers(CONFIG)
-    assert believe(door, ("dog", 0.8, BOX)) == [0]
-    assert believe(door, ("dog", 0.7, BOX)) == []
-    assert believe(door, ("dog", 0.7, (25, 20, 65, 60))) == [0]
+def test_a_sure_one_is_confirmed_at_once_a_weaker_one_when_seen_twice() -> None:
+    door = build()
+    assert confirm(door, ("dog", 0.8, BOX)) == [0]
+    assert confirm(door, ("dog", 0.7, BOX)) == []
+    assert confirm(door, ("dog", 0.7, (25, 20, 65, 60))) == [0]
 
 
 @pytest.mark.parametrize(
-    ("second", "believed"),
+    ("second", "confirmed"),
     [
         ([("cat", 0.6, BOX)], [0]),
         ([("car", 0.6, BOX)], []),
@@ -75,42 +79,42 @@ def test_a_sure_one_is_believed_at_once_a_weaker_one_when_seen_twice() -> None:
     ],
     ids=["another class of its group", "another group", "elsewhere", "too weak", "two of which one was there"],
 )
-def test_the_second_sighting_must_fit_the_first(second: list[Any], believed: list[int]) -> None:
-    door = Newcomers(CONFIG)
-    assert believe(door, ("dog", 0.7, BOX)) == []
-    assert believe(door, *second) == believed
+def test_the_second_sighting_must_fit_the_first(second: list[Any], confirmed: list[int]) -> None:
+    door = build()
+    assert confirm(door, ("dog", 0.7, BOX)) == []
+    assert confirm(door, *second) == confirmed
 
 
 def test_sightings_must_follow_each_other_within_one_shot() -> None:
-    door = Newcomers(CONFIG)
-    believe(door, ("dog", 0.7, BOX))
-    assert believe(door) == []  # not seen in between
-    assert believe(door, ("dog", 0.7, BOX)) == []
+    door = build()
+    confirm(door, ("dog", 0.7, BOX))
+    assert confirm(door) == []  # not seen in between
+    assert confirm(door, ("dog", 0.7, BOX)) == []
     door.start_shot()
-    assert believe(door, ("dog", 0.7, BOX)) == []
-    assert believe(door, ("dog", 0.7, BOX)) == [0]
+    assert confirm(door, ("dog", 0.7, BOX)) == []
+    assert confirm(door, ("dog", 0.7, BOX)) == [0]
 
 
 def test_the_best_come_first() -> None:
-    door = Newcomers(CONFIG)
+    door = build()
     others = [(100, 20, 140, 60), (150, 20, 190, 60)]
     found = [("dog", 0.81, BOX), ("dog", 0.95, others[0]), ("cat", 0.9, others[1])]
-    assert believe(door, *found) == [1, 2, 0]
+    assert confirm(door, *found) == [1, 2, 0]
 
 
 @pytest.mark.parametrize(("box", "score"), [((20, 20, 33, 35), 0.9), (BOX, 0.49)], ids=["too small", "too weak"])
 def test_no_thing_at_all(box: tuple[float, float, float, float], score: float) -> None:
-    door = Newcomers(CONFIG)
-    assert believe(door, ("dog", score, box)) == believe(door, ("dog", score, box)) == []
+    door = build()
+    assert confirm(door, ("dog", score, box)) == confirm(door, ("dog", score, box)) == []
 
 
 def test_known_objects_are_nothing_new() -> None:
-    door = Newcomers(CONFIG)
-    assert believe(door, ("dog", 0.9, BOX), ids=[4]) == []
+    door = build()
+    assert confirm(door, ("dog", 0.9, BOX), ids=[4]) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "area", "believed"),
+    ("name", "area", "confirmed"),
     [
         ("dog", (20, 20, 46, 60), []),
         ("cat", (20, 20, 46, 60), []),
@@ -120,12 +124,12 @@ def test_known_objects_are_nothing_new() -> None:
     ],
     ids=["by its class", "by its group", "by something unknown", "by another group", "by little"],
 )
-def test_what_a_mask_covers_is_nothing_new(name: str, area: tuple[int, int, int, int], believed: list[int]) -> None:
-    assert believe(Newcomers(CONFIG), ("dog", 0.9, BOX), current=[(name, mask(*area))]) == believed
+def test_what_a_mask_covers_is_nothing_new(name: str, area: tuple[int, int, int, int], confirmed: list[int]) -> None:
+    assert confirm(build(), ("dog", 0.9, BOX), current=[(name, mask(*area))]) == confirmed
 
 
 @pytest.mark.parametrize(
-    ("other", "ids", "believed"),
+    ("other", "ids", "confirmed"),
     [
         (("dog", 0.95, (24, 20, 64, 60)), [5, -1], []),
         (("dog", 0.95, (24, 20, 64, 60)), [-1, -1], [0]),
@@ -134,8 +138,8 @@ def test_what_a_mask_covers_is_nothing_new(name: str, area: tuple[int, int, int,
     ],
     ids=["of a known thing", "of a new thing", "of another class", "beside it"],
 )
-def test_a_second_look_is_nothing_new(other: Any, ids: list[int], believed: list[int]) -> None:
-    assert believe(Newcomers(CONFIG), other, ("dog", 0.9, BOX), ids=ids) == believed
+def test_a_second_look_is_nothing_new(other: Any, ids: list[int], confirmed: list[int]) -> None:
+    assert confirm(build(), other, ("dog", 0.9, BOX), ids=ids) == confirmed
 
 
 def dogs(**degrees: float) -> dict[int, tuple[str, np.ndarray]]:
@@ -143,18 +147,18 @@ def dogs(**degrees: float) -> dict[int, tuple[str, np.ndarray]]:
 
 
 def test_the_most_convincing_is_recognised() -> None:
-    door = Newcomers(CONFIG)
+    door = build()
     lost = {3: ("dog", np.stack([look(80), look(30)])), 4: ("dog", np.stack([look(20)])), 5: ("car", look(0)[None])}
     object_id, reason = door.recognise(look(0), "dog", lost, {})
-    assert object_id == 4 and reason == "returned, likeness 0.94 >= 0.80"
+    assert object_id == 4 and reason == "returned, similarity 0.94 >= 0.80"
     assert door.recognise(look(60), "cat", lost, {})[0] == 3  # of its group, by its best view
     assert door.recognise(look(-40), "dog", lost, {}) == (None, "new object")  # 0.50
     assert door.recognise(look(0), "person", lost, {})[0] is None
     assert door.recognise(look(0), "dog", {3: ("dog", np.zeros((0, 2), np.float32))}, {})[0] is None
 
 
-def test_less_likeness_is_enough_where_no_other_is_near() -> None:
-    door = Newcomers(CONFIG)
+def test_less_similarity_is_enough_where_no_other_is_near() -> None:
+    door = build()
     found, reason = door.recognise(look(0), "dog", dogs(_3=45), {})  # 0.71
     assert found == 3 and "no other of its kind" in reason
     assert door.recognise(look(0), "dog", dogs(_3=55), {})[0] is None  # 0.57
@@ -166,50 +170,36 @@ def test_less_likeness_is_enough_where_no_other_is_near() -> None:
     assert door.recognise(look(0), "dog", dogs(_3=30), dogs(_9=10))[0] == 3  # 0.87 is enough in any case
 
 
-def test_across_cuts_more_likeness_is_asked_for() -> None:
-    door = Newcomers(CONFIG)
-    door.retire(7, "dog", look(0)[None])
+def test_across_cuts_more_similarity_is_asked_for() -> None:
+    retired = RetiredObjects(2**20)
+    door = build(retired)
+    retired.write(0, 7, "dog", look(0)[None])
     assert door.recognise(look(45), "dog", {}, {})[0] == 7  # still the same shot
-    door.start_shot()
+    retired.start_shot()
     assert door.recognise(look(30), "dog", {}, {})[0] is None  # 0.87
-    assert door.recognise(look(20), "dog", {}, {}) == (7, "returned, likeness 0.94 >= 0.90")
+    assert door.recognise(look(20), "dog", {}, {}) == (7, "returned, similarity 0.94 >= 0.90")
     assert door.recognise(look(0), "dog", dogs(_3=28), {})[0] == 7
     assert door.recognise(look(22), "dog", dogs(_3=28), {})[0] == 3
-    door.forget(7)
-    door.forget(99)
+    retired.remove(7)
     assert door.recognise(look(0), "dog", {}, {})[0] is None
 
 
 def test_what_was_declined_is_left_out_for_a_while() -> None:
-    door = Newcomers(CONFIG)
+    door = build()
     door.decline("dog", np.array(BOX, np.float32))
     near, far = (22, 20, 62, 60), (120, 20, 160, 60)
-    for _ in range(newcomers._DECLINED_RUNS - 1):
-        assert believe(door, ("dog", 0.9, near), ("dog", 0.9, far), ("car", 0.9, near)) == [1, 2]
-    assert believe(door, ("dog", 0.9, near)) == [0]
+    for _ in range(new_objects._DECLINED_RUNS - 1):
+        assert confirm(door, ("dog", 0.9, near), ("dog", 0.9, far), ("car", 0.9, near)) == [1, 2]
+    assert confirm(door, ("dog", 0.9, near)) == [0]
     door.decline("dog", np.array(BOX, np.float32))
     door.start_shot()
-    assert believe(door, ("dog", 0.9, near)) == [0]
+    assert confirm(door, ("dog", 0.9, near)) == [0]
 
 
-def test_the_retired_are_bounded_and_the_oldest_are_forgotten() -> None:
-    door = Newcomers(CONFIG)
-    most = newcomers._MAX_RETIRED
-    for object_id in range(1, most + 11):
-        door.retire(object_id, f"kind {object_id}", np.repeat(look(0)[None], 50, axis=0))
-    state = door.state_dict()
-    assert list(state["retired"]) == list(range(11, most + 11))
-    assert max(len(views) for _, views, _ in state["retired"].values()) == newcomers._MAX_VIEWS
-    assert door.recognise(look(0), "kind 10", {}, {})[0] is None
-    assert door.recognise(look(0), "kind 11", {}, {})[0] == 11
-
-
-def test_restored_it_remembers_who_waits_and_who_left(tmp_path: Path) -> None:
-    door, other = Newcomers(CONFIG), Newcomers(CONFIG)
-    believe(door, ("dog", 0.7, BOX))
-    door.retire(7, "dog", look(0)[None])
+def test_restored_it_remembers_who_waits_and_what_was_declined(tmp_path: Path) -> None:
+    door, other = build(), build()
+    confirm(door, ("dog", 0.7, BOX))
     door.decline("cat", np.array(BOX, np.float32))
     save_snapshot(tmp_path / "s.npz", door.state_dict())
     other.load_state_dict(load_snapshot(tmp_path / "s.npz"))
-    assert other.recognise(look(5), "dog", {}, {}) == door.recognise(look(5), "dog", {}, {}) != (None, "new object")
-    assert believe(other, ("dog", 0.7, BOX), ("cat", 0.9, BOX)) == [0]
+    assert confirm(other, ("dog", 0.7, BOX), ("cat", 0.9, BOX)) == [0]

@@ -12,9 +12,9 @@ from memory_bank.protocol import MemoryStats
 from pipelines.refiners.policy import RefineConfig
 from pipelines.refiners.protocol import Candidate
 from pipelines.refiners.triggers import TriggerConfig
-from pipelines.segmentation.matching import AssociationConfig
-from pipelines.segmentation.new_objects import Newcomers
-from pipelines.segmentation.object_table import Roster
+from pipelines.segmentation.matching import MatchingRules
+from pipelines.segmentation.new_objects import NewObjects
+from pipelines.segmentation.object_table import ObjectTable
 from pipelines.segmentation.refinement import Refinement
 from pipelines.segmentation.track_state import Life
 from pipelines.trackers.protocol import Propagation
@@ -65,11 +65,11 @@ class Looks:
 
 def build(
     refiner: Grown, when: TriggerConfig = NEVER, knows_doubt: bool = True, **settings: Any
-) -> tuple[Refinement, Roster]:
+) -> tuple[Refinement, ObjectTable]:
     tracker = Looks(knows_doubt)
-    roster = Roster(tracker, Newcomers(AssociationConfig()), 5)
-    roster.lives |= {object_id: Life(True) for object_id in (1, 2)}
-    return Refinement(refiner, RefineConfig(when, **settings), tracker, roster), roster
+    table = ObjectTable(tracker, NewObjects(MatchingRules()), 5)
+    table.tracks |= {object_id: Life(True) for object_id in (1, 2)}
+    return Refinement(refiner, RefineConfig(when, **settings), tracker, table), table
 
 
 def maps(*objects: int, height: int = 20) -> Propagation:
@@ -85,18 +85,18 @@ def frame(index: int) -> Frame:
 
 
 def test_without_a_refiner_nothing_happens() -> None:
-    refinement, roster = build(None)
-    assert refinement.step(frame(0), maps(1), {1: True}) == {} and roster.drain_events() == ()
+    refinement, table = build(None)
+    assert refinement.step(frame(0), maps(1), {1: True}) == {} and table.drain_events() == ()
 
 
 def test_quick_looks_go_out_and_never_in() -> None:
     refiner = Grown()
-    refinement, roster = build(refiner, dataclasses.replace(NEVER, polish_every=1), **FEEDS_BACK)
+    refinement, table = build(refiner, dataclasses.replace(NEVER, polish_every=1), **FEEDS_BACK)
     propagation = maps(1)
     refined = refinement.step(frame(3), propagation, {1: True})
     assert refined[1].sum() == pytest.approx(40 * (32 + 2), rel=0.1) and refiner.asked == [(3, True)]
     assert np.array_equal(propagation.probabilities, maps(1).probabilities)
-    (event,) = roster.drain_events()
+    (event,) = table.drain_events()
     assert event.action == "refine" and event.reason.startswith("quick look; grown: IoU with the coarse mask 0.9")
 
 
@@ -140,9 +140,9 @@ def test_where_the_tracker_is_sure_its_word_stands() -> None:
 
 
 def test_rejected_masks_stay_as_they_are() -> None:
-    refinement, roster = build(Grown(40), dataclasses.replace(NEVER, every=1))
+    refinement, table = build(Grown(40), dataclasses.replace(NEVER, every=1))
     assert refinement.step(frame(3), maps(1), {1: True}) == {}
-    (event,) = roster.drain_events()
+    (event,) = table.drain_events()
     assert event.action == "reject" and "is not above 0.59" in event.reason
 
 
@@ -155,22 +155,22 @@ def test_a_refined_mask_takes_nothing_from_its_neighbour() -> None:
 
 def test_memory_candidates_and_doubt_name_their_numbers() -> None:
     when = TriggerConfig(polish_every=0, every=0, memory_gap=5)
-    refinement, roster = build(Grown(), when)
+    refinement, table = build(Grown(), when)
     refinement.step(frame(1), maps(1), {1: False})
-    assert roster.drain_events() == ()
+    assert table.drain_events() == ()
     refinement.step(frame(2), maps(1), {1: True})
-    (event,) = roster.drain_events()
+    (event,) = table.drain_events()
     assert event.reason.startswith("memory candidate: novelty 0.200, confidence 0.80; grown") and (
         "appearance 0.80, surroundings 0.80" in event.reason
     )
     refinement.step(frame(5), maps(1, height=4), {1: True})
-    (event,) = roster.drain_events()
+    (event,) = table.drain_events()
     assert event.reason.startswith("doubt: area 0.20 of the usual")
 
 
 def test_restored_it_goes_on_the_same() -> None:
     when = TriggerConfig(polish_every=1, every=4)
-    whole, roster = build(Grown(), when)
+    whole, table = build(Grown(), when)
     again, other = build(Grown(), when)
     for index in range(12):
         if index == 5:
@@ -178,8 +178,8 @@ def test_restored_it_goes_on_the_same() -> None:
         for refinement in [whole] if index < 5 else [whole, again]:
             refinement.step(frame(index), maps(1, 2, height=20 - index), {1: True, 2: index % 2 == 0})
         if index == 4:
-            roster.drain_events()
-    assert roster.drain_events() == other.drain_events()
-    del roster.lives[1]
+            table.drain_events()
+    assert table.drain_events() == other.drain_events()
+    del table.tracks[1]
     whole.step(frame(12), maps(2), {2: True})
     assert list(whole.state_dict()) == [2]  # what left is forgotten

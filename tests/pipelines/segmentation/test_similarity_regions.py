@@ -1,4 +1,4 @@
-"""Regions of likeness maps: which part is found, what an occluder splits, what is held by others."""
+"""Regions of similarity maps: which part is found, what an occluder splits, what is held by others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ALL = np.ones(GRID, bool)
 
 
 def picture(**parts: tuple[int, int, int, int, float]) -> np.ndarray:
-    """A likeness map of boxes (top, bottom, left, right, value) on 0."""
-    likeness = np.zeros(GRID, np.float32)
+    """A similarity map of boxes (top, bottom, left, right, value) on 0."""
+    similarity = np.zeros(GRID, np.float32)
     for top, bottom, left, right, value in parts.values():
-        likeness[top:bottom, left:right] = value
-    return likeness
+        similarity[top:bottom, left:right] = value
+    return similarity
 
 
 def test_the_likest_part_is_found_not_the_largest() -> None:
@@ -26,10 +26,10 @@ def test_the_likest_part_is_found_not_the_largest() -> None:
 
 
 def test_parts_that_an_occluder_splits_are_one_region_within_reach() -> None:
-    likeness = picture(left=(3, 9, 2, 6, 1.0), right=(3, 9, 9, 13, 0.9))
-    both = best_region(likeness, ALL, 0.35, 4.0)
+    similarity = picture(left=(3, 9, 2, 6, 1.0), right=(3, 9, 9, 13, 0.9))
+    both = best_region(similarity, ALL, 0.35, 4.0)
     assert both.cells[5, 3] and both.cells[5, 11] and not both.cells[5, 7]
-    alone = best_region(likeness, ALL, 0.35, 0.0)
+    alone = best_region(similarity, ALL, 0.35, 0.0)
     assert alone.cells[5, 3] and not alone.cells[5, 11]
 
 

@@ -1,4 +1,4 @@
-"""The table of object lives: what is seen, given up, and believed again."""
+"""The table of object tracks: what is seen, given up, and believed again."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from pipelines.segmentation.track_state import Judgement, Life, LifeConfig, is_unconfirmed, judge, update
+from pipelines.segmentation.track_state import Judgement, Track, TrackRules, is_unconfirmed, judge, update
 from streamvos.records import ObjectState
 
-CONFIG = LifeConfig(
+LOST_AFTER_S = 2.0
+RULES = TrackRules(
     min_area_px=12,
     min_area_share=0.1,
     min_confidence=0.6,
     learn_confidence=0.7,
     learn_area_ratio=3.0,
-    lost_after_s=2.0,
     return_confidence=0.75,
     return_area_share=0.3,
     patience=2.0,
@@ -24,8 +24,8 @@ CONFIG = LifeConfig(
 )
 
 
-def life(prompted: bool, state: ObjectState, seen_s: float = 10.0, confirmed_s: float = 10.0) -> Life:
-    return Life(prompted, state=state, usual_area_px=1000.0, seen_s=seen_s, confirmed_s=confirmed_s)
+def track(prompted: bool, state: ObjectState, seen_s: float = 10.0, confirmed_s: float = 10.0) -> Track:
+    return Track(prompted, state=state, usual_area_px=1000.0, seen_s=seen_s, confirmed_s=confirmed_s)
 
 
 # who, state before, when last seen, when last confirmed; area, confidence at second 10.5; seen?, learned?, state after
@@ -58,12 +58,12 @@ TABLE: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
 def test_transitions(row: tuple[Any, ...]) -> None:
     prompted, before, seen_s, confirmed_s, area_px, confidence, visible, learned, after = row
-    one = life(prompted, before, seen_s, confirmed_s)
-    judgement = judge(one, area_px, confidence, 10.5, CONFIG)
+    one = track(prompted, before, seen_s, confirmed_s)
+    judgement = judge(one, area_px, confidence, 10.5, RULES)
     assert (judgement.visible, judgement.confident) == (visible, learned)
     assert bool(judgement.reason) is not visible
-    assert one == life(prompted, before, seen_s, confirmed_s)  # judging changes nothing
-    update(one, judgement, area_px, confidence, 10.5, CONFIG)
+    assert one == track(prompted, before, seen_s, confirmed_s)  # judging changes nothing
+    update(one, judgement, area_px, confidence, 10.5, LOST_AFTER_S, RULES)
     assert one.state == after
     assert one.score == (confidence if visible else 0.0)
     assert one.seen_s == (10.5 if visible else seen_s)
@@ -83,7 +83,7 @@ def test_transitions(row: tuple[Any, ...]) -> None:
 def test_reasons_name_what_decided(
     prompted: bool, state: ObjectState, area_px: int, confidence: float, reason: str
 ) -> None:
-    assert reason in judge(life(prompted, state), area_px, confidence, 14.0, CONFIG).reason
+    assert reason in judge(track(prompted, state), area_px, confidence, 14.0, RULES).reason
 
 
 @pytest.mark.parametrize(
@@ -92,15 +92,15 @@ def test_reasons_name_what_decided(
     ids=["least", "more than least", "twice its gap", "more than twice", "most", "more than most"],
 )
 def test_patience_with_the_detector_grows_with_its_gaps(longest_gap_s: float, silent_s: float, given_up: bool) -> None:
-    one = life(False, "tracked")
+    one = track(False, "tracked")
     one.longest_gap_s = longest_gap_s
-    assert is_unconfirmed(one, 10 + silent_s, CONFIG) is given_up
+    assert is_unconfirmed(one, 10 + silent_s, RULES) is given_up
     one.prompted = True
-    assert not is_unconfirmed(one, 10 + silent_s, CONFIG)
+    assert not is_unconfirmed(one, 10 + silent_s, RULES)
 
 
 def test_gaps_between_confirmations_are_measured_while_it_is_tracked() -> None:
-    one = Life(False)
+    one = Track(False)
     for state, time_s, gap_s in (("tracked", 3.0, 0), ("tracked", 3.5, 0.5), ("lost", 9.0, 0.5), ("tracked", 9.2, 0.5)):
         one.state = state
         one.vote("dog", 0.9, time_s, 100.0)
@@ -108,36 +108,36 @@ def test_gaps_between_confirmations_are_measured_while_it_is_tracked() -> None:
 
 
 def test_usual_area_follows_slowly_and_only_what_is_seen() -> None:
-    one = life(True, "tracked")
-    update(one, Judgement(True, True, ""), 2000, 0.9, 11.0, CONFIG)
+    one = track(True, "tracked")
+    update(one, Judgement(True, True, ""), 2000, 0.9, 11.0, LOST_AFTER_S, RULES)
     assert one.usual_area_px == pytest.approx(1150)
-    update(one, Judgement(False, False, "hidden"), 5000, 0.9, 11.1, CONFIG)
+    update(one, Judgement(False, False, "hidden"), 5000, 0.9, 11.1, LOST_AFTER_S, RULES)
     assert one.usual_area_px == pytest.approx(1150)
-    fresh = Life(True)
-    update(fresh, Judgement(True, True, ""), 700, 0.9, 11.0, CONFIG)
+    fresh = Track(True)
+    update(fresh, Judgement(True, True, ""), 700, 0.9, 11.0, LOST_AFTER_S, RULES)
     assert fresh.usual_area_px == 700
 
 
 def test_a_prompted_object_whose_size_is_not_known_yet_can_return() -> None:
     """A cut right after the prompt: no usual area was learned, so none can speak against it."""
-    one = Life(True, state="lost")
-    assert judge(one, 900, 0.9, 11.0, CONFIG).visible
+    one = Track(True, state="lost")
+    assert judge(one, 900, 0.9, 11.0, RULES).visible
 
 
 def test_class_is_the_label_or_the_most_votes() -> None:
-    one = Life(False)
+    one = Track(False)
     assert one.class_name == ""
     for name, score in (("dog", 0.9), ("cat", 0.6), ("cat", 0.5)):
         one.vote(name, score, 3.0, 100.0)
     assert one.class_name == "cat" and one.confirmed_s == 3.0
-    assert Life(True, "Rex", votes={"dog": 5.0}).class_name == "Rex"
-    assert Life(False, votes={"a": 1.0, "b": 1.0}).class_name == Life(False, votes={"b": 1.0, "a": 1.0}).class_name
+    assert Track(True, "Rex", votes={"dog": 5.0}).class_name == "Rex"
+    assert Track(False, votes={"a": 1.0, "b": 1.0}).class_name == Track(False, votes={"b": 1.0, "a": 1.0}).class_name
 
 
 def test_a_life_comes_back_from_its_snapshot() -> None:
-    one = life(False, "occluded")
+    one = track(False, "occluded")
     one.vote("dog", 0.9, 4.0, 100.0)
-    back = Life(**one.state_dict())
+    back = Track(**one.state_dict())
     one.vote("cat", 5.0, 5.0, 100.0)
     assert back.state == "occluded" and back.class_name == "dog"
 
@@ -150,6 +150,6 @@ def test_a_life_comes_back_from_its_snapshot() -> None:
 def test_remainders_of_found_objects_are_not_believed(
     prompted: bool, since_s: float, area_px: int, visible: bool
 ) -> None:
-    one = life(prompted, "tracked", 10.0, 10.0)
+    one = track(prompted, "tracked", 10.0, 10.0)
     one.confirmed_area_px, one.usual_area_px = 1000.0, 1000.0
-    assert judge(one, area_px, 0.9, 10.0 + since_s, CONFIG).visible is visible
+    assert judge(one, area_px, 0.9, 10.0 + since_s, RULES).visible is visible
