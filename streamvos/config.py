@@ -217,7 +217,7 @@ class Described:
         text: what it does.
         expected: what it may be, in words.
         choices: the texts that it may be, where it is one of some.
-        only_for: where it exists for one choice alone, that choice ("segment.base = cutie"); "" elsewhere.
+        only_for: where it exists for some choices alone, those ("segment.base = cutie"), with commas; "" elsewhere.
     """
 
     place: str
@@ -236,7 +236,8 @@ def settings_of(kind: type[Settings], where: str = "", only_for: str = "") -> It
             choice = field.metadata["chosen"]
             for name, one in choice.kinds().items():
                 if one is not None:
-                    yield from settings_of(one, f"{where}{name}.", f"{where}{choice.by} = {name}")
+                    condition = f"{where}{choice.by} = {name}"
+                    yield from settings_of(one, f"{where}{name}.", ", ".join(filter(None, (only_for, condition))))
         elif "rule" in field.metadata:
             rule, hint = field.metadata["rule"], hints[field.name]
             default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
