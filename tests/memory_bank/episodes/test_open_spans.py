@@ -4,7 +4,7 @@ import pytest
 
 from memory_bank.episodes import EpisodeConfig, EpisodeMemory, EpisodeReader
 from memory_bank.episodes.open_spans import MAX_BRIEF
-from memory_bank.episodes.policies import ending_of, is_gap, region_of, score_thinning
+from memory_bank.episodes.policy import ending_of, is_gap, region_of, score_thinning
 from streamvos.errors import InputError
 
 MIDDLE = (0.4, 0.4, 0.6, 0.6)
@@ -96,8 +96,9 @@ def test_brief_sightings_wait_in_bounded_memory_and_in_snapshots(tmp_path, scene
     straight = EpisodeMemory(tmp_path / "a", "s", "made up")
     for one in moments(0, 120):
         straight.write(one)
-        assert len(straight._book.brief) <= MAX_BRIEF and len(straight._book.pictures) <= 2 * MAX_BRIEF + 20
-    assert len(straight._book.brief) == MAX_BRIEF - 1  # object 1 was taken out of it
+        held = straight._writer._spans
+        assert len(held.brief) <= MAX_BRIEF and len(held.pictures) <= 2 * MAX_BRIEF + 20
+    assert len(held.brief) == MAX_BRIEF - 1  # object 1 was taken out of it
     straight.close()
     first = EpisodeMemory(tmp_path / "b", "s", "made up")
     for one in moments(0, 68):  # object 1 waits
