@@ -148,7 +148,7 @@ def test_budget_holds_over_ten_hours(tmp_path, scene):
     assert "evict" in actions and "merge" in actions
     with memory.read() as reader:
         assert reader.summaries(2), "hours are summed up"
-        spans = reader.appearances()
+        spans = reader.spans()
         assert spans[-1].to_ms >= 8000 * 4490
         coverage = reader.coverage()
         if coverage[0].status == "gap":  # what was forgotten is said
@@ -187,10 +187,10 @@ def test_reader_while_writing(tmp_path, busy):
         memory.write(moment)
         if moment.frame_index % 20 == 19:
             with memory.read() as reader:
-                begun = len(reader.appearances())
+                begun = len(reader.spans())
                 memory.write(next(busy(moment.frame_index, moment.frame_index + 1)))  # passed over
                 sizes.append((begun, reader.coverage()[-1].to_ms))
-                assert len(reader.appearances()) == begun  # one consistent view
+                assert len(reader.spans()) == begun  # one consistent view
     assert sizes == sorted(sizes) and sizes[-1][0] > sizes[0][0]
     assert sizes[-1][1] >= 28_000  # at most about a second behind
     memory.close()
@@ -224,7 +224,7 @@ for index in range(10**6):
     memory = EpisodeMemory(tmp_path, "s", "made up")
     with memory.read() as reader:
         assert reader.coverage()[-1].to_frame >= acknowledged
-        assert reader.appearances()[-1].to_frame >= acknowledged - 10
+        assert reader.spans()[-1].to_frame >= acknowledged - 10
     with pytest.raises(InputError, match="already holds"):
         memory.write(None)
     memory.reset()
