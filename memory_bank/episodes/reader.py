@@ -10,13 +10,14 @@ import json
 import re
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from memory_bank.episodes import journal, schema
-from memory_bank.episodes.facts import Appearance, Happening, Place, Stretch, Summary, Thing
+from memory_bank.episodes.facts import CoverageSpan, Observation, StreamEvent, Summary, Thing, VisibleSpan
 
 FOREVER_MS = 2**62
 # words that every summary or every question has: they say nothing about a moment
@@ -77,9 +78,9 @@ class EpisodeReader:
             )
         return found
 
-    def appearances(
+    def spans(
         self, entity_ids: Sequence[int] | None = None, from_ms: int = -FOREVER_MS, to_ms: int = FOREVER_MS
-    ) -> list[Appearance]:
+    ) -> list[VisibleSpan]:
         """Appearances that touch [from_ms, to_ms], in order of their start; of all things where ids are None."""
         wanted = "" if entity_ids is None else "AND entity_id IN (SELECT value FROM json_each(?)) "
         rows = self._rows(
@@ -91,7 +92,7 @@ class EpisodeReader:
         )
         return [self._dated_span(row) for row in rows]
 
-    def places(self, entity_ids: Sequence[int], from_ms: int, to_ms: int) -> list[Place]:
+    def observations(self, entity_ids: Sequence[int], from_ms: int, to_ms: int) -> list[Observation]:
         """Where things were in [from_ms, to_ms], in order of time."""
         rows = self._rows(
             "SELECT o.*, s.from_ms AS span_from, s.to_ms AS span_to FROM observation o JOIN span s ON s.id = o.span_id "
@@ -103,7 +104,7 @@ class EpisodeReader:
             min(to_ms, self.as_of_ms),
         )
         return [
-            Place(
+            Observation(
                 row["span_from"],
                 row["span_to"],
                 row["entity_id"],
@@ -118,9 +119,9 @@ class EpisodeReader:
             for row in rows
         ]
 
-    def happenings(
+    def events(
         self, kinds: Sequence[str] | None = None, from_ms: int = -FOREVER_MS, to_ms: int = FOREVER_MS
-    ) -> list[Happening]:
+    ) -> list[StreamEvent]:
         """Events in [from_ms, to_ms], in order of time; of all kinds where `kinds` is None."""
         rows = self._rows(
             "SELECT * FROM event WHERE t_ms BETWEEN ? AND ? AND known_ms <= ? ORDER BY t_ms, id",
@@ -129,37 +130,28 @@ class EpisodeReader:
             self.as_of_ms,
         )
         return [
-            Happening(row["t_ms"], row["frame"], row["kind"], row["entity_id"], row["detail"] or "")
+            StreamEvent(row["t_ms"], row["frame"], row["kind"], row["entity_id"], row["detail"] or "")
             for row in rows
             if kinds is None or row["kind"] in kinds
         ]
 
-    def coverage(self) -> list[Stretch]:
+    def coverage(self) -> list[CoverageSpan]:
         """Which times were looked at and which were not, in order."""
         rows = self._rows("SELECT * FROM coverage WHERE from_ms <= ? ORDER BY from_ms, id", self.as_of_ms)
-        found = []
-        for row in rows:
-            if row["status"] == "gap" and row["to_ms"] > self.as_of_ms:
-                continue  # that it became a gap was known at its end only
-            to_ms = min(row["to_ms"], self.as_of_ms)
-            found.append(Stretch(row["from_ms"], to_ms, row["from_frame"], row["to_frame"], row["status"], row["why"]))
+        names = ("from_ms", "to_ms", "from_frame", "to_frame", "status", "why")
+        found = [
+            CoverageSpan(*(row[name] for name in names))
+            for row in rows
+            # that it became a gap was known at its end only
+            if row["status"] != "gap" or row["to_ms"] <= self.as_of_ms
+        ]
+        found = [replace(span, to_ms=min(span.to_ms, self.as_of_ms)) for span in found]
         forgotten = self.meta("forgotten_until_ms")
-        if forgotten is not None:
-            until = int(forgotten)
-            kept = [stretch for stretch in found if stretch.to_ms > until]
-            found = [
-                Stretch(
-                    max(stretch.from_ms, until),
-                    stretch.to_ms,
-                    stretch.from_frame,
-                    stretch.to_frame,
-                    stretch.status,
-                    stretch.why,
-                )
-                for stretch in kept
-            ]
-            found.insert(0, Stretch(0, until, 0, 0, "gap", "forgotten, the budget of bytes was reached"))
-        return found
+        if forgotten is None:
+            return found
+        until = int(forgotten)
+        kept = [replace(span, from_ms=max(span.from_ms, until)) for span in found if span.to_ms > until]
+        return [CoverageSpan(0, until, 0, 0, "gap", "forgotten, the budget of bytes was reached"), *kept]
 
     def search(self, words: str, vector: np.ndarray | None, limit: int = 5) -> list[Summary]:
         """Rank the finest summaries by words (FTS5) and, where a vector is given, by meaning.
@@ -215,7 +207,7 @@ class EpisodeReader:
     def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         return self._db.execute(sql, values).fetchall()
 
-    def _dated_span(self, row: sqlite3.Row) -> Appearance:
+    def _dated_span(self, row: sqlite3.Row) -> VisibleSpan:
         to_ms, to_frame, score, count = row["to_ms"], row["to_frame"], row["score"], row["count"]
         region = row["to_region"]
         ended = row["ended"]
@@ -226,7 +218,7 @@ class EpisodeReader:
             to_frame = last["frame"] if last["frame"] is not None else row["from_frame"]
             region = last["region"] or row["from_region"]
             score, count = last["score"] or score, last["count"] or 1
-        return Appearance(
+        return VisibleSpan(
             row["id"],
             row["entity_id"],
             row["shot"],

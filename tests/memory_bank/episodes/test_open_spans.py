@@ -4,7 +4,7 @@ import pytest
 
 from memory_bank.episodes import EpisodeConfig, EpisodeMemory, EpisodeReader
 from memory_bank.episodes.open_spans import MAX_BRIEF
-from memory_bank.episodes.policies import ending_of, is_gap, region_of, score_thinning
+from memory_bank.episodes.policy import ending_of, is_gap, region_of, score_thinning
 from streamvos.errors import InputError
 
 MIDDLE = (0.4, 0.4, 0.6, 0.6)
@@ -18,8 +18,8 @@ def play(tmp_path, scene, seen, frames=100, **config):
         memory.write(moment(index, 100 * index, *seen(index)))
     memory.close()
     with memory.read() as reader:
-        spans = [(span.from_ms, span.to_ms, span.ended) for span in reader.appearances()]
-        kinds = [(event.kind, event.t_ms) for event in reader.happenings() if event.kind not in ("named", "labelled")]
+        spans = [(span.from_ms, span.to_ms, span.ended) for span in reader.spans()]
+        kinds = [(event.kind, event.t_ms) for event in reader.events() if event.kind not in ("named", "labelled")]
     return spans, kinds, memory.drain_events()
 
 
@@ -68,7 +68,7 @@ def test_brief_first_sighting_counts_once_the_object_is_confirmed(tmp_path, scen
         assert reader.picture(1000, 1000, 1200).is_file()
     assert thing.first_ms == 1000
     with EpisodeReader(tmp_path, 2100) as reader:  # it was not known yet
-        assert reader.appearances() == []
+        assert reader.spans() == []
 
 
 @pytest.mark.parametrize("what", ["cut", "removed"])
@@ -82,7 +82,7 @@ def test_brief_sighting_does_not_count_beyond_a_cut_or_a_removal(tmp_path, scene
         memory.write(moment(index, 100 * index, *here, cut=shot == 1 and index == 19, shot=shot, removed=removed))
     memory.close()
     with memory.read() as reader:
-        assert [span.from_ms for span in reader.appearances()] == [2000]
+        assert [span.from_ms for span in reader.spans()] == [2000]
 
 
 def test_brief_sightings_wait_in_bounded_memory_and_in_snapshots(tmp_path, scene, contents):
@@ -96,8 +96,9 @@ def test_brief_sightings_wait_in_bounded_memory_and_in_snapshots(tmp_path, scene
     straight = EpisodeMemory(tmp_path / "a", "s", "made up")
     for one in moments(0, 120):
         straight.write(one)
-        assert len(straight._book.brief) <= MAX_BRIEF and len(straight._book.pictures) <= 2 * MAX_BRIEF + 20
-    assert len(straight._book.brief) == MAX_BRIEF - 1  # object 1 was taken out of it
+        held = straight._writer._spans
+        assert len(held.brief) <= MAX_BRIEF and len(held.pictures) <= 2 * MAX_BRIEF + 20
+    assert len(held.brief) == MAX_BRIEF - 1  # object 1 was taken out of it
     straight.close()
     first = EpisodeMemory(tmp_path / "b", "s", "made up")
     for one in moments(0, 68):  # object 1 waits
@@ -113,7 +114,7 @@ def test_brief_sightings_wait_in_bounded_memory_and_in_snapshots(tmp_path, scene
     second.close()
     assert contents(tmp_path / "b") == contents(tmp_path / "a")
     with second.read() as reader:
-        assert [(span.from_ms, span.to_ms) for span in reader.appearances()] == [(6000, 6200), (7000, 10_000)]
+        assert [(span.from_ms, span.to_ms) for span in reader.spans()] == [(6000, 6200), (7000, 10_000)]
 
 
 def test_reasons_of_endings(tmp_path, scene):
@@ -148,7 +149,7 @@ def test_cut_and_removal_and_gap_end_appearances(tmp_path, scene):
         )
     memory.close()
     with memory.read() as reader:
-        ended = [(span.entity_id, span.from_ms, span.ended) for span in reader.appearances()]
+        ended = [(span.entity_id, span.from_ms, span.ended) for span in reader.spans()]
         assert ended[:2] == [(1, 0, "cut"), (2, 0, "cut")]
         assert (2, 1000, "removed") in ended and (1, 1000, "gap") in ended and (1, 63_000, "end") in ended
         stretches = [(s.from_ms, s.to_ms, s.status) for s in reader.coverage()]
@@ -178,7 +179,7 @@ def test_low_frame_rate_is_no_gap_and_one_missed_frame_is_bridged(tmp_path, scen
     memory.close()
     with memory.read() as reader:
         assert [s.status for s in reader.coverage()] == ["processed"]
-        assert [(s.from_ms, s.to_ms) for s in reader.appearances()] == [(0, 76_000)]
+        assert [(s.from_ms, s.to_ms) for s in reader.spans()] == [(0, 76_000)]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 
 from pipelines.answer.intervals import intersect, most_at_once, total, union
-from pipelines.answer.parse import parse
+from pipelines.answer.parsing.normalise import normalise
+from pipelines.answer.parsing.parse import parse
 from pipelines.answer.vocabulary import classes_of, is_plural, singular, suggest
 from streamvos.answers import clock
 from streamvos.models.coco import NAMES
@@ -36,7 +37,7 @@ from streamvos.models.coco import NAMES
     ],
 )
 def test_times(text, window):
-    (span,) = parse(f"was there a dog {text}?").spans
+    (span,) = parse(normalise(f"was there a dog {text}?")).times
     assert (span.from_ms, span.to_ms) == window
 
 
@@ -45,14 +46,14 @@ def test_times(text, window):
     [("at 5 and 8 seconds", [5000, 8000]), ("at 5, 8 and 11 seconds", [5000, 8000, 11_000])],
 )
 def test_no_time_is_dropped(text, times):
-    query = parse(f"was there a dog {text}?")
-    assert [span.from_ms for span in query.spans] == [span.to_ms for span in query.spans] == times
+    query = parse(normalise(f"was there a dog {text}?"))
+    assert [span.from_ms for span in query.times] == [span.to_ms for span in query.times] == times
     assert query.subject.number is None
 
 
 def test_a_number_of_things_takes_no_unit():
-    query = parse("were 2 cars there from 5 to 8 seconds?")
-    assert query.subject.number == 2 and [(span.from_ms, span.to_ms) for span in query.spans] == [(5000, 8000)]
+    query = parse(normalise("were 2 cars there from 5 to 8 seconds?"))
+    assert query.subject.number == 2 and [(span.from_ms, span.to_ms) for span in query.times] == [(5000, 8000)]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_a_number_of_things_takes_no_unit():
     ],
 )
 def test_things(phrase, expected):
-    subject = parse(f"did you see {phrase}?", ["The little one"]).subject
+    subject = parse(normalise(f"did you see {phrase}?"), ["The little one"]).subject
     for name, value in expected.items():
         assert getattr(subject, name) == value, name
 

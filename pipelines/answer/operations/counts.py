@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from memory_bank.episodes.facts import Appearance, Thing
+from memory_bank.episodes.facts import Thing, VisibleSpan
 from pipelines.answer.intervals import most_at_once
-from pipelines.answer.phrase import MAX_LISTED, called, cited, listed, number_of, of_appearance
-from pipelines.answer.places import in_region
-from pipelines.answer.plan import Scope
-from pipelines.answer.times import moments_of
+from pipelines.answer.operations.moments import moments_of, proofs_of
+from pipelines.answer.operations.places import in_region
+from pipelines.answer.phrase import MAX_LISTED, PAST, called, cited, listed, number_of, unseen
+from pipelines.answer.scope import Scope
 from streamvos.answers import Answer, Evidence, clock, plural
 
 
 def answer_how_many(scope: Scope) -> Answer:
     """How many things: different ones in the window, at one time, or the most at once."""
     query = scope.query
-    if query.kinds:
+    if query.count_kinds:
         return _kinds(scope)
     seen = scope.seen
     if query.region:
         seen = [thing for thing in seen if in_region(scope, thing)]
-    if query.verb in ("appear", "leave", "return"):
-        did = {moment[3].entity_id for moment in moments_of(scope, query.verb, seen)}
+    if query.verb != "visible":
+        did = {moment.thing.entity_id for moment in moments_of(scope, query.verb, seen)}
         seen = [thing for thing in seen if thing.entity_id in did]
     name = query.subject.text if query.subject else "things"
     if not seen:
-        what = {"appear": "appear", "leave": "leave", "return": "come back"}.get(query.verb, "")
-        text = f"None: I did not see any {name} {what}".rstrip() + f"{scope.when()}."
-        return Answer(text, round(0.75 * scope.share, 3), "not_observed")
+        return scope.not_observed(f"None: {unseen(f'any {name}', query.verb)}{scope.when()}.")
     if query.at_once:
         return _at_once(scope, seen, name)
     if query.verb != "visible":
         return _did(scope, seen, name)
-    evidence = tuple(_evidence(scope, thing) for thing in seen[:MAX_LISTED])
     number = sum(_weight(scope, thing) for thing in seen)
     unnamed = [thing for thing in seen if thing.object_id is None]
-    least = "At least " if unnamed and not scope.point else ""
+    least = "At least " if unnamed and scope.at_ms is None else ""
     caution = ""
     if least:
         caution = " Things without a number were not followed one by one, so there may have been more."
     firsts = listed(_first(scope, thing) for thing in seen)
     text = f"{least}{number_of(number, name)}{scope.when()}: {firsts}.{caution}"
-    return Answer(text, scope.confidence(seen) * (0.6 if least else 1.0), "answered", evidence)
+    return Answer(text, scope.confidence(seen) * (0.6 if least else 1.0), "answered", scope.firsts(seen))
 
 
 def answer_count_shots(scope: Scope) -> Answer:
     """How many shots and cuts there were."""
-    cuts = [event for event in scope.reader.happenings(("cut",)) if any(a <= event.t_ms <= b for a, b in scope.window)]
+    cuts = [event for event in scope.reader.events(("cut",)) if any(a <= event.t_ms <= b for a, b in scope.window)]
     told = f": cuts at {listed(cited(cut.t_ms, cut.frame) for cut in cuts)}" if cuts else ""
     evidence = tuple(
         Evidence(
@@ -63,64 +60,57 @@ def answer_count_shots(scope: Scope) -> Answer:
     return Answer(text, round(0.9 * scope.share, 3), "answered", evidence)
 
 
+def most_of(scope: Scope, thing: Thing) -> int:
+    """The most that a thing stood for at once: more than one only where a class was counted."""
+    return max((span.count for span in scope.spans.get(thing.entity_id, [])), default=1)
+
+
 def _did(scope: Scope, seen: list[Thing], name: str) -> Answer:
     verb = scope.query.verb
     moments = moments_of(scope, verb, seen)
-    said = {"appear": "appeared", "leave": "left", "return": "came back"}[verb]
-    told = listed(f"{called(thing)} at {cited(time, frame)}" for time, frame, _, thing in moments)
-    at = "to" if verb == "leave" else "from"
-    evidence = tuple(of_appearance(scope.reader, thing, span, at) for _, _, span, thing in moments[:MAX_LISTED])
-    text = f"{number_of(len(seen), name)} {said}{scope.when()}: {told}."
-    return Answer(text, scope.confidence(seen), "answered", evidence)
+    told = listed(f"{called(one.thing)} at {cited(one.t_ms, one.frame)}" for one in moments)
+    text = f"{number_of(len(seen), name)} {PAST[verb]}{scope.when()}: {told}."
+    proofs = proofs_of(scope, moments, "to" if verb == "leave" else "from")
+    return Answer(text, scope.confidence(seen), "answered", proofs)
 
 
 def _kinds(scope: Scope) -> Answer:
     names = sorted({thing.class_name for thing in scope.seen if thing.class_name})
     if not names:
-        return Answer(f"I did not recognise any kind of thing{scope.when()}.", 0.75 * scope.share, "not_observed")
+        return scope.not_observed(f"I did not recognise any kind of thing{scope.when()}.")
     firsts = [next(thing for thing in scope.seen if thing.class_name == name) for name in names]
-    evidence = tuple(_evidence(scope, thing) for thing in firsts[:MAX_LISTED])
     told = listed(_first(scope, thing) for thing in firsts)
     text = f"{plural('kind', len(names))} of things{scope.when()}: {told}."
-    return Answer(text, scope.confidence(firsts), "answered", evidence)
+    return Answer(text, scope.confidence(firsts), "answered", scope.firsts(firsts))
 
 
 def _at_once(scope: Scope, seen: list[Thing], name: str) -> Answer:
-    number, when = most_at_once([(scope.clipped(thing), _most(scope, thing)) for thing in seen])
+    number, when = most_at_once([(scope.clipped(thing), most_of(scope, thing)) for thing in seen])
     assert when is not None
     there = [(thing, span) for thing in seen if (span := _at(scope, thing, when[0])) is not None]
     who = listed(f"{called(thing)}, from {cited(span.from_ms, span.from_frame)}" for thing, span in there)
     most = f"At most {number_of(number, name)} at once{scope.when()}"
     text = f"{most}, first at {clock(when[0])} to {clock(when[1])}: {who}."
-    evidence = tuple(of_appearance(scope.reader, thing, span) for thing, span in there[:MAX_LISTED])
-    return Answer(text, scope.confidence([thing for thing, _ in there]), "answered", evidence)
+    return Answer(text, scope.confidence([thing for thing, _ in there]), "answered", scope.evidence(there))
 
 
-def _at(scope: Scope, thing: Thing, time_ms: int) -> Appearance | None:
-    """The appearance of a thing that holds a time."""
+def _at(scope: Scope, thing: Thing, time_ms: int) -> VisibleSpan | None:
+    """The span of a thing that holds a time."""
     return next((s for s in scope.spans.get(thing.entity_id, []) if s.from_ms <= time_ms <= s.to_ms), None)
 
 
-def _most(scope: Scope, thing: Thing) -> int:
-    return max((span.count for span in scope.spans.get(thing.entity_id, [])), default=1)
-
-
 def _weight(scope: Scope, thing: Thing) -> int:
-    """For how many a thing stands: more than one only where a class was counted."""
+    """For how many a thing stands, at the time asked about where it is one."""
     if thing.object_id is not None:
         return 1
     if scope.at_ms is not None:
         time = scope.at_ms
-        places = scope.reader.places([thing.entity_id], time - 2000, time + 2000)
-        if places:
-            return min(places, key=lambda place: abs(place.t_ms - time)).count
-    return _most(scope, thing)
+        seen = scope.reader.observations([thing.entity_id], time - 2000, time + 2000)
+        if seen:
+            return min(seen, key=lambda one: abs(one.t_ms - time)).count
+    return most_of(scope, thing)
 
 
 def _first(scope: Scope, thing: Thing) -> str:
-    span = scope.spans[thing.entity_id][0]
+    span = scope.first(thing)
     return f"{called(thing)}, from {cited(span.from_ms, span.from_frame)}"
-
-
-def _evidence(scope: Scope, thing: Thing) -> Evidence:
-    return of_appearance(scope.reader, thing, scope.spans[thing.entity_id][0])

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from memory_bank.episodes.policies import LEVEL_MS
+from memory_bank.episodes.policy import LEVEL_MS
 from memory_bank.episodes.store import Store
 from streamvos.answers import clock, plural
 
@@ -35,7 +35,7 @@ class Encoder(Protocol):
     def encode(self, sentences: Sequence[str]) -> np.ndarray: ...
 
 
-def add_chunk(
+def add_summary(
     store: Store, encoder: Encoder | None, span: tuple[int, int], frames: tuple[int, int], shot: int, why: str
 ) -> int:
     """Store the summary of a stretch of time, `span` in ms and `frames` both inclusive; returns its id."""
@@ -57,12 +57,17 @@ def add_chunk(
     )
 
 
-def roll_up(store: Store, encoder: Encoder | None, level: int, from_ms: int) -> int | None:
-    """Store the summary of one window of a level from those below it; None where there are none."""
+def roll_up(store: Store, encoder: Encoder | None, level: int, from_ms: int) -> tuple[int, int] | None:
+    """Store the summary of one window of a level from those below it.
+
+    Returns:
+        Its id and how many are below it; None where there are none.
+    """
     to_ms = from_ms + LEVEL_MS[level]
     below = store.one(
         "SELECT min(from_ms) AS a, max(to_ms) AS b, min(from_frame) AS f, max(to_frame) AS g, min(shot) AS s, "
-        "max(shot) AS t, min(keyframe_id) AS k FROM chunk WHERE level = ? AND from_ms >= ? AND from_ms < ?",
+        "max(shot) AS t, min(keyframe_id) AS k, count(*) AS n FROM chunk "
+        "WHERE level = ? AND from_ms >= ? AND from_ms < ?",
         level - 1,
         from_ms,
         to_ms,
@@ -70,7 +75,7 @@ def roll_up(store: Store, encoder: Encoder | None, level: int, from_ms: int) -> 
     if below is None or below["a"] is None:
         return None
     text, counts = summarise(store, below["a"], below["b"], None, below["t"] - below["s"] + 1)
-    return store.insert(
+    row = store.insert(
         "chunk",
         level=level,
         from_ms=below["a"],
@@ -84,6 +89,7 @@ def roll_up(store: Store, encoder: Encoder | None, level: int, from_ms: int) -> 
         embedding=_embed(encoder, text),
         keyframe_id=below["k"],
     )
+    return row, below["n"]
 
 
 def rewrite(store: Store, encoder: Encoder | None, from_ms: int, to_ms: int) -> int:

@@ -49,7 +49,7 @@ class EpisodeConfig:
                 raise InputError(f"{name}: expected seconds >= 0, got {getattr(self, name)}")
 
 
-# levels of summaries above the chunks: length in ms
+# length in ms of the windows that summaries of each level cover; level 0 follows `chunk_s` and the cuts
 LEVEL_MS = (0, 300_000, 3_600_000, 86_400_000)
 
 # what goes first when the budget is reached: (kinds of rows, share of the budget down to which they go)
@@ -113,7 +113,7 @@ def ending_of(state: str, last_box: Box) -> str:
 
 
 def score_thinning(gap_before_ms: float, gap_after_ms: float, age_ms: float) -> float:
-    """Worth of a note or picture among its neighbours: the distance they would leave, relative to its age.
+    """Worth of an observation or picture among its neighbours: the distance they would leave, relative to its age.
 
     Dropping the lowest first spreads what is kept evenly on a logarithmic scale of age.
     """

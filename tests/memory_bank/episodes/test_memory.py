@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from memory_bank.episodes import EpisodeConfig, EpisodeMemory
-from memory_bank.episodes.policies import MIN_BUDGET_BYTES
+from memory_bank.episodes.policy import MIN_BUDGET_BYTES
 from memory_bank.protocol import Memory
 from streamvos.errors import InputError, OutputError
 from streamvos.snapshot import load_snapshot, save_snapshot
@@ -83,7 +83,7 @@ def test_rollback_after_close_and_to_the_snapshot_before_the_last(tmp_path, busy
     for state in reversed(states):
         again = EpisodeMemory(tmp_path / "a", "s", "made up")
         again.load_state_dict(state)
-        for moment in busy(state["own"]["last_frame"] + 1, 400):
+        for moment in busy(state["frame"] + 1, 400):
             again.write(moment)
         again.close()
         assert contents(tmp_path / "a") == finished
@@ -148,7 +148,7 @@ def test_budget_holds_over_ten_hours(tmp_path, scene):
     assert "evict" in actions and "merge" in actions
     with memory.read() as reader:
         assert reader.summaries(2), "hours are summed up"
-        spans = reader.appearances()
+        spans = reader.spans()
         assert spans[-1].to_ms >= 8000 * 4490
         coverage = reader.coverage()
         if coverage[0].status == "gap":  # what was forgotten is said
@@ -187,10 +187,10 @@ def test_reader_while_writing(tmp_path, busy):
         memory.write(moment)
         if moment.frame_index % 20 == 19:
             with memory.read() as reader:
-                begun = len(reader.appearances())
+                begun = len(reader.spans())
                 memory.write(next(busy(moment.frame_index, moment.frame_index + 1)))  # passed over
                 sizes.append((begun, reader.coverage()[-1].to_ms))
-                assert len(reader.appearances()) == begun  # one consistent view
+                assert len(reader.spans()) == begun  # one consistent view
     assert sizes == sorted(sizes) and sizes[-1][0] > sizes[0][0]
     assert sizes[-1][1] >= 28_000  # at most about a second behind
     memory.close()
@@ -206,7 +206,7 @@ memory = EpisodeMemory(Path(sys.argv[1]), "s", "made up")
 for index in range(10**6):
     here = Sighting(1 + index // 100, "dog", "tracked", 0.9, (0.4, 0.4, 0.6, 0.6), 0.04, "brown")
     memory.write(Moment(index, 100 * index, (120, 160), 0, False, (here,), lambda: b"x" * 100))
-    if memory._state["commit_ms"] == 100 * index:
+    if memory._writer._progress.commit_ms == 100 * index:
         print(index, flush=True)
 """
     process = subprocess.Popen(
@@ -224,7 +224,7 @@ for index in range(10**6):
     memory = EpisodeMemory(tmp_path, "s", "made up")
     with memory.read() as reader:
         assert reader.coverage()[-1].to_frame >= acknowledged
-        assert reader.appearances()[-1].to_frame >= acknowledged - 10
+        assert reader.spans()[-1].to_frame >= acknowledged - 10
     with pytest.raises(InputError, match="already holds"):
         memory.write(None)
     memory.reset()
@@ -258,7 +258,7 @@ def test_no_growth_in_ram_and_time_to_write(tmp_path, scene):
         memory.write(moment(index, 33 * index, *here))
         memory.drain_events()
     each_ms = 1000 * (time.perf_counter() - begin) / 3000
-    assert len(memory._book.lives) <= 8 and len(memory._book.pictures) <= 16 and len(memory._recorder._shots) <= 70
+    assert len(memory._writer._spans.by_key) <= 8 and len(memory._writer._spans.pictures) <= 16
     assert each_ms < 10, f"{each_ms:.2f} ms a frame"
     memory.close()
 

@@ -1,4 +1,4 @@
-"""Other ways to say the same, brought into the one form that the rules of `parse` read.
+"""The question's words in the one form that the rules of `parse` read: lower case, plain letters, one way to say it.
 
 Each rule keeps the meaning: "at most how many dogs" is "how many dogs at most". Words that change it are left alone, so
 that the question is said to be not understood.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 
 from pipelines.answer import vocabulary
+from streamvos.errors import InputError
 
+MAX_CHARACTERS = 500
 _QUESTION = r"(?:is|was|are|were|do|does|did|has|have|had|can|could|will|how|what|which|who|where|when|any)\b"
 _FRONTED = re.compile(  # "at 0:32, was the dog there?", "after the dog left, what happened?"
     rf"^((?:at|around|about|by|between|from|before|after|since|until|till|while|when|once|in|on|during|over|within|"
@@ -79,13 +81,23 @@ _RULES: tuple[tuple[str, str], ...] = (
 )
 
 
-def unfronted(text: str) -> str:
-    """A question whose time comes first, set off by a comma, with the time behind."""
-    return _FRONTED.sub(r"\2 \1\3", text)
+def normalise(question: str) -> str:
+    """The words of a question as `parse` reads them: lower case, no punctuation, times behind, plain wording.
 
-
-def rewritten(text: str) -> str:
-    """A question in the words that the rules read; `text` in lower case, without punctuation."""
+    Raises:
+        InputError: empty, or too long.
+    """
+    text = question.lower()
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(f"question: expected at most {MAX_CHARACTERS} characters, got {len(text)}; shorten it")
+    text = _FRONTED.sub(r"\2 \1\3", text).replace("’", "'")
+    text = re.sub(r"\b(what|where|who|when|how|that|there|it)'s\b", r"\1 is", text)
+    text = re.sub(r"n't\b", " not", text)
+    text = re.sub(r"\bcolor", "colour", text)
+    text = re.sub(r"(?<!\d)[.:]|[.:](?!\d)|[^\w\s.:#'\-]|'s\b|'", " ", text)
+    text = re.sub(r"\s+", " ", text).strip()
+    if not text:
+        raise InputError("question: expected some words, got none; ask for instance: when did the dog appear?")
     for pattern, plain in _RULES:
         text = re.sub(pattern, plain, text)
     return text if _COLOUR_ASKED.match(text) else _COLOURED.sub(_colour_first, text)
