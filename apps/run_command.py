@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apps.flags import name_flags
 from apps.interrupt import Interrupt, InterruptibleSource
 from apps.progress import Progress
 from apps.prompt_files import digest, expect_distinct, parse_box, read_first_mask, read_prompts
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
                     if len(args.sources) == 1 or args.debug:
                         raise
                     num_failed += 1
-                    sys.stderr.write(f"streamvos: error: {' '.join(str(error).split()) or type(error).__name__}\n")
+                    message = " ".join(name_flags(str(error)).split()) or type(error).__name__
+                    sys.stderr.write(f"streamvos: error: {message}\n")
                 if interrupt.is_set:
                     return 130
     finally:

@@ -84,8 +84,8 @@ class EpisodeMemory:
         self._refuse_failed()
         if self._unclaimed is not None:
             raise InputError(
-                f"{self.directory} already holds a memory up to frame {self._unclaimed}; go on from its snapshot "
-                "(--resume), reset it, or choose an empty directory (--overwrite)"
+                f"{self.directory} already holds a memory up to frame {self._unclaimed}; go on from its snapshot, "
+                "reset it, or choose an empty directory"
             )
         if moment.frame_index <= self._state["last_frame"]:
             self._tell("skip", f"frame {moment.frame_index}", "it is remembered already", moment.frame_index)
