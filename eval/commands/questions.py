@@ -27,6 +27,8 @@ from pipelines.graph.build import STAGES, GraphConfig
 from streamvos.answers import Answer
 from streamvos.errors import InputError, unknown_name
 
+_FITTED = "always most frequent is fitted on these very questions, so it is high"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `streamvos eval questions`."""
@@ -47,14 +49,14 @@ def run(args: argparse.Namespace) -> int:
     config = graph_config(args, stages=stages)
     title = "true perception" if args.oracle else "whole graph"
     results = score_sequences(AskTask(args.root, config, args.oracle, args.out), names, args, title)
-    floors = {}
+    baselines = {}
     if args.baseline:
         for title, replies in (("not observed", {}), ("most frequent", most_frequent(_all(args.root, names)))):
-            task = FloorTask(args.root, tuple(sorted(replies.items())))
-            floors[title] = score_sequences(task, names, args, f"always {title}")
-    rows = _rows(results, floors)
+            task = BaselineTask(args.root, tuple(sorted(replies.items())))
+            baselines[title] = score_sequences(task, names, args, f"always {title}")
+    rows = _rows(results, baselines)
     total = rows[-1]
-    best = max(floors, key=lambda name: total[f"always {name}, %"], default=None)
+    best = max(baselines, key=lambda name: total[f"always {name}, %"], default=None)
     return publish(
         args,
         rows,
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         plot=bars(rows, "kind", ("accuracy, %",), "percent"),
         notes={
             "perception": "the truth" if args.oracle else f"stages {', '.join(config.stages)}",
-            **({"floor": "always most frequent is fitted on these very questions, so it is high"} if floors else {}),
+            **({"baseline": _FITTED} if baselines else {}),
         },
     )
 
@@ -93,7 +95,8 @@ def find_asked(root: Path, names: Sequence[str] | None = None) -> list[str]:
 def most_frequent(questions: Sequence[Question]) -> dict[str, str]:
     """The answer that is right most often for questions that begin alike (times to the second), as JSON.
 
-    As a floor for these same questions it is fitted on what it is tested on: higher than one that learned from others.
+    As a baseline for these same questions it is fitted on what it is tested on, so it is higher than one that learned
+    from others.
     """
     times: dict[str, Counter[str]] = {}
     for question in questions:
@@ -132,7 +135,7 @@ class AskTask:
 
 
 @dataclass(frozen=True)
-class FloorTask:
+class BaselineTask:
     """Gives all questions that begin alike the same answer, "not observed" where none is named.
 
     Args:
@@ -186,10 +189,10 @@ def _rounded(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {key: float(round(value)) if key in ("time_s", "seconds") else value for key, value in answer.items()}
 
 
-def _rows(results: Sequence[SequenceScores], floors: Mapping[str, Sequence[SequenceScores]]) -> list[dict[str, Any]]:
+def _rows(results: Sequence[SequenceScores], baselines: Mapping[str, Sequence[SequenceScores]]) -> list[dict[str, Any]]:
     """A row for each kind of question, and one for all."""
     ours = _judged(results)
-    theirs = {name: _judged(found) for name, found in floors.items()}
+    theirs = {name: _judged(found) for name, found in baselines.items()}
     kinds = list(dict.fromkeys(one.kind for one in ours))
     rows = []
     for label, wanted in (*((kind, {kind}) for kind in kinds), ("all", set(kinds))):

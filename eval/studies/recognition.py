@@ -3,9 +3,9 @@
 The rule that gives a found object its id back (`pipelines/segmentation/new_objects.py`), apart from detector and
 tracker: the truth says where the objects of composed sequences are, the tracker's features what they look like. Each
 sighting is held once against all objects of the sequence seen at least `_AWAY_S` before, as a return, and once against
-the others alone, as a newcomer. Beside the rule stand the one that it replaced (likeness alone) and the control: the
-returning object's own looks are exchanged for those of a thing of another class in the next sequence (of the same class
-it may be the same cut-out), so that whatever is found is found by accident.
+the others alone, as a new object. Beside the rule stand the one that it replaced (similarity alone) and the control:
+the returning object's own looks are exchanged for those of a thing of another class in the next sequence (of the same
+class it may be the same cut-out), so that whatever is found is found by accident.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from pipelines.trackers.registry import make_tracker
 
 _AWAY_S = 1.5
 _MIN_AREA_PX = 600  # of a sighting; slivers are no detections
-_NEVER = 2.0  # a likeness that nothing has
+_NEVER = 2.0  # a similarity that nothing has
 RULES = {
     "leads all others": AssociationConfig(),
-    "likeness alone": AssociationConfig(min_likeness=0.8, min_leading_likeness=_NEVER),
+    "similarity alone": AssociationConfig(min_likeness=0.8, min_leading_likeness=_NEVER),
 }
 _CONTROL = "control: leads all others, looks of another video"
 
@@ -71,7 +71,7 @@ def sightings(root: Path, every: int, size: int) -> list[list[Sighting]]:
 
 
 def score(sequences: Sequence[Sequence[Sighting]], rule: AssociationConfig, exchanged: bool = False) -> dict[str, Any]:
-    """Shares of returns that are found and taken for another, of newcomers that are taken for another.
+    """Shares of returns that are found and taken for another, of new objects that are taken for another.
 
     Args:
         sequences: see `sightings`.
@@ -79,7 +79,7 @@ def score(sequences: Sequence[Sequence[Sighting]], rule: AssociationConfig, exch
         exchanged: the returning object is known by the looks of things of another class in the next sequence.
     """
     door = Newcomers(rule)
-    returns, newcomers, twins = [], [], []
+    returns, new_objects, twins = [], [], []
     for number, seen in enumerate(sequences):
         strangers = sequences[(number + 1) % len(sequences)]
         for sighting in seen:
@@ -92,14 +92,14 @@ def score(sequences: Sequence[Sequence[Sighting]], rule: AssociationConfig, exch
                 returns.append((taken == sighting.object_id, taken not in (None, sighting.object_id)))
             if any(same_group(name, sighting.class_name) for name, _ in others.values()):
                 taken = door.recognise(sighting.look, sighting.class_name, others, {})[0]
-                (twins if _has_twin(sighting, others, seen) else newcomers).append(taken is not None)
+                (twins if _has_twin(sighting, others, seen) else new_objects).append(taken is not None)
     found, wrong = np.mean(returns, axis=0).tolist() if returns else (np.nan, np.nan)
     return {
         "returns": len(returns),
         "found, %": round(100 * found, 1),
         "wrong, %": round(100 * wrong, 1),
-        "newcomers": len(newcomers),
-        "taken for another, %": _percent(newcomers),
+        "new objects": len(new_objects),
+        "taken for another, %": _percent(new_objects),
         "look-alikes": len(twins),
         "look-alikes taken, %": _percent(twins),
     }
@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rules": "; ".join(f"{name}: {dataclasses.asdict(rule)}" for name, rule in RULES.items()),
     }
     ours, alone = rows[0]["found, %"], rows[1]["found, %"]
-    headline = Headline(f"returns found, %, {given.roots[0].name}", ours, alone, "likeness alone")
+    headline = Headline(f"returns found, %, {given.roots[0].name}", ours, alone, "similarity alone")
     write_results(given.name, rows, meta, given.out, headline)
 
 
