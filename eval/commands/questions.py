@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.compose.answer_scores import Judged, judge, say, summary
+from eval.compose.answer_scores import JudgedAnswer, judge, say, summary
 from eval.compose.questions import Question, read_questions
 from eval.datasets.composed import SequenceTruth
 from eval.reporting.results import Headline, bars
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     baselines = {}
     if args.baseline:
         for title, replies in (("not observed", {}), ("most frequent", most_frequent(_all(args.root, names)))):
-            task = BaselineTask(args.root, tuple(sorted(replies.items())))
+            task = ConstantAnswersTask(args.root, tuple(sorted(replies.items())))
             baselines[title] = score_sequences(task, names, args, f"always {title}")
     rows = _rows(results, baselines)
     total = rows[-1]
@@ -135,7 +135,7 @@ class AskTask:
 
 
 @dataclass(frozen=True)
-class BaselineTask:
+class ConstantAnswersTask:
     """Gives all questions that begin alike the same answer, "not observed" where none is named.
 
     Args:
@@ -168,7 +168,7 @@ def _timed(memory: Path, question: Question) -> tuple[Answer, float]:
     return answer, round(1000 * (time.perf_counter() - start), 2)
 
 
-def _keep(path: Path, questions: Sequence[Question], answers: Sequence[Answer], judged: Sequence[Judged]) -> None:
+def _keep(path: Path, questions: Sequence[Question], answers: Sequence[Answer], judged: Sequence[JudgedAnswer]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as lines:
         for question, answer, one in zip(questions, answers, judged, strict=True):
@@ -203,5 +203,5 @@ def _rows(results: Sequence[SequenceScores], baselines: Mapping[str, Sequence[Se
     return rows
 
 
-def _judged(results: Sequence[SequenceScores]) -> list[Judged]:
-    return [Judged(**plain) for one in results for plain in one.scores["judged"]]
+def _judged(results: Sequence[SequenceScores]) -> list[JudgedAnswer]:
+    return [JudgedAnswer(**plain) for one in results for plain in one.scores["judged"]]
