@@ -10,14 +10,14 @@ once, and Ctrl-C is caught also while the rest is loading.
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import logging
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
+import streamvos
+from apps.flags import name_flags
 from streamvos.errors import InputError, OutputError
 
 
@@ -46,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130, debug)
     except OutputError as error:
-        return _fail(str(error), 1, debug)
+        return _fail(name_flags(str(error)), 1, debug)
     except InputError as error:
-        return _fail(str(error), 2, debug)
+        return _fail(name_flags(str(error)), 2, debug)
     except BrokenPipeError:  # whoever read stdout has seen enough
         sys.stderr.close()
         return 1
@@ -58,26 +58,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole command line; the options of a heavy command only where `arguments` choose it."""
+    from apps import ask_command, bench_command, demo_command, models_command, run_options
+    from eval import cli as evaluations
+
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="log more, show tracebacks")
     parser = Parser(prog="streamvos", description="Streaming video perception with bounded memory.", parents=[common])
     parser.set_defaults(debug=False)
-    parser.add_argument(
-        "--version", action="version", version=f"streamvos {importlib.import_module('streamvos').__version__}"
-    )
+    parser.add_argument("--version", action="version", version=f"streamvos {streamvos.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for name in ("run_options", "ask_command", "demo_command", "models_command", "bench_command"):
-        importlib.import_module(f"apps.{name}").add_parser(subparsers, [common])
-    # The evaluations are a layer of their own, beside this one: they are found by name, not imported.
-    if importlib.util.find_spec("eval.cli") is not None:
-        importlib.import_module("eval.cli").add_parser(subparsers, [common], arguments)
+    for command in (run_options, ask_command, demo_command, models_command, bench_command):
+        command.add_parser(subparsers, [common])
+    evaluations.add_parser(subparsers, [common], arguments)
     return parser
 
 
 def _explained(error: Exception) -> str:
     pipeline = sys.modules.get("pipelines.graph.chain")  # where it is not loaded, nothing of it was raised
     if pipeline is not None and isinstance(error, pipeline.ActorLostError):
-        return str(error)
+        return name_flags(str(error))
     return f"{type(error).__name__}: {error} (--debug shows where)"
 
 

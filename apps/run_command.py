@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apps.flags import name_flags
 from apps.interrupt import Interrupt, InterruptibleSource
 from apps.progress import Progress
 from apps.prompt_files import digest, expect_distinct, parse_box, read_first_mask, read_prompts
@@ -29,7 +30,7 @@ _SHOWN_WARNINGS = 3
 
 
 @dataclass(frozen=True)
-class Words:
+class UserPrompts:
     """What the user said about objects before the run."""
 
     prompts: tuple[Prompt, ...] = ()
@@ -44,14 +45,14 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--out: expected a folder, got an empty text")
     if any(not spec.strip() for spec in args.sources):
         raise InputError("SOURCE: expected a video, folder, pattern, URL or camera, got an empty text")
-    (config, _), words = read_config(args.config, graph_options(args)), read_words(args)
+    (config, _), given = read_config(args.config, graph_options(args)), read_user_prompts(args)
     cluster = None
     if args.runner == "ray":
         from pipelines.graph.ray_cluster import Cluster  # Ray takes a second to import
 
         cluster = Cluster(args.address)
         cluster.check()
-    job = _Job(args, config, words, cluster)
+    job = _Job(args, config, given, cluster)
     num_failed = 0
     try:
         with Interrupt() as interrupt:
@@ -62,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
                     if len(args.sources) == 1 or args.debug:
                         raise
                     num_failed += 1
-                    sys.stderr.write(f"streamvos: error: {' '.join(str(error).split()) or type(error).__name__}\n")
+                    message = " ".join(name_flags(str(error)).split()) or type(error).__name__
+                    sys.stderr.write(f"streamvos: error: {message}\n")
                 if interrupt.is_set:
                     return 130
     finally:
@@ -71,32 +73,32 @@ def run(args: argparse.Namespace) -> int:
     return 1 if num_failed else 0
 
 
-def read_words(args: argparse.Namespace) -> Words:
+def read_user_prompts(args: argparse.Namespace) -> UserPrompts:
     """Prompts and removals of all options together."""
     prompts, removals = read_prompts(args.prompts) if args.prompts else ([], [])
     if args.first_mask:
         prompts = prompts + read_first_mask(args.first_mask)
     prompts = prompts + [parse_box(text) for text in args.box]
     expect_distinct(prompts)
-    return Words(tuple(prompts), tuple(removals))
+    return UserPrompts(tuple(prompts), tuple(removals))
 
 
 class _Job:
     """Runs one source after another with the same settings."""
 
-    def __init__(self, args: argparse.Namespace, config: RunConfig, words: Words, cluster: Any) -> None:
-        self._args, self._config, self._words, self._cluster = args, config, words, cluster
+    def __init__(self, args: argparse.Namespace, config: RunConfig, given: UserPrompts, cluster: Any) -> None:
+        self._args, self._config, self._given, self._cluster = args, config, given, cluster
         self._names: set[str] = set()
         with self._session(None) as session:  # wrong settings show before anything is opened or written
             self._graph = session.config
-            check_followable(session.config, bool(words.prompts))
+            check_followable(session.config, bool(given.prompts))
 
     def run_source(self, spec: str, interrupt: Interrupt) -> None:
         """Run one source into its folder and say what came of it."""
         args = self._args
         with self._open(spec) as source:
             info = source.info
-            check_prompts(self._words.prompts, (info.height, info.width), self._exact_length(info))
+            check_prompts(self._given.prompts, (info.height, info.width), self._exact_length(info))
             folder = Path(args.out) / self._unique(info.name)
             run_dir = RunDirectory(
                 folder,
@@ -127,7 +129,7 @@ class _Job:
         return {
             "location": os.path.abspath(info.location) if is_folder else info.location,
             "max_frames": self._args.max_frames,
-            "prompts": digest(self._words.prompts, self._words.removals),
+            "prompts": digest(self._given.prompts, self._given.removals),
             "runner": self._args.runner,
         }
 
@@ -170,17 +172,17 @@ class _Job:
         )
 
     def _session(self, memory: Path | None) -> Session:
-        args, words = self._args, self._words
+        args, given = self._args, self._given
         session = Session(
             self._config.graph,
             runner=args.runner,
             memory_dir=memory,
-            prompts=words.prompts,
+            prompts=given.prompts,
             discover=args.discover,
             placement=args.placement,
             cluster=self._cluster,
         )
-        for removal in words.removals:
+        for removal in given.removals:
             session.remove(removal.object_id, removal.frame_index)
         return session
 

@@ -7,7 +7,6 @@ wait for it.
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
 
 # As the layers below define them; a test compares.
@@ -51,4 +50,6 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
 
 
 def _run(args: argparse.Namespace) -> int:
-    return importlib.import_module("apps.run_command").run(args)
+    from apps.run_command import run
+
+    return run(args)

@@ -323,13 +323,11 @@ def check_followable(config: GraphConfig, has_prompts: bool) -> None:
         return
     if "detect" not in config.stages:
         raise InputError(
-            "the segment stage has nothing to follow: give prompts (--prompts, --first-mask or --box), "
-            "or add the detect stage, which finds objects"
+            "the segment stage has nothing to follow: give prompts, or add the detect stage, which finds objects"
         )
     if not config.segment.discover:
         raise InputError(
-            "the segment stage has nothing to follow: give prompts (--prompts, --first-mask or --box), "
-            "or let it discover objects (--discover)"
+            "the segment stage has nothing to follow: give prompts, or let it discover objects (discover=True)"
         )
 
 

@@ -33,7 +33,7 @@ def load_snapshot(path: Path) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as file:
             return _unpack(json.loads(bytes(file["skeleton"])), file)
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-        raise IntegrityError(f"snapshot {path} is damaged ({error}); run again with --overwrite") from None
+        raise IntegrityError(f"snapshot {path} is damaged ({error}); run again with overwrite=True") from None
 
 
 def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -66,7 +66,7 @@ def bench_trackers(bench: TrackersBench) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for num_objects in bench.objects:
         seconds = _take_turns(bench, images, num_objects)
-        rival_s = seconds[bench.trackers[-1]]
+        reference_s = seconds[bench.trackers[-1]]
         for name in bench.trackers:
             rows.append(
                 {
@@ -75,7 +75,7 @@ def bench_trackers(bench: TrackersBench) -> list[dict[str, Any]]:
                     "size": _size(bench, name),
                     "ms": round(1000 * seconds[name] / bench.frames, 1),
                     "frames/s": round(bench.frames / seconds[name], 2),
-                    f"times {bench.trackers[-1]}": round(rival_s / seconds[name], 2),
+                    f"times {bench.trackers[-1]}": round(reference_s / seconds[name], 2),
                     "peak MiB": round(_peak_bytes(bench, name, num_objects) / 2**20),
                 }
             )
@@ -83,10 +83,10 @@ def bench_trackers(bench: TrackersBench) -> list[dict[str, Any]]:
 
 
 def headline(rows: list[dict[str, Any]]) -> Headline:
-    """Our first tracker with the fewest objects, beside the rival."""
-    rival = next(row for row in reversed(rows) if row["objects"] == rows[0]["objects"])
+    """Our first tracker with the fewest objects, beside the reference."""
+    reference = next(row for row in reversed(rows) if row["objects"] == rows[0]["objects"])
     measure = f"frames/s, {rows[0]['tracker']}, {rows[0]['objects']} object(s)"
-    return Headline(measure, rows[0]["frames/s"], rival["frames/s"], rival["tracker"])
+    return Headline(measure, rows[0]["frames/s"], reference["frames/s"], reference["tracker"])
 
 
 class _Runner:

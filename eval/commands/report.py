@@ -73,14 +73,14 @@ def replace_table(readme: Path, table: str) -> None:
 
 def _row(document: dict[str, Any], page: Path) -> dict[str, Any]:
     headline, meta = document["headline"], document["meta"]
-    floor = None
+    baseline = None
     if headline["baseline"] is not None:
-        floor = f"{headline['baseline']} ({headline['baseline_name']})"
+        baseline = f"{headline['baseline']} ({headline['baseline_name']})"
     return {
         "evaluation": f"[{document['name']}]({page.as_posix()})",
         "measure": headline["measure"],
         "StreamVOS": headline["value"],
-        "floor": floor,
+        "baseline": baseline,
         "frames/s": None if _was_busy(meta) else meta["fps"],
         "command": f"`{meta['command']}`",
     }

@@ -7,7 +7,6 @@ which overwrites the opencv-python-headless that this project uses, and which th
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,9 +74,10 @@ def measures(scores: RawScores) -> dict[str, float]:
 def _trackeval() -> Any:
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it could not import of itself
-            return importlib.import_module("trackeval")
+            import trackeval  # an optional package
     except ImportError as error:
         raise InputError(f"eval mot scores by TrackEval, which is not installed ({error}): {INSTALL}") from None
+    return trackeval
 
 
 def _metric(family: str) -> Any:

@@ -76,7 +76,7 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     add("--out", type=Path, metavar="DIR", help="keep predictions and scores, in the data set's own result layout")
     add("--resume", action="store_true", help="score only what --out does not hold yet")
     add("--overwrite", action="store_true", help="replace what an earlier evaluation left in --out")
-    add("--baseline", action="store_true", help="also score the floor that every method must beat")
+    add("--baseline", action="store_true", help="also score a baseline that every method must beat")
     add("--save", nargs="?", type=Path, const=RESULTS, metavar="DIR", help=f"write JSON, table, plot (in {RESULTS})")
     add("--name", default=name, help="name of the files that --save writes (default: %(default)s)")
 

@@ -24,6 +24,8 @@ import torch
 from eval.datasets.composed import SequenceTruth
 from eval.datasets.davis import find_sequences
 from eval.reporting.results import Headline, command_line, write_results
+from memory_bank.appearance import RetiredObjects
+from pipelines.scores import ScoreThresholds
 from pipelines.segment import SegmentConfig
 from pipelines.segmentation.matching import MatchingRules, same_group
 from pipelines.segmentation.new_objects import NewObjects
@@ -32,6 +34,7 @@ from pipelines.trackers.registry import make_tracker
 _AWAY_S = 1.5
 _MIN_AREA_PX = 600  # of a sighting; slivers are no detections
 _NEVER = 2.0  # a similarity that nothing has
+_BUDGET_BYTES = 2**20  # of retired objects; here all that may return are told, so none is kept
 RULES = {
     "leads all others": MatchingRules(),
     "similarity alone": MatchingRules(min_similarity=0.8, min_leading_similarity=_NEVER),
@@ -71,14 +74,14 @@ def sightings(root: Path, every: int, size: int) -> list[list[Sighting]]:
 
 
 def score(sequences: Sequence[Sequence[Sighting]], rule: MatchingRules, exchanged: bool = False) -> dict[str, Any]:
-    """Shares of returns that are found and taken for another, of new_objects that are taken for another.
+    """Shares of returns that are found and taken for another, of new objects that are taken for another.
 
     Args:
         sequences: see `sightings`.
         rule: see there.
         exchanged: the returning object is known by the looks of things of another class in the next sequence.
     """
-    door = NewObjects(rule)
+    door = NewObjects(ScoreThresholds(), 0.0, RetiredObjects(_BUDGET_BYTES), rule)
     returns, new_objects, twins = [], [], []
     for number, seen in enumerate(sequences):
         strangers = sequences[(number + 1) % len(sequences)]
@@ -98,7 +101,7 @@ def score(sequences: Sequence[Sequence[Sighting]], rule: MatchingRules, exchange
         "returns": len(returns),
         "found, %": round(100 * found, 1),
         "wrong, %": round(100 * wrong, 1),
-        "new_objects": len(new_objects),
+        "new objects": len(new_objects),
         "taken for another, %": _percent(new_objects),
         "look-alikes": len(twins),
         "look-alikes taken, %": _percent(twins),

@@ -73,8 +73,8 @@ class EpisodeMemory:
         self._refuse_failed()
         if self._unclaimed is not None:
             raise InputError(
-                f"{self.directory} already holds a memory up to frame {self._unclaimed}; go on from its snapshot "
-                "(--resume), reset it, or choose an empty directory (--overwrite)"
+                f"{self.directory} already holds a memory up to frame {self._unclaimed}; go on from its snapshot, "
+                "reset it, or choose an empty directory"
             )
         self._frame = moment.frame_index
         last = self._writer.last_frame

@@ -247,7 +247,7 @@ class KeyFrameMemory:
             if budget < self._slot_bytes:
                 raise InputError(
                     f"keyframes.{name}: {budget} holds no view of {self._slot_bytes} bytes; "
-                    "give a larger budget or a smaller --size"
+                    "give a larger budget or a smaller working size (setting size)"
                 )
         num_slots = self._config.budget_bytes // self._slot_bytes
         self._slots = {

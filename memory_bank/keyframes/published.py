@@ -1,4 +1,4 @@
-"""Published rules for key frames, to compare `smart` with; each is a `KeyFramePolicy`. See `keyframe_policies`."""
+"""Published rules for key frames, to compare `smart` with; each is a `KeyFramePolicy`. See `policy`."""
 
 from __future__ import annotations
 

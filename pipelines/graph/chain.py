@@ -127,7 +127,7 @@ def check_stages(names: Sequence[str], state: Mapping[str, Any]) -> None:
     if set(state) != set(names):
         raise InputError(
             f"the snapshot is of the stages {', '.join(state)}; these are {', '.join(names)}: "
-            "go on with the same stages, or start anew (--overwrite)"
+            "go on with the same stages, or start anew"
         )
 
 

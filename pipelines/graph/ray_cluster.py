@@ -51,7 +51,7 @@ class Cluster:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
         except (OSError, OverflowError) as error:
             raise InputError(
-                f"no Ray cluster answers at {self.address!r} ({error}); leave out --address to start one here"
+                f"no Ray cluster answers at {self.address!r} ({error}); leave out the address to start one here"
             ) from None
 
     def start(self) -> None:
@@ -78,7 +78,7 @@ class Cluster:
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = "on this machine" if self.address is None else f"at {self.address!r}"
             reason = " ".join(str(error).split())[:300]
-            raise InputError(f"Ray cannot be reached {where} ({reason}); --runner local works without it") from error
+            raise InputError(f"Ray cannot be reached {where} ({reason}); runner='local' works without it") from error
         finally:
             for number, handler in handlers.items():  # Ray puts its own in place
                 signal.signal(number, handler)

@@ -191,7 +191,7 @@ class RayRunner:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ActorLostError(
                 f"stream {self._stream_id!r}: a process of the graph died ({reason}); "
-                "go on from the last checkpoint with --resume"
+                "go on from the last checkpoint with resume=True"
             ) from None
 
     def _kill(self) -> None:

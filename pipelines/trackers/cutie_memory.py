@@ -87,7 +87,7 @@ class CutieMemory:
             raise InputError(
                 f"cutie.budget_bytes: {self._budget_bytes} holds the first views of {self._budget_bytes // least} "
                 f"objects ({least} bytes each), not of {count}; remove an object, or give a larger budget or a "
-                "smaller --size"
+                "smaller working size (setting size)"
             )
         self._objects.add_new_objects([object_id])
 

@@ -98,5 +98,5 @@ def check_mask(object_id: int, mask: np.ndarray, full: tuple[int, int], cells: t
     if cv2.resize(mask.astype(np.float32), cells[::-1], interpolation=cv2.INTER_AREA).max() < MIN_CELL_SHARE:
         raise InputError(
             f"mask of object {object_id}: {int(mask.sum())} pixels are too few to follow at a working size of "
-            f"{size}; give a larger mask or a larger --size"
+            f"{size}; give a larger mask or a larger working size (setting size)"
         )

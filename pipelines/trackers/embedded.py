@@ -144,7 +144,7 @@ class EmbeddedTracker:
         if float(target.max()) < 0.05:
             raise InputError(
                 f"mask of object {object_id}: {int(mask.sum())} pixels are too few to follow at a working size of "
-                f"{self._size}; give a larger mask or a larger --size"
+                f"{self._size}; give a larger mask or a larger working size (setting size)"
             )
         if afresh:
             self.memory.remove(object_id)

@@ -70,7 +70,7 @@ class OverlayWriter:
         missing = [name for name in names if not (self._folder / name).is_file()]
         if missing:
             raise IntegrityError(
-                f"overlay segment {str(self._folder / missing[0])!r} is gone; run again with --overwrite"
+                f"overlay segment {str(self._folder / missing[0])!r} is gone; run again with overwrite=True"
             )
         self._names, self._last_ticks = list(names), last_ticks
 

@@ -90,10 +90,13 @@ def test_what_needs_no_torch_does_not_load_it(arguments, code):
 
 
 def test_ctrl_c_while_a_command_is_loading(run, monkeypatch):
-    def interrupted(name):
-        raise KeyboardInterrupt
+    class Interrupted:
+        def find_spec(self, name, path, target=None):
+            if name == "apps.run_command":
+                raise KeyboardInterrupt
 
-    monkeypatch.setattr("apps.cli.importlib.import_module", interrupted)
+    monkeypatch.delitem(sys.modules, "apps.run_command", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
     assert run("run", "clip.mp4", "--out", "o") == (130, "", ["streamvos: error: interrupted"])
 
 
@@ -111,9 +114,9 @@ def test_debug_is_an_option_of_every_command(run, arguments):
     [
         (("--stages", "detect,segmnt"), "unknown stage 'segmnt'; did you mean 'segment'"),
         (("--stages", ","), "at least one of"),
-        (("--stages", "segment"), "nothing to follow"),
+        (("--stages", "segment"), "nothing to follow: give prompts (--prompts, --first-mask or --box)"),
         (("--stages", "detect", "--box", "1:2,2,30,30"), "need the segment stage"),
-        (("--no-discover",), "nothing to follow"),
+        (("--no-discover",), "or let it discover objects (--discover)"),
         (("--size", "8"), "at least 64"),
         (("--max-frames", "0"), "max_frames: expected at least 1"),
         (("--detect-every", "0"), "detect.every: expected at least 1"),
@@ -124,11 +127,12 @@ def test_debug_is_an_option_of_every_command(run, arguments):
         (("--box", "1:9,9,2,30"), "--box '1:9,9,2,30': Prompt.box: expected x1 < x2"),
         (("--box", "1:2,2,30,30", "--box", "1:3,3,30,30"), "two prompts for object 1 at frame 0"),
         (("--config", "."), "config file . cannot be read"),
-        (("--overwrite", "--resume"), "exclude each other"),
+        (("--overwrite", "--resume"), "--overwrite and --resume exclude each other"),
         (("--config", "none.toml"), "does not exist"),
         (("--prompts", "none.json"), "cannot be read"),
         (("--first-mask", "none.png"), "does not exist"),
         (("--runner", "ray", "--address", "127.0.0.1:9"), "no Ray cluster answers at '127.0.0.1:9'"),
+        (("--runner", "ray", "--address", "127.0.0.1:9"), "leave out --address to start one here"),
         (("--runner", "ray", "--address", "nowhere"), "expected HOST:PORT"),
         (("--profile", "hub"), "streamvos models fetch sam-hq-vit-tiny"),
     ],
@@ -304,10 +308,11 @@ def test_overwrite_and_resume_of_a_complete_run(run, error_of, make_video, tmp_p
     clip = make_video("clip.mp4", 3)
     options = ("--out", tmp_path / "out", "--stages", "detect,remember", *FAST)
     assert run("run", clip, *options)[0] == 0
-    assert "is not empty" in error_of(clip)
+    assert "is not empty; go on with --resume, or replace it with --overwrite" in error_of(clip)
     code, out, lines = run("run", clip, *options, "--resume")
     assert (code, lines) == (0, []) and "clip: complete already, 3 frames" in out
-    assert "max_frames was none, now 2" in error_of(clip, *options[2:4], "--resume", "--max-frames", "2")
+    error = error_of(clip, *options[2:4], "--resume", "--max-frames", "2")
+    assert "max_frames was none, now 2" in error and error.endswith("start anew with --overwrite")
     assert "stages was detect,remember, now detect;" in error_of(clip, "--stages", "detect", "--resume", "--seed", "3")
     code, out, lines = run("run", clip, *options, "--overwrite")
     assert (code, lines) == (0, []) and "clip: complete, 3 frames" in out
@@ -318,7 +323,7 @@ def test_no_space_left(error_of, make_video, monkeypatch, tmp_path):
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(result_files.ResultFiles, "write", full)
-    assert "no space left" in error_of(make_video("clip.mp4", 8), "--stages", "reconstruct", code=1)
+    assert "go on with --resume" in error_of(make_video("clip.mp4", 8), "--stages", "reconstruct", code=1)
     assert json.loads((tmp_path / "out/clip/run.json").read_text())["status"] == "failed"
 
 

@@ -153,7 +153,7 @@ def test_discovery(given, wanted):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"stages": ("segment",)}, "add the detect stage"), ({"discover": False}, "--discover")],
+    [({"stages": ("segment",)}, "add the detect stage"), ({"discover": False}, "discover=True")],
 )
 def test_nothing_to_follow(images, list_source, settings, message):
     with Session(**settings, **SETTINGS) as session, pytest.raises(InputError, match=message):

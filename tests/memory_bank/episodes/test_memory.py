@@ -299,7 +299,7 @@ def test_no_space_is_told_in_one_line_and_the_memory_can_be_gone_on_with(tmp_pat
         else:
             refused = "INSERT INTO meta" if entry == "note" else "COMMIT" if entry == "close" else "INSERT"
             memory._store.db = FullDatabase(memory._store.db, refused)
-        with pytest.raises(OutputError, match="no space left for .*kept; free some space and go on with --resume"):
+        with pytest.raises(OutputError, match="no space left for .*kept; free some space and go on with resume=True"):
             if entry in ("write", "picture"):
                 for moment in busy(100, 200):
                     memory.write(moment)

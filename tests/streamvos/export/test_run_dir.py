@@ -227,7 +227,7 @@ def test_resuming_with_another_source_or_config(tmp_path, info, step):
         RunDirectory(tmp_path, replace(info, width=80), {"seed": 1}, resume=True)
     run = RunDirectory(tmp_path, info, {"seed": 1}, resume=True, config=FAST)
     run.close("interrupted")
-    with pytest.raises(InputError, match="other settings .seed was 1, now 2.; .*--overwrite"):
+    with pytest.raises(InputError, match="other settings .seed was 1, now 2.; .*overwrite=True"):
         RunDirectory(tmp_path, info, {"seed": 2}, resume=True, config=FAST)
 
 
@@ -255,9 +255,9 @@ def test_what_may_change_when_a_run_goes_on(tmp_path, info, ending, now, message
             RunDirectory(tmp_path, info, config | now, resume=True, config=FAST)
 
 
-def test_a_full_folder_is_refused_naming_both_flags(tmp_path, info, step):
+def test_a_full_folder_is_refused_naming_both_ways_on(tmp_path, info, step):
     whole_run(tmp_path, info, step, 2)
-    with pytest.raises(InputError, match="--resume.*--overwrite"):
+    with pytest.raises(InputError, match="resume=True.*overwrite=True"):
         RunDirectory(tmp_path, info, {})
     with pytest.raises(InputError, match="exclude each other"):
         RunDirectory(tmp_path, info, {}, overwrite=True, resume=True)
@@ -305,7 +305,7 @@ def test_a_damaged_part_file_is_noticed(tmp_path, info, step):
     run.checkpoint({})
     run.close("interrupted")
     (tmp_path / "boxes.txt.part").write_bytes(b"")
-    with pytest.raises(IntegrityError, match="shorter.*--overwrite"):
+    with pytest.raises(IntegrityError, match="shorter.*overwrite=True"):
         RunDirectory(tmp_path, info, {}, resume=True)
 
 
@@ -323,7 +323,7 @@ def test_a_full_disk_is_one_clear_error_and_the_run_goes_on_later(tmp_path, info
     run.checkpoint({})
     with monkeypatch.context() as patch:
         patch.setattr(*place, no_space)
-        with pytest.raises(OutputError, match="no space left.*frames are kept.*--resume") as caught:
+        with pytest.raises(OutputError, match="no space left.*frames are kept.*resume=True") as caught:
             write_frames(run, step, range(10, 40))
         run.close("failed", error=caught.value)
     assert "no space left" in report(folder)["error"] and report(folder)["status"] == "failed"
