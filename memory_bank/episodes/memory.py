@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from memory_bank.episodes import journal
+from memory_bank.episodes import journal, policy
 from memory_bank.episodes.erase import erase_object
 from memory_bank.episodes.moment import Moment
 from memory_bank.episodes.policy import EpisodeConfig
@@ -34,7 +34,8 @@ class EpisodeMemory:
         directory: where `memory.sqlite` and `keyframes/` lie; made where absent.
         stream_id: name of the stream.
         source: where it comes from, without secrets.
-        config: budget and times.
+        config: times.
+        budget_bytes: most that tables and pictures take on disk; a larger one keeps detail for longer.
         encoder: sentence embeddings for the summaries; None stores none, and the store says so.
         encoder_absent: why there is no encoder, for the store's notes.
     """
@@ -47,10 +48,16 @@ class EpisodeMemory:
         stream_id: str,
         source: str,
         config: EpisodeConfig | None = None,
+        budget_bytes: int = policy.BUDGET_BYTES,
         encoder: Encoder | None = None,
         encoder_absent: str = "switched off",
     ) -> None:
-        self.config = config or EpisodeConfig()
+        if budget_bytes < policy.MIN_BUDGET_BYTES:
+            raise InputError(
+                f"budget_bytes: expected at least {policy.MIN_BUDGET_BYTES} (empty tables take 1 MiB), "
+                f"got {budget_bytes}"
+            )
+        self.config, self.budget_bytes = config or EpisodeConfig(), budget_bytes
         self.directory = directory
         self._stream = (stream_id, source)
         self._encoder = encoder
@@ -115,7 +122,7 @@ class EpisodeMemory:
             return self._final_stats
         usage = self._store.usage()
         taken = self._store.total_bytes() + journal.journal_bytes(self._store.db)
-        return MemoryStats(sum(entries for entries, _ in usage.values()), taken, self.config.budget_bytes)
+        return MemoryStats(sum(entries for entries, _ in usage.values()), taken, self.budget_bytes)
 
     def drain_events(self) -> tuple[MemoryEvent, ...]:
         events, self._events = tuple(self._events), []
@@ -202,7 +209,7 @@ class EpisodeMemory:
 
     def _begin_empty(self) -> None:
         self._frame = -1  # at which decisions are made
-        self._writer = EpisodeWriter(self._store, self._encoder, self.config, self._tell)
+        self._writer = EpisodeWriter(self._store, self._encoder, self.config, self.budget_bytes, self._tell)
 
     def _describe_stream(self, moment: Moment) -> None:
         height, width = moment.size

@@ -4,50 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamvos.errors import InputError
+from streamvos.config import Settings, setting
 
 Box = tuple[float, float, float, float]
-MIN_BUDGET_BYTES = 2 * 1024 * 1024
+MIN_BUDGET_BYTES = 2 * 1024 * 1024  # empty tables take one
+BUDGET_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class EpisodeConfig:
-    """Settings of the long memory.
+class EpisodeConfig(Settings, at="remember.episodes"):
+    """Times of the long memory."""
 
-    Args:
-        budget_bytes: most that store and thumbnails take on disk; a larger one keeps detail for longer.
-        min_life_s: a thing seen for less is not stated as a fact; larger drops more false sightings and more
-            brief true ones. What a user pointed at is stated at once.
-        bridge_s: a thing that is unseen for less stays the same appearance; larger hides flicker and short
-            absences.
-        sample_s: seconds between two notes of where a thing is; smaller follows motion closer, costs bytes.
-        chunk_s: longest stretch that one summary covers; smaller finds moments more exactly, costs bytes.
-        min_chunk_s: a cut closes a summary only if it covers this much; bounds summaries of fast-cut video.
-        gap_s: frames further apart leave the time between them uncovered (at low frame rates: five periods).
-        commit_s: seconds of video between two commits; what is committed survives a crash.
-    """
+    min_life_s: float = setting(
+        0.25,
+        "a thing seen for less is not stated as a fact, but for what a user pointed at; larger drops more false "
+        "sightings, and brief true ones",
+        low=0,
+    )
+    bridge_s: float = setting(
+        0.5,
+        "a thing that is unseen for less stays the same appearance; larger hides flicker and short absences",
+        low=0,
+    )
+    sample_s: float = setting(
+        0.5, "between two notes of where a thing is; smaller follows motion closer, costs bytes", above=0
+    )
+    chunk_s: float = setting(
+        16.0, "longest stretch of one summary; smaller finds moments more exactly, costs bytes", above=0
+    )
+    gap_s: float = setting(
+        2.0, "frames further apart leave the time between them uncovered (at low rates: five periods)", above=0
+    )
+    commit_s: float = setting(1.0, "of video between two commits; what is committed survives a crash", above=0)
 
-    budget_bytes: int = 64 * 1024 * 1024
-    min_life_s: float = 0.25
-    bridge_s: float = 0.5
-    sample_s: float = 0.5
-    chunk_s: float = 16.0
-    min_chunk_s: float = 1.0
-    gap_s: float = 2.0
-    commit_s: float = 1.0
 
-    def __post_init__(self) -> None:
-        if self.budget_bytes < MIN_BUDGET_BYTES:
-            raise InputError(
-                f"budget_bytes: expected at least {MIN_BUDGET_BYTES} (empty tables take 1 MiB), got {self.budget_bytes}"
-            )
-        for name in ("sample_s", "chunk_s", "gap_s", "commit_s"):
-            if getattr(self, name) <= 0:
-                raise InputError(f"{name}: expected seconds > 0, got {getattr(self, name)}")
-        for name in ("min_life_s", "bridge_s", "min_chunk_s"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name}: expected seconds >= 0, got {getattr(self, name)}")
-
+MIN_CHUNK_S = 1.0  # a cut closes a summary that covers this much; bounds the summaries of fast-cut video
 
 # length in ms of the windows that summaries of each level cover; level 0 follows `chunk_s` and the cuts
 LEVEL_MS = (0, 300_000, 3_600_000, 86_400_000)

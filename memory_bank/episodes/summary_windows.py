@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from memory_bank.episodes import summaries
+from memory_bank.episodes import policy, summaries
 from memory_bank.episodes.moment import Moment, Tell
 from memory_bank.episodes.policy import LEVEL_MS, EpisodeConfig
 from memory_bank.episodes.store import Store
@@ -54,7 +54,7 @@ class SummaryWindows:
             return "gap"
         if length_ms >= round(1000 * self._config.chunk_s):
             return f"{self._config.chunk_s:g} s are full"
-        if moment.is_cut and length_ms >= round(1000 * self._config.min_chunk_s):
+        if moment.is_cut and length_ms >= round(1000 * policy.MIN_CHUNK_S):
             return "cut"
         return None
 

@@ -38,12 +38,15 @@ class EpisodeWriter:
     Args:
         store: where rows go.
         encoder: sentence embeddings for the summaries; None stores none.
-        config: budget and times.
+        config: times.
+        budget_bytes: of tables and pictures.
         tell: reports a decision.
     """
 
-    def __init__(self, store: Store, encoder: Encoder | None, config: EpisodeConfig, tell: Tell) -> None:
-        self._store, self._config, self._tell = store, config, tell
+    def __init__(
+        self, store: Store, encoder: Encoder | None, config: EpisodeConfig, budget_bytes: int, tell: Tell
+    ) -> None:
+        self._store, self._config, self._budget_bytes, self._tell = store, config, budget_bytes, tell
         self._progress = _Progress()
         self._spans = OpenSpans(config)
         self._coverage = Coverage(store, config.gap_s)
@@ -139,8 +142,8 @@ class EpisodeWriter:
 
     def _commit(self, now_ms: int) -> None:
         self._recorder.flush()
-        reserve = int(self._config.budget_bytes * policy.JOURNAL_SHARE)
-        budget.enforce(self._store, self._config.budget_bytes - reserve, now_ms, self._tell)
+        reserve = int(self._budget_bytes * policy.JOURNAL_SHARE)
+        budget.enforce(self._store, self._budget_bytes - reserve, now_ms, self._tell)
         for frame in journal.limit(self._store.db, self._store.directory, reserve):
             reason = f"the journal that takes the memory back to it is limited to {reserve:,} bytes"
             self._tell("evict", f"snapshot of frame {frame}", reason)

@@ -1,5 +1,5 @@
 """Answers to questions about a stream, from its long memory alone, with the evidence."""
 
-from pipelines.answer.ask import ask
+from pipelines.answer.answering import ask
 
 __all__ = ["ask"]

@@ -131,7 +131,8 @@ def _reconstruct(config: GraphConfig, stream: StreamSetup) -> Stage:
 def _remember(config: GraphConfig, stream: StreamSetup) -> Stage:
     if stream.memory_dir is None:
         raise InputError("the remember stage needs memory_dir, the folder of the long memory")
-    return RememberStage(config.remember, stream.memory_dir, stream.stream_id, stream.source)
+    min_score, budget_bytes = config.scores.episodes, config.memory.bytes_of("episodes")
+    return RememberStage(config.remember, stream.memory_dir, stream.stream_id, stream.source, min_score, budget_bytes)
 
 
 _BUILDERS: dict[str, Callable[[GraphConfig, StreamSetup], Stage]] = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from memory_bank.episodes import EpisodeConfig, EpisodeMemory
+from memory_bank.episodes import EpisodeMemory
 from memory_bank.features.memory import FeatureMemory
 from memory_bank.features.policy import FeatureMemoryConfig
 from memory_bank.keyframes.memory import KeyFrameConfig, KeyFrameMemory
@@ -27,7 +27,7 @@ def memory(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         return FeatureMemory(FeatureMemoryConfig(), {"level": 32})
     if request.param == "scene":
         return SceneMemory()
-    memory = EpisodeMemory(tmp_path / "m", "stream", "source", EpisodeConfig(), None, "switched off")
+    memory = EpisodeMemory(tmp_path / "m", "stream", "source", encoder_absent="switched off")
     request.addfinalizer(memory.close)
     return memory
 

@@ -205,8 +205,8 @@ def test_thumbnails_are_pictures(tmp_path):
 
 
 def test_config_from_toml_values_and_back():
-    config = merge(RememberConfig(), {"episodes": {"budget_bytes": 5_000_000}, "text_embeddings": "off"})
-    assert config.episodes.budget_bytes == 5_000_000 and to_dict(config)["text_embeddings"] == "off"
+    config = merge(RememberConfig(), {"episodes": {"chunk_s": 8}, "text_embeddings": "off"})
+    assert config.episodes.chunk_s == 8.0 and to_dict(config)["text_embeddings"] == "off"
     with pytest.raises(InputError, match="jpeg_quality"):
         RememberConfig(jpeg_quality=0)
 

@@ -215,9 +215,9 @@ def test_classes_reach_the_detector_and_unknown_ones_are_refused(make_pages, wai
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[demo]\nmax_sessions = 0", "demo.max_sessions: expected at least 1"),
-        ("[demo]\nidle_s = 0", "demo.idle_s: expected more than 0"),
-        ("[demo]\nview_px = 3", "demo.view_px: expected at least 64"),
+        ("[demo]\nmax_sessions = 0", "demo.max_sessions: expected a whole number of at least 1"),
+        ("[demo]\nidle_s = 0", "demo.idle_s: expected a number above 0"),
+        ("[demo]\nview_px = 3", "demo.view_px: expected a whole number of at least 64"),
         ("[demo]\nmax_sesions = 3", "did you mean 'demo.max_sessions'"),
         ("[demo.streams]\ndoor = 3", "expected name ="),
         ("demo = 3", "demo: expected a table"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memory_bank.episodes import EpisodeConfig, EpisodeMemory
+from memory_bank.episodes import EpisodeMemory
 from memory_bank.episodes.policy import MIN_BUDGET_BYTES
 from memory_bank.protocol import Memory
 from streamvos.errors import InputError, OutputError
@@ -103,8 +103,7 @@ def test_snapshot_of_another_memory_is_refused(tmp_path, busy):
 
 def test_rollback_brings_back_what_the_budget_took(tmp_path, scene, contents):
     sighting, moment = scene
-    config = EpisodeConfig(budget_bytes=MIN_BUDGET_BYTES)
-    memory = EpisodeMemory(tmp_path, "s", "made up", config)
+    memory = EpisodeMemory(tmp_path, "s", "made up", budget_bytes=MIN_BUDGET_BYTES)
 
     def many(first, last):
         for index in range(first, last):
@@ -121,7 +120,7 @@ def test_rollback_brings_back_what_the_budget_took(tmp_path, scene, contents):
         evicted += sum(event.action == "evict" for event in memory.drain_events())
     assert evicted and not set(before["observation"]) <= set(contents(tmp_path)["observation"])
     memory._store.db.close()
-    again = EpisodeMemory(tmp_path, "s", "made up", config)
+    again = EpisodeMemory(tmp_path, "s", "made up", budget_bytes=MIN_BUDGET_BYTES)
     again.load_state_dict(state)
     assert contents(tmp_path) == before
     again.close()
@@ -131,7 +130,7 @@ def test_budget_holds_over_ten_hours(tmp_path, scene):
     """Ten hours at one frame in 8 s; every tenth of them the disk is weighed."""
     sighting, moment = scene
     budget = 2_300_000
-    memory = EpisodeMemory(tmp_path, "s", "made up", EpisodeConfig(budget_bytes=budget), encoder=RandomEncoder())
+    memory = EpisodeMemory(tmp_path, "s", "made up", budget_bytes=budget, encoder=RandomEncoder())
     actions = set()
     for index in range(4500):
         here = [sighting(1 + (index // 30 + k) % 400, "car") for k in range(4)]
@@ -156,7 +155,7 @@ def test_budget_holds_over_ten_hours(tmp_path, scene):
 
 
 def memory_upper_bound(directory):
-    memory = EpisodeMemory(directory, "s", "made up", EpisodeConfig(budget_bytes=2_300_000))
+    memory = EpisodeMemory(directory, "s", "made up", budget_bytes=2_300_000)
     size = memory.stats().bytes
     memory.close()
     return size
@@ -171,7 +170,7 @@ class RandomEncoder:
 
 def test_cited_key_frames_outlive_the_others(tmp_path, scene):
     sighting, moment = scene
-    memory = EpisodeMemory(tmp_path, "s", "made up", EpisodeConfig(budget_bytes=MIN_BUDGET_BYTES))
+    memory = EpisodeMemory(tmp_path, "s", "made up", budget_bytes=MIN_BUDGET_BYTES)
     for index in range(1500):  # one thing all the time: its first key frame is cited, the summaries' are not
         memory.write(moment(index, 4000 * index, sighting(1), picture_bytes=20_000))
     memory.close()

@@ -202,7 +202,12 @@ def test_policies_of_gap_and_thinning():
     assert score_thinning(500, 500, 1000) < score_thinning(5000, 500, 1000)  # dense goes first
 
 
-@pytest.mark.parametrize("wrong", [{"budget_bytes": 1000}, {"chunk_s": 0.0}, {"bridge_s": -1.0}])
+@pytest.mark.parametrize("wrong", [{"chunk_s": 0.0}, {"bridge_s": -1.0}])
 def test_config_is_checked(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         EpisodeConfig(**wrong)
+
+
+def test_a_budget_that_holds_no_tables_is_refused(tmp_path):
+    with pytest.raises(InputError, match="budget_bytes: expected at least"):
+        EpisodeMemory(tmp_path, "s", "made up", budget_bytes=1000)
