@@ -236,23 +236,25 @@ def test_resuming_with_another_source_or_config(tmp_path, info, step):
     ("now", "message"),
     [
         ({"max_frames": 100}, "max_frames was 60, now 100"),
-        ({"graph": {"stages": ("detect",), "threads": 1}}, "stages was detect,segment, now detect"),
+        ({"stages": ("detect",)}, "stages was detect,segment, now detect"),
         ({"prompts": "ab"}, "prompts was none, now ab"),
-        ({"runner": "local", "graph": {"stages": ("detect", "segment"), "threads": 2}}, None),
+        ({"runner": "local", "threads": 2}, None),
         ({"of_another_version": 3}, None),
     ],
 )
 def test_what_may_change_when_a_run_goes_on(tmp_path, info, ending, now, message):
-    config = {"runner": "ray", "max_frames": 60, "prompts": None}
-    config["graph"] = {"stages": ("detect", "segment"), "threads": 1}
-    RunDirectory(tmp_path, info, config, config=FAST).close(ending)
+    config = {"stages": ("detect", "segment"), "threads": 1}
+    given = {"runner": "ray", "max_frames": 60, "prompts": None}
+    RunDirectory(tmp_path, info, config, given, config=FAST).close(ending)
+    asked = {**config, **{name: value for name, value in now.items() if name in config}}
+    other = {**given, **{name: value for name, value in now.items() if name not in config}}
     if message is None:
-        run = RunDirectory(tmp_path, info, config | now, resume=True, config=FAST)
+        run = RunDirectory(tmp_path, info, asked, other, resume=True, config=FAST)
         assert run.is_complete == (ending == "complete")
         run.close("interrupted")
     else:
         with pytest.raises(InputError, match=message):
-            RunDirectory(tmp_path, info, config | now, resume=True, config=FAST)
+            RunDirectory(tmp_path, info, asked, other, resume=True, config=FAST)
 
 
 def test_a_full_folder_is_refused_naming_both_ways_on(tmp_path, info, step):
