@@ -116,7 +116,7 @@ def _shots(config: GraphConfig, stream: StreamSetup) -> Stage:
 
 
 def _detect(config: GraphConfig, stream: StreamSetup) -> Stage:
-    return DetectStage(config.detect, pick_device(config.device), config.seed)
+    return DetectStage(config.detect, config.scores, config.memory, pick_device(config.device), config.seed)
 
 
 def _segment(config: GraphConfig, stream: StreamSetup) -> Stage:

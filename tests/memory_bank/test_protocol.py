@@ -1,4 +1,4 @@
-"""The four memories keep one protocol."""
+"""All memories keep one protocol."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from memory_bank.episodes import EpisodeConfig, EpisodeMemory
-from memory_bank.features.memory import FeatureMemory
+from memory_bank.features.instances import ExpectedInstances
 from memory_bank.features.policy import FeatureMemoryConfig
+from memory_bank.features.vectors import FeatureVectors
 from memory_bank.keyframes.memory import KeyFrameConfig, KeyFrameMemory
 from memory_bank.protocol import Memory, MemoryStats
 from memory_bank.scene.memory import SceneMemory
 
-NAMES = ("keyframes", "features", "scene", "episodes")
+NAMES = ("keyframes", "features", "expected_places", "scene", "episodes")
 
 
 @pytest.fixture(params=NAMES)
@@ -24,7 +25,9 @@ def memory(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "keyframes":
         return KeyFrameMemory(KeyFrameConfig(), torch.device("cpu"))
     if request.param == "features":
-        return FeatureMemory(FeatureMemoryConfig(), {"level": 32})
+        return FeatureVectors(FeatureMemoryConfig(), 1 << 20, {"level": 32})
+    if request.param == "expected_places":
+        return ExpectedInstances(FeatureMemoryConfig(), 1 << 20, {1: "person"})
     if request.param == "scene":
         return SceneMemory()
     memory = EpisodeMemory(tmp_path / "m", "stream", "source", EpisodeConfig(), None, "switched off")
