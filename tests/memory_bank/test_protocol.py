@@ -16,6 +16,7 @@ from memory_bank.features.vectors import FeatureVectors
 from memory_bank.keyframes.memory import KeyFrameConfig, KeyFrameMemory
 from memory_bank.protocol import Memory, MemoryStats
 from memory_bank.scene.memory import SceneMemory
+from memory_bank.scene.policy import SceneMemoryConfig
 
 NAMES = ("keyframes", "features", "expected_places", "scene", "episodes")
 
@@ -29,7 +30,7 @@ def memory(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "expected_places":
         return ExpectedInstances(FeatureMemoryConfig(), 1 << 20, {1: "person"})
     if request.param == "scene":
-        return SceneMemory()
+        return SceneMemory(SceneMemoryConfig(), 1 << 20)
     memory = EpisodeMemory(tmp_path / "m", "stream", "source", EpisodeConfig(), None, "switched off")
     request.addfinalizer(memory.close)
     return memory
