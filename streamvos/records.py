@@ -248,7 +248,7 @@ class MemoryEvent:
     """One decision of a memory, with a reason that a person can read.
 
     Args:
-        bank: "keyframes", "features", "scene" or "episodes".
+        bank: "keyframes", "features", "expected_places", "scene" or "episodes".
         action: what was done.
         frame_index: the frame at which it was decided.
         entry: which entry, in the bank's own words ("object 2, slot 5").

@@ -15,6 +15,7 @@ MEMORIES = {
     "keyframes": "Key frames",
     "appearance": "Appearance",
     "features": "Features",
+    "expected_places": "Expected places",
     "scene": "Scene",
     "episodes": "Long memory",
 }

@@ -27,6 +27,7 @@ import torch
 from eval.datasets.davis import find_sequences
 from eval.metrics.davis import boundary_measure, region_similarity
 from eval.reporting.results import Headline, command_line, write_results
+from memory_bank.budgets import MemoryBudgets
 from pipelines.detect import DetectConfig, DetectStage
 from pipelines.refiners.embedded import EmbeddedRefiner
 from pipelines.refiners.first_mask import first_mask, most_believed
@@ -36,6 +37,7 @@ from pipelines.refiners.policy import RefineConfig
 from pipelines.refiners.protocol import Refiner, innermost_point
 from pipelines.refiners.refine_net import RefineNet
 from pipelines.refiners.sam_hq import SamHqRefiner
+from pipelines.scores import ScoreThresholds
 from pipelines.training.datasets import Picture, read_ccp, read_coco, read_horses, split
 from pipelines.training.refiner_samples import SampleConfig, spoil
 from streamvos.masks import tight_box
@@ -207,7 +209,7 @@ def _detected(image: np.ndarray) -> np.ndarray:
 
 @cache
 def _detect_stage() -> DetectStage:
-    return DetectStage(DetectConfig(memory=False), torch.device("cpu"))
+    return DetectStage(DetectConfig(memory=False), ScoreThresholds(), MemoryBudgets(), torch.device("cpu"))
 
 
 def _first_point(thing: Thing, drawn: bool) -> np.ndarray:

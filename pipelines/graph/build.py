@@ -72,7 +72,7 @@ class StreamSetup:
 
 
 def resolve(config: GraphConfig) -> GraphConfig:
-    """The configuration with everything decided: order, device, threads, profile and sizes put where they act.
+    """The configuration with everything decided: order, device, threads, and the profile put where it acts.
 
     Raises:
         InputError: the device is not there.
@@ -87,7 +87,6 @@ def resolve(config: GraphConfig) -> GraphConfig:
         device=pick_device(config.device).type,
         threads=config.threads or available_threads(),
         segment=dataclasses.replace(config.segment, refiner=refiner),
-        reconstruct=dataclasses.replace(config.reconstruct, size=config.size),
     )
 
 
@@ -116,7 +115,7 @@ def _shots(config: GraphConfig, stream: StreamSetup) -> Stage:
 
 
 def _detect(config: GraphConfig, stream: StreamSetup) -> Stage:
-    return DetectStage(config.detect, pick_device(config.device), config.seed)
+    return DetectStage(config.detect, config.scores, config.memory, pick_device(config.device), config.seed)
 
 
 def _segment(config: GraphConfig, stream: StreamSetup) -> Stage:
@@ -125,7 +124,7 @@ def _segment(config: GraphConfig, stream: StreamSetup) -> Stage:
 
 
 def _reconstruct(config: GraphConfig, stream: StreamSetup) -> Stage:
-    return ReconstructStage(config.reconstruct, MOVABLE, config.seed)
+    return ReconstructStage(config.reconstruct, config.scores, config.memory, config.size, MOVABLE, config.seed)
 
 
 def _remember(config: GraphConfig, stream: StreamSetup) -> Stage:

@@ -119,7 +119,7 @@ def test_debug_is_an_option_of_every_command(run, arguments):
         (("--no-discover",), "or let it discover objects (--discover)"),
         (("--size", "8"), "at least 64"),
         (("--max-frames", "0"), "max_frames: expected at least 1"),
-        (("--detect-every", "0"), "detect.every: expected at least 1"),
+        (("--detect-every", "0"), "detect.every: expected a whole number of at least 1"),
         (("--checkpoint-every", "0"), "--checkpoint-every: expected at least 1"),
         (("--box", "1:2,2"), "expected id:x1,y1,x2,y2"),
         (("--box", "1:200,2,230,9"), "lies outside the frame of 64x48"),
@@ -149,7 +149,7 @@ def test_bad_options(error_of, make_video, monkeypatch, tmp_path, options, messa
     [
         ("size = ", "not valid TOML"),
         ("sice = 3", "unknown setting 'sice'; did you mean 'size'"),
-        ("[detect]\nevery = 'x'", "setting detect.every: expected int"),
+        ("[detect]\nevery = 'x'", "setting detect.every: expected a whole number of at least 1, got 'x'"),
         ("output = 3", "setting output: expected a table"),
         ("[output]\nmask = true", "did you mean 'output.masks'"),
         ("[output]\noverlay_preset = 'veryfats'", "did you mean 'veryfast'"),
@@ -160,10 +160,10 @@ def test_bad_options(error_of, make_video, monkeypatch, tmp_path, options, messa
         ("[source]\ndecode_threads = -1", "source.decode_threads: expected 0 or more"),
         ("[source]\nread_timeout_s = 0", "source.read_timeout_s: expected more than 0"),
         ("[source]\nimage_rate = 'fast'", "source.image_rate: expected a positive rate"),
-        ("[detect]\nnms = nan", "detect.nms: expected within"),
+        ("[detect]\nnms = nan", "detect.nms: expected a number above 0 and at most 1"),
         ("[detect]\nclasses = ['dgo']", "did you mean 'dog'"),
-        ("[shots]\nmin_sum = 3", "shots.min_sum: expected within [0, 2]"),
-        ("[reconstruct]\nsemi_dense = -1", "reconstruct semi_dense: expected 0 or more"),
+        ("[shots]\nenabled = 3", "shots.enabled: expected true or false"),
+        ("[reconstruct]\nsemi_dense = -1", "reconstruct.semi_dense: expected a whole number of at least 0"),
     ],
 )
 def test_bad_config_files(error_of, make_video, tmp_path, text, message):

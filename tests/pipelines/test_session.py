@@ -18,7 +18,7 @@ def test_run_ask_and_what_is_left(images, list_source):
         indices = [result.frame_index for result in session.run(list_source(images))]
         assert indices == list(range(len(images)))
         assert session.ask("how many shots were there?").outcome == "answered"
-        assert set(session.stats()) == {"features", "keyframes", "appearance", "scene", "episodes"}
+        assert set(session.stats()) == {"features", "expected_places", "keyframes", "appearance", "scene", "episodes"}
         assert "static_xyz" in session.products()["reconstruct"]
         folder = session._memory_dir
         assert folder.is_dir()
