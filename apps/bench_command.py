@@ -1,4 +1,7 @@
-"""`streamvos bench pipeline | trackers | memory | keyframes | demo`: speed, and whether memory stays bounded."""
+"""`streamvos bench pipeline | trackers | memory | keyframes | demo`: speed, and whether memory stays bounded.
+
+The options alone; what is measured takes seconds to import.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from typing import Any
 
 def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.ArgumentParser]) -> None:
     """Add `bench` to the command line."""
-    parser = subparsers.add_parser("bench", help="measure speed and memory", description=__doc__.split(": ", 1)[1])
+    parser = subparsers.add_parser(
+        "bench", help="measure speed and memory", description="Speed, and whether memory stays bounded."
+    )
     kinds = parser.add_subparsers(required=True, metavar="pipeline|trackers|memory|keyframes|demo")
     speed = kinds.add_parser("pipeline", parents=parents, help="frames per second, Ray beside one process")
     speed.set_defaults(run=run_pipeline)
@@ -68,9 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
 
 def run_pipeline(args: argparse.Namespace) -> int:
     """Print frames per second."""
-    from eval.bench import (
-        pipeline as bench,
-    )  # loads torch, as all of them, which help and wrong usage need not wait for
+    from eval.bench import pipeline as bench
 
     return _run(args, "bench-pipeline", bench.PipelineBench, bench.bench_pipeline, bench.headline)
 
