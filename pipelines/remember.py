@@ -177,13 +177,11 @@ class RememberStage:
         height, width = frame.size
         scale = np.array([width, height, width, height], np.float32)
         sightings = []
-        names = {found.class_names[row] for row in range(len(found)) if found.scores[row] >= self._min_score}
-        for name in sorted(names):
-            rows = [
-                row
-                for row in range(len(found))
-                if found.class_names[row] == name and found.scores[row] >= self._min_score
-            ]
+        by_class: dict[str, list[int]] = {}
+        for row in range(len(found)):
+            if found.scores[row] >= self._min_score:
+                by_class.setdefault(found.class_names[row], []).append(row)
+        for name, rows in sorted(by_class.items()):
             best = max(rows, key=lambda row: (float(found.scores[row]), -row))
             box = _box(found.boxes_xyxy[best] / scale)
             colour = None

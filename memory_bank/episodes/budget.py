@@ -88,7 +88,7 @@ def _thin_keyframes(store: Store, excess: int, now_ms: int, evicted: Evicted) ->
     return gone
 
 
-def _merge_chunks(store: Store, excess: int, now_ms: int, evicted: Evicted) -> int:
+def _merge_summaries(store: Store, excess: int, now_ms: int, evicted: Evicted) -> int:
     entries, size = store.usage()["chunk"]
     if not entries:
         return 0
@@ -109,7 +109,7 @@ def _merge_chunks(store: Store, excess: int, now_ms: int, evicted: Evicted) -> i
 
 
 def _forget_past(store: Store, excess: int, now_ms: int, evicted: Evicted) -> int:
-    """Forget the oldest appearances and events, and note up to when, so that answers can say so."""
+    """Forget the oldest spans and events, and note up to when, so that answers can say so."""
     num_spans = store.usage()["span"][0]
     rows = store.rows(
         "SELECT id, to_ms FROM span WHERE ended IS NOT NULL ORDER BY to_ms, id LIMIT ?",
@@ -117,7 +117,7 @@ def _forget_past(store: Store, excess: int, now_ms: int, evicted: Evicted) -> in
     )
     if rows:
         horizon = rows[-1]["to_ms"]
-    else:  # no appearance has ended: half of the events, then half of the summaries
+    else:  # no span has ended: half of the events, then half of the summaries
         middle = store.one(
             "SELECT t_ms FROM event WHERE kind NOT IN ('named', 'labelled') ORDER BY t_ms "
             "LIMIT 1 OFFSET (SELECT count(*) / 2 FROM event WHERE kind NOT IN ('named', 'labelled'))"
@@ -138,8 +138,8 @@ def _forget_until(store: Store, horizon: int, span_ids: list[int]) -> int:
     gone = 0
     for start in range(0, len(span_ids), 500):
         part = span_ids[start : start + 500]
-        notes = store.rows(f"SELECT id FROM observation WHERE span_id IN ({','.join('?' * len(part))})", *part)
-        gone += store.delete("observation", [row["id"] for row in notes])
+        old = store.rows(f"SELECT id FROM observation WHERE span_id IN ({','.join('?' * len(part))})", *part)
+        gone += store.delete("observation", [row["id"] for row in old])
     gone += store.delete("span", span_ids)
     events = store.rows("SELECT id FROM event WHERE t_ms <= ? AND kind NOT IN ('named', 'labelled')", horizon)
     gone += store.delete("event", [row["id"] for row in events])
@@ -151,7 +151,7 @@ def _forget_until(store: Store, horizon: int, span_ids: list[int]) -> int:
 
 
 def _delete_orphans(store: Store) -> None:
-    """Delete tracks, things and their names that no appearance stands for any more."""
+    """Delete tracks, things and their names that no span stands for any more."""
     for table, column in (("track", "id"), ("entity", "id")):
         used = "track_id" if table == "track" else "entity_id"
         rows = store.rows(
@@ -165,6 +165,6 @@ def _delete_orphans(store: Store) -> None:
 _THIN: dict[str, Callable[[Store, int, int, Tell], int]] = {
     "observation": _thin_observations,
     "keyframe": _thin_keyframes,
-    "chunk": _merge_chunks,
+    "chunk": _merge_summaries,
     "past": _forget_past,
 }

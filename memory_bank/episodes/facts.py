@@ -50,7 +50,7 @@ class VisibleSpan:
 
 @dataclass(frozen=True)
 class Observation:
-    """Where a thing was at one time, within which appearance."""
+    """Where a thing was at one time, within which span."""
 
     span_from_ms: int
     span_to_ms: int

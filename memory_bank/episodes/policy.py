@@ -63,7 +63,7 @@ def is_gap(elapsed_ms: int, period_ms: float | None, gap_s: float) -> bool:
 
 
 def bridge_ms(period_ms: float | None, bridge_s: float) -> float:
-    """How long a thing may be unseen within one appearance: at low frame rates, at least one missed frame."""
+    """How long a thing may be unseen within one span: at low frame rates, at least one missed frame."""
     return max(1000 * bridge_s, 2.5 * (period_ms or 0.0))
 
 
@@ -97,7 +97,7 @@ def touched_border(box: Box, margin: float = 0.02) -> str | None:
 
 
 def ending_of(state: str, last_box: Box) -> str:
-    """Why an appearance ended, from the last state told and the last box seen."""
+    """Why a span ended, from the last state told and the last box seen."""
     if touched_border(last_box):
         return "left"
     return "occluded" if state == "occluded" else "unknown"

@@ -1,13 +1,12 @@
 """Reading the long memory: typed facts, as they were known at a time, while the writer goes on.
 
-Nothing that happened or became known after `as_of_ms` is seen: appearances are cut there, endings, names and
+Nothing that happened or became known after `as_of_ms` is seen: spans are cut there, endings, names and
 summaries that came later are hidden.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,13 +17,9 @@ import numpy as np
 
 from memory_bank.episodes import journal, schema
 from memory_bank.episodes.facts import CoverageSpan, Observation, StreamEvent, Summary, Thing, VisibleSpan
+from memory_bank.episodes.search import rank_summaries
 
 FOREVER_MS = 2**62
-# words that every summary or every question has: they say nothing about a moment
-_COMMON = re.compile(
-    r"(?:the|and|was|were|are|did|does|has|have|had|how|what|when|where|why|who|which|that|this|there|for|from|with|"
-    r"you|seen|see|object|shot|video|can|could)$"
-)
 
 
 class EpisodeReader:
@@ -62,7 +57,7 @@ class EpisodeReader:
         return None if row is None else str(row["value"])
 
     def things(self) -> list[Thing]:
-        """All things known, in the order of their first appearance."""
+        """All things known, in the order in which they first appeared."""
         rows = self._rows("SELECT * FROM entity WHERE known_ms <= ? ORDER BY first_ms, id", self.as_of_ms)
         named = self._as_named("named") if self._dated else {}
         labelled = self._as_named("labelled") if self._dated else {}
@@ -81,7 +76,7 @@ class EpisodeReader:
     def spans(
         self, entity_ids: Sequence[int] | None = None, from_ms: int = -FOREVER_MS, to_ms: int = FOREVER_MS
     ) -> list[VisibleSpan]:
-        """Appearances that touch [from_ms, to_ms], in order of their start; of all things where ids are None."""
+        """Spans that touch [from_ms, to_ms], in order of their start; of all things where ids are None."""
         wanted = "" if entity_ids is None else "AND entity_id IN (SELECT value FROM json_each(?)) "
         rows = self._rows(
             f"SELECT * FROM span WHERE known_ms <= ? AND from_ms <= ? AND to_ms >= ? {wanted}ORDER BY from_ms, id",
@@ -161,26 +156,7 @@ class EpisodeReader:
             vector: (D,) float32 unit vector of the text, or None.
             limit: most that are returned.
         """
-        scores: dict[int, float] = {}
-        tokens = [word for word in re.findall(r"\w+", words.lower()) if len(word) > 2 and not _COMMON.match(word)]
-        if tokens:
-            query = " OR ".join(f'"{token}"' for token in tokens[:32])
-            hits = self._rows(
-                "SELECT rowid AS id, bm25(chunk_text) AS rank FROM chunk_text WHERE chunk_text MATCH ? "
-                "ORDER BY rank LIMIT 50",
-                query,
-            )
-            scores = {row["id"]: 1.0 / (10 + place) for place, row in enumerate(hits)}
-        if vector is not None:
-            rows = self._rows(
-                "SELECT id, embedding FROM chunk WHERE embedding IS NOT NULL AND to_ms <= ?", self.as_of_ms
-            )
-            if rows:
-                matrix = np.frombuffer(b"".join(row["embedding"] for row in rows), np.float16)
-                nearness = matrix.reshape(len(rows), -1).astype(np.float32) @ vector  # (N,)
-                for place, index in enumerate(np.argsort(-nearness, kind="stable")[:50]):
-                    row_id = rows[int(index)]["id"]
-                    scores[row_id] = scores.get(row_id, 0.0) + 1.0 / (10 + place)
+        scores = rank_summaries(self._db, words, vector, self.as_of_ms)
         found = []
         for row_id in sorted(scores, key=lambda row_id: (-scores[row_id], row_id)):
             row = self._db.execute("SELECT * FROM chunk WHERE id = ?", (row_id,)).fetchone()

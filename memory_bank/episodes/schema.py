@@ -3,7 +3,7 @@ books.
 
 Times are integer milliseconds of presentation time. Three kinds of triggers work below every table of facts:
 `usage_*` keep the size of each table in bytes (an upper bound of what the row takes on disk), `undo_*` write
-down how to take a change back (journal.py), and `chunk_text_*` keep the full-text index equal to the chunks.
+down how to take a change back (journal.py), and `chunk_text_*` keep the full-text index equal to the summaries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TABLES: dict[str, str] = {
     "confidence REAL, first_ms INTEGER, known_ms INTEGER",
     "track": "entity_id INTEGER, object_id INTEGER, shot INTEGER, from_ms INTEGER, to_ms INTEGER, "
     "from_frame INTEGER, to_frame INTEGER",
-    # known_ms: when the span was believed; closed_ms: when its end was known; ended NULL while it goes on
+    # known_ms: when the span was confirmed; closed_ms: when its end was known; ended NULL while it goes on
     "span": "entity_id INTEGER, track_id INTEGER, shot INTEGER, from_ms INTEGER, to_ms INTEGER, "
     "from_frame INTEGER, to_frame INTEGER, known_ms INTEGER, closed_ms INTEGER, ended TEXT, score REAL, "
     "count INTEGER, first_keyframe INTEGER, last_keyframe INTEGER, from_region TEXT, to_region TEXT",
@@ -144,7 +144,9 @@ def _check_version(db: sqlite3.Connection, directory: Path) -> None:
     row = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
     if row is not None and row[0] != str(VERSION):
         db.close()
-        raise InputError(f"the memory in {directory} has version {row[0]}, expected {VERSION}; make it anew")
+        raise InputError(
+            f"the memory in {directory} has version {row[0]}, expected {VERSION}; run again with --overwrite"
+        )
 
 
 def _create(db: sqlite3.Connection) -> None:

@@ -93,7 +93,7 @@ def roll_up(store: Store, encoder: Encoder | None, level: int, from_ms: int) -> 
 
 
 def rewrite(store: Store, encoder: Encoder | None, from_ms: int, to_ms: int) -> int:
-    """Make the summaries that touch a stretch anew, after rows under them were removed; returns how many."""
+    """Write the summaries that touch a stretch again, after rows under them were removed; returns how many."""
     touched = store.rows(
         "SELECT id, level, from_ms, to_ms, shot FROM chunk WHERE from_ms <= ? AND to_ms >= ?", to_ms, from_ms
     )

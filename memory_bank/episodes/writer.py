@@ -89,7 +89,7 @@ class EpisodeWriter:
         self._note_camera(moment)
         self._windows.extend(moment)
         self._progress = replace(self._progress, last_ms=t_ms, last_frame=frame)
-        if t_ms - self._progress.commit_ms >= round(1000 * self._config.commit_s):
+        if t_ms - self._progress.commit_ms >= round(1000 * self._config.commit_s) or self._is_over_budget():
             self._commit(t_ms)
 
     def forget(self, object_id: int) -> None:
@@ -140,12 +140,23 @@ class EpisodeWriter:
             rows.add_event(self._store, "camera", moment.t_ms, moment.frame_index, moment.camera)
         self._progress = replace(self._progress, camera=moment.camera)
 
+    def _is_over_budget(self) -> bool:
+        """Whether store and journal outgrew the budget before the next commit is due."""
+        taken = self._store.total_bytes()
+        if taken <= self._budget_bytes - self._journal_share:
+            return False  # the journal is not weighed at each frame: that takes a walk through it
+        return taken + journal.journal_bytes(self._store.db) > self._budget_bytes
+
+    @property
+    def _journal_share(self) -> int:
+        return int(self._budget_bytes * policy.JOURNAL_SHARE)
+
     def _commit(self, now_ms: int) -> None:
         self._recorder.flush()
-        reserve = int(self._budget_bytes * policy.JOURNAL_SHARE)
-        budget.enforce(self._store, self._budget_bytes - reserve, now_ms, self._tell)
-        for frame in journal.limit(self._store.db, self._store.directory, reserve):
-            reason = f"the journal that takes the memory back to it is limited to {reserve:,} bytes"
+        share = self._journal_share
+        budget.enforce(self._store, self._budget_bytes - share, now_ms, self._tell)
+        for frame in journal.limit(self._store.db, self._store.directory, share):
+            reason = f"the journal that takes the memory back to it is limited to {share:,} bytes"
             self._tell("evict", f"snapshot of frame {frame}", reason)
         self._store.commit()
         self._progress = replace(self._progress, commit_ms=now_ms)

@@ -154,6 +154,19 @@ def test_budget_holds_over_ten_hours(tmp_path, scene):
             assert "forgotten" in coverage[0].why and coverage[0].to_ms <= spans[0].to_ms
 
 
+def test_budget_holds_between_commits_that_are_far_apart(tmp_path, scene):
+    sighting, moment = scene
+    config = EpisodeConfig(budget_bytes=MIN_BUDGET_BYTES, commit_s=3600.0, chunk_s=0.5)
+    memory = EpisodeMemory(tmp_path, "s", "made up", config)
+    evicted = False
+    for index in range(200):  # each summary keeps a picture, so the budget is full after 70 frames
+        memory.write(moment(index, 500 * index, sighting(1), picture_bytes=20_000))
+        assert memory.stats().bytes <= MIN_BUDGET_BYTES
+        evicted |= any(event.action == "evict" for event in memory.drain_events())
+    memory.close()
+    assert evicted
+
+
 def memory_upper_bound(directory):
     memory = EpisodeMemory(directory, "s", "made up", budget_bytes=2_300_000)
     size = memory.stats().bytes
@@ -252,12 +265,16 @@ def test_no_growth_in_ram_and_time_to_write(tmp_path, scene):
     sighting, moment = scene
     memory = EpisodeMemory(tmp_path, "s", "made up")
     begin = time.perf_counter()
+    held = []
     for index in range(3000):
         here = [sighting(1 + index // 50 + k) for k in range(3)]
         memory.write(moment(index, 33 * index, *here))
         memory.drain_events()
+        if index % 1000 == 999:
+            held.append(len(repr(memory._writer.state_dict())))
     each_ms = 1000 * (time.perf_counter() - begin) / 3000
     assert len(memory._writer._spans.by_key) <= 8 and len(memory._writer._spans.pictures) <= 16
+    assert max(held) < 1.1 * held[0], "20 objects or 60 in the same shot: no more is held of those that are gone"
     assert each_ms < 10, f"{each_ms:.2f} ms a frame"
     memory.close()
 

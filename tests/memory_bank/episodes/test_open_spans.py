@@ -1,5 +1,7 @@
 """When appearances open, are bridged, and close; and why."""
 
+import sqlite3
+
 import pytest
 
 from memory_bank.episodes import EpisodeConfig, EpisodeMemory, EpisodeReader
@@ -49,6 +51,35 @@ def test_brief_thing_is_rejected_unless_the_user_pointed_at_it(tmp_path, scene):
     assert spans == [(3000, 3100, "unknown")]
     rejected = [event for event in events if event.action == "reject"]
     assert len(rejected) == 1 and "too brief" in rejected[0].reason
+
+
+def test_decisions_are_told_with_times_frames_and_numbers(tmp_path, scene):
+    sighting, _ = scene
+    _, _, events = play(tmp_path, scene, lambda i: [sighting(1)] * (20 <= i <= 50) + [sighting(2, "cat")] * (i == 60))
+    told = {(event.action, event.frame_index, event.entry): event.reason for event in events}
+    assert told["write", 0, "key frame 0"] == "first picture of a summary, at 0:00.0, 0.1 KiB"
+    assert told["write", 23, "object 1 (dog)"] == (  # the frame of the decision, not that of the first sighting
+        "appeared at 0:02.0 (frame 20): seen in 4 frames over 0.30 s, at least 0.25 s are needed"
+    )
+    closed = "was visible from 0:02.0 to 0:05.0 (frames 20 to 50); then it was lost from view"
+    assert told["write", 56, "object 1 (dog)"] == closed
+    assert told["reject", 66, "object 2 (cat)"] == (
+        "too brief to state: seen in 1 frame over 0.00 s, 2 frames over 0.25 s are needed; it was lost from view"
+    )
+    assert told["write", 99, "summary 1"] == "covers 0:00.0 to 0:09.9 (frames 0 to 99); closed: the video ended"
+
+
+def test_one_track_for_each_thing_and_shot(tmp_path, scene):
+    sighting, moment = scene
+    memory = EpisodeMemory(tmp_path, "s", "made up")
+    for index in range(100):
+        here = [sighting(1)] if index % 20 < 10 else []
+        memory.write(moment(index, 100 * index, *here, cut=index == 60, shot=int(index >= 60)))
+    memory.close()
+    with memory.read() as reader:
+        assert [span.shot for span in reader.spans()] == [0, 0, 0, 1, 1]
+    rows = sqlite3.connect(tmp_path / "memory.sqlite").execute("SELECT shot, from_ms, to_ms FROM track").fetchall()
+    assert rows == [(0, 0, 4900), (1, 6000, 8900)]
 
 
 def hidden_early(sighting, index):

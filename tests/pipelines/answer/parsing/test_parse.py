@@ -1,13 +1,10 @@
-"""From words to the typed plan, and the arithmetic of intervals."""
+"""From words to the typed plan."""
 
 import pytest
 
-from pipelines.answer.intervals import intersect, most_at_once, total, union
+from pipelines.answer.kinds import KINDS
 from pipelines.answer.parsing.normalise import normalise
 from pipelines.answer.parsing.parse import parse
-from pipelines.answer.vocabulary import classes_of, is_plural, singular, suggest
-from streamvos.answers import clock
-from streamvos.models.coco import NAMES
 
 
 @pytest.mark.parametrize(
@@ -79,41 +76,29 @@ def test_things(phrase, expected):
         assert getattr(subject, name) == value, name
 
 
-def test_vehicle_and_animal_are_groups():
-    assert {"car", "truck", "bus", "motorcycle", "bicycle"} <= classes_of("vehicles")
-    assert "dog" in classes_of("animal") and "car" not in classes_of("animal")
+KIND_OF = {
+    "how long is the clip?": "video_length",
+    "how many scene changes are there before 0:10?": "count_shots",
+    "what colour was the car?": "colour",
+    "how many times did the dog leave?": "how_often",
+    "for how many seconds was the dog there?": "how_long",
+    "what is the largest number of dogs?": "how_many",
+    "at what time did the dog leave?": "when",
+    "on which side was the dog?": "where",
+    "did anything happen after 0:10?": "what_happened",
+    "who is object 2?": "what_is",
+    "which animal came last?": "first_of",
+    "list the animals": "what_seen",
+    "is there a dog?": "yes_no",
+    "were the dog and the cat there together?": "together",
+    "was the dog left of the cat?": "beside",
+}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_class_is_known_in_singular_and_plural(name):
-    assert classes_of(name) >= {name}
-    if name not in ("skis", "scissors", "sheep", "broccoli"):
-        head, _, tail = name.rpartition(" ")
-        many = {"person": "people", "mouse": "mice", "knife": "knives"}.get(
-            tail, tail + ("es" if tail.endswith(("s", "sh", "ch", "x")) else "s")
-        )
-        assert classes_of(f"{head} {many}".strip()) >= {name}
-        assert is_plural(many) and singular(many) == tail
+@pytest.mark.parametrize(("question", "kind"), KIND_OF.items(), ids=KIND_OF.values())
+def test_kind(question, kind):
+    assert parse(normalise(question)).kind == kind
 
 
-def test_suggestions_are_only_suggestions():
-    assert suggest("bycicle", None) == "bicycle" and suggest("submarine", None) is None
-    assert [suggest(word, None) for word in ("not", "more", "happy", "bark")] == [None] * 4
-    assert classes_of("submarine") is None
-
-
-def test_intervals_by_hand():
-    assert union([(5, 9), (0, 3), (2, 4)]) == [(0, 4), (5, 9)]
-    assert intersect([(0, 10)], [(5, 20), (-5, 2)]) == [(0, 2), (5, 10)]
-    assert total([(0, 10), (5, 12), (20, 21)]) == 13 and total([]) == 0
-    assert most_at_once([]) == (0, None)
-    assert most_at_once([([(0, 10)], 1), ([(5, 20)], 1), ([(12, 14)], 3)]) == (4, (12, 14))
-    assert most_at_once([([(0, 5)], 1), ([(5, 9)], 1)]) == (2, (5, 5))  # both are seen in the frame at 5
-    assert most_at_once([([(0, 5), (3, 9)], 1)]) == (1, (0, 9))  # one thing counts once
-
-
-@pytest.mark.parametrize(
-    ("ms", "text"), [(0, "0:00.0"), (5049, "0:05.0"), (59_960, "1:00.0"), (61_500, "1:01.5"), (3_600_000, "1:00:00.0")]
-)
-def test_clock(ms, text):
-    assert clock(ms) == text
+def test_each_kind_is_asked_above():
+    assert set(KIND_OF.values()) == set(KINDS)
