@@ -34,7 +34,7 @@ from streamvos.models.ssd_mobilenet import LEVELS, Candidates, SsdMobileNet, sup
 from streamvos.records import Detections, Frame, Prompt, StepResult
 
 _MAX_CANDIDATES = 200  # that enter the search for duplicates, best first: four times what is kept by default
-_MIN_PROMPT_IOU = 0.5  # of a prompt's box with a found one, or an expected place, that it speaks of; the usual half
+_MIN_PROMPT_IOU = 0.5  # of a prompt's box with a found one, or an expected place, that it refers to; the usual half
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def _object_ids(boxes_xyxy: np.ndarray, prompts: tuple[Prompt, ...]) -> np.ndarr
 
 
 def _meant_by(prompt: Prompt, boxes_xyxy: np.ndarray) -> int | None:
-    """The row of (M, 4) boxes that a prompt speaks of: the best fit, or the smallest around its points."""
+    """The row of (M, 4) boxes that a prompt refers to: the best fit, or the smallest around its points."""
     if prompt.clicks_alone:
         rows = boxes_around(prompt.points[prompt.labels], boxes_xyxy)
         return int(rows[0]) if len(rows) else None

@@ -133,7 +133,7 @@ class ExpectedInstances:
         self._slots["unclear_runs"][unmatched] += 1
         followed = self._slots["class_id"][rows[rows >= 0]]
         if len(followed):
-            reason = f"{len(followed)} of {self.count} were found where they are expected, and followed"
+            reason = f"{len(followed)} of {self.count} found where they were expected, and followed"
             self._tell("merge", frame_index, f"expected places of {self._listed(followed)}", reason)
         self._drop_missed(frame_index, degraded)
         if not degraded:
@@ -224,7 +224,7 @@ class ExpectedInstances:
         limit = policy.max_missed(degraded)
         missed = self._slots["missed"][: self.count] > limit
         quality = "degraded" if degraded else "clean"
-        reason = f"not found in more than {limit} detector runs in a row, the most that may miss it on {quality} frames"
+        reason = f"missed by more than {limit} detector runs in a row, the limit on {quality} frames"
         self._evict(frame_index, missed, reason)
 
     def _take_in(

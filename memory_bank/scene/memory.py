@@ -63,7 +63,8 @@ class SceneMemory:
         if counts.evicted:
             reason = f"all {self.static.capacity} points are taken: the {counts.evicted} least confident made room"
             self._tell("evict", frame_index, "static points", reason)
-        reason = f"{len(xyz)} points measured: {counts.new} new, {counts.merged} merged with known ones"
+        measured = f"{plural('point', len(xyz))} measured in {plural('voxel', counts.voxels)}"
+        reason = f"{measured}: {counts.new} new, {counts.merged} merged with known ones"
         self._tell("write" if counts.new else "merge", frame_index, entry, reason)
         if counts.refused:
             reason = f"{counts.refused} found no room, or are too far away to be kept"

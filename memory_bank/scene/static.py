@@ -27,12 +27,14 @@ class WriteCounts:
     """What one write did with the voxels of a batch, and what it cost.
 
     Args:
-        new: voxels that got a point of their own.
+        voxels: that the measured points fell into.
+        new: of these, those that got a point of their own.
         merged: voxels whose point was known.
         evicted: points that made room.
         refused: voxels without room, and measured points too far from the map's origin to be addressed.
     """
 
+    voxels: int
     new: int
     merged: int
     evicted: int
@@ -92,7 +94,7 @@ class PersistentStructure:
         self._merge(place[known], batch.take(known))
         new, evicted = self._insert(batch.take(~known), map_id)
         refused = int((~known).sum()) - new + int((~inside).sum())
-        return WriteCounts(new, int(known.sum()), evicted, refused)
+        return WriteCounts(len(batch.keys), new, int(known.sum()), evicted, refused)
 
     def _merge(self, rows: np.ndarray, batch: _Batch) -> None:
         weight_old = (self._confidence[rows] * np.minimum(self._count[rows], _MAX_OBSERVATIONS)).astype(np.float64)

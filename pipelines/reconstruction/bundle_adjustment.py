@@ -53,11 +53,11 @@ def adjust(
         step = _step(poses, xyz, pose_rows, point_rows, measured, intrinsics, num_fixed, threshold_px, damping)
         if step is None:
             break
-        turn, shift = step
+        pose_steps, point_steps = step
         trial_poses = poses.copy()
         for row in range(num_fixed, len(poses)):
-            trial_poses[row] = geometry.moved(poses[row], turn[row - num_fixed])
-        trial_xyz = xyz + shift
+            trial_poses[row] = geometry.moved(poses[row], pose_steps[row - num_fixed])
+        trial_xyz = xyz + point_steps
         trial = _cost(trial_poses, trial_xyz, pose_rows, point_rows, measured, intrinsics, threshold_px)
         if trial < cost:
             done = cost - trial < _DONE * cost
@@ -149,11 +149,11 @@ def _step(
         block = slice(6 * row, 6 * row + 6)
         schur[block, block] += u[row] + np.diag(damping * np.diag(u[row]) + _TINY)
     try:
-        turn = scipy.linalg.solve(schur, e.reshape(-1) - w_v @ g.reshape(-1), assume_a="pos")
+        pose_steps = scipy.linalg.solve(schur, e.reshape(-1) - w_v @ g.reshape(-1), assume_a="pos")
     except np.linalg.LinAlgError:
         return None
-    shift = np.einsum("pij,pj->pi", v_inverse, g - (w_flat.T @ turn).reshape(-1, 3))
-    return turn.reshape(free, 6), shift
+    point_steps = np.einsum("pij,pj->pi", v_inverse, g - (w_flat.T @ pose_steps).reshape(-1, 3))
+    return pose_steps.reshape(free, 6), point_steps
 
 
 def _sum_by(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

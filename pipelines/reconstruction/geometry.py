@@ -160,12 +160,12 @@ def pose_from_points(
     if not found or inliers is None or len(inliers) < _MIN_CORRESPONDENCES:
         return None
     rows = inliers.ravel()
-    found, turn, shift = cv2.solvePnP(xyz[rows], xy[rows], intrinsics, None, flags=cv2.SOLVEPNP_SQPNP)
+    found, rotation_vector, translation = cv2.solvePnP(xyz[rows], xy[rows], intrinsics, None, flags=cv2.SOLVEPNP_SQPNP)
     if not found:
         return None
     pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_rotvec(turn.ravel()).as_matrix()
-    pose[:3, 3] = shift.ravel()
+    pose[:3, :3] = Rotation.from_rotvec(rotation_vector.ravel()).as_matrix()
+    pose[:3, 3] = translation.ravel()
     return pose
 
 
@@ -174,14 +174,14 @@ def fit_rotation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rotation (3, 3) of a camera that only rotated between two views, and its residuals (N,) in pixels.
 
-    Pairs of matches vote (RANSAC, all hypotheses at once), the winners are averaged. The identity is always among
+    Triples of matches vote (RANSAC, all hypotheses at once), the winners are averaged. The identity is always among
     the hypotheses, so a camera that stands still is not blurred by noise.
     """
     from_a, from_b = rays(xy_a, intrinsics), rays(xy_b, intrinsics)
     unit_a = from_a / np.linalg.norm(from_a, axis=1, keepdims=True)
     unit_b = from_b / np.linalg.norm(from_b, axis=1, keepdims=True)
-    pairs = np.random.default_rng(seed).integers(0, len(xy_a), (_VOTES, 3))
-    covariance = np.einsum("hki,hkj->hij", unit_b[pairs], unit_a[pairs])
+    triples = np.random.default_rng(seed).integers(0, len(xy_a), (_VOTES, 3))
+    covariance = np.einsum("hki,hkj->hij", unit_b[triples], unit_a[triples])
     candidates = np.concatenate([np.eye(3)[None], _nearest_rotations(covariance)])
     errors = _rotation_errors(candidates, from_a, xy_b, intrinsics)
     cost = np.minimum(errors, threshold_px).sum(axis=1)
@@ -203,9 +203,9 @@ def _nearest_rotations(covariance: np.ndarray) -> np.ndarray:
 
 
 def _rotation_errors(rotations: np.ndarray, from_a: np.ndarray, xy_b: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    turned = np.einsum("hij,nj->hni", rotations, from_a)
-    depth = np.where(turned[..., 2] > _SAFE_DEPTH, turned[..., 2], _SAFE_DEPTH)
-    pixels = turned[..., :2] / depth[..., None] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2]
+    rotated = np.einsum("hij,nj->hni", rotations, from_a)
+    depth = np.where(rotated[..., 2] > _SAFE_DEPTH, rotated[..., 2], _SAFE_DEPTH)
+    pixels = rotated[..., :2] / depth[..., None] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2]
     return np.linalg.norm(pixels - xy_b, axis=2)
 
 
@@ -227,9 +227,9 @@ def two_view_pose(
     inliers = used.ravel() > 0
     if inliers.sum() < _MIN_MATCHES:
         return None
-    _, rotation, shift, _ = cv2.recoverPose(essential, xy_a[inliers], xy_b[inliers], intrinsics)
+    _, rotation, translation, _ = cv2.recoverPose(essential, xy_a[inliers], xy_b[inliers], intrinsics)
     pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = rotation, shift.ravel()
+    pose[:3, :3], pose[:3, 3] = rotation, translation.ravel()
     return pose, inliers
 
 

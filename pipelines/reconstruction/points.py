@@ -24,7 +24,10 @@ _FULL_ANGLE_DEG = 5.0  # from which the angle of two rays makes a point as good 
 
 _MIN_PIXELS = 8  # of an object that say how far it is
 _SPREADS, _THICKNESS = 4, 0.05  # median deviations and share of its distance within which an object lies
-_FEET_SHARE, _FEET_PX = 0.15, 6.0  # under an object, of its height but no less, where the ground at its feet is sought
+_FEET_SHARE, _FEET_PX = (
+    0.15,
+    6.0,
+)  # under an object, of its height but no less, where the ground at its feet is searched
 _SIDE_SHARE, _SIDE_PX = 0.1, 4  # beside it, of its width and on top
 _MIN_GROUND, _MAX_GROUND_SPREAD = 5, 0.15  # points there, and how far they may disagree, of their distance
 _GROUND_CONFIDENCE = 0.1  # of a distance that was only inferred

@@ -69,9 +69,9 @@ def test_events_tell_what_came_what_stayed_and_what_went():
     assert (write.action, write.entry) == ("write", "expected place of a dog")
     assert write.reason == "found at class score 0.83 on a clean frame; 1 of 8 places are taken"
     assert (merge.action, merge.entry) == ("merge", "expected places of 1 dog")
-    assert merge.reason == "1 of 1 were found where they are expected, and followed"
+    assert merge.reason == "1 of 1 found where they were expected, and followed"
     assert (evict.action, evict.entry, evict.frame_index) == ("evict", "expected place of a dog", 8)
-    assert evict.reason == "not found in more than 2 detector runs in a row, the most that may miss it on clean frames"
+    assert evict.reason == "missed by more than 2 detector runs in a row, the limit on clean frames"
     assert write.bytes == merge.bytes > evict.bytes == 0
     assert {event.bank for event in (write, merge, evict)} == {"expected_places"}
 

@@ -161,9 +161,10 @@ def test_all_stores_fill_their_share_of_the_budget_and_tell_what_comes_and_goes(
         for event in memory.drain_events():
             numbers = [int(number) for number in re.findall(r"\d+", event.reason)]
             if event.entry.startswith("static points"):
-                # "60 points measured: 58 new, …", "all 20000 points are taken: the 2000 least confident made room",
+                # "60 points measured in 59 voxels: 58 new, …",
+                # "all 20000 points are taken: the 2000 least confident made room",
                 # "the camera looked through 40 points: 3 are dropped as doubtful"
-                points += {"write": 1, "merge": 0, "evict": -1}[event.action] * numbers[1]
+                points += {"write": numbers[2:3], "merge": [0], "evict": [-numbers[1]]}[event.action][0]
             elif event.entry.startswith("key frame"):
                 (key_frames.add if event.action == "write" else key_frames.remove)(event.entry)
             elif event.entry.startswith("moving object"):
@@ -200,7 +201,7 @@ def test_each_decision_leaves_one_readable_event():
     memory.expire(70, 1.5)
     told = [(event.frame_index, event.action, event.entry, event.reason) for event in memory.drain_events()]
     assert told == [
-        (3, "write", "static points of map 0", "50 points measured: 50 new, 0 merged with known ones"),
+        (3, "write", "static points of map 0", "50 points measured in 50 voxels: 50 new, 0 merged with known ones"),
         (3, "write", "moving object 4", "enters with 2 points, whose depth comes from the depth camera"),
         (5, "remove", "moving object 4", "removed on request: 2 points"),
         (6, "skip", "static points of map 0", "the key frame measured no point that can be trusted"),
@@ -215,7 +216,7 @@ def test_points_without_room_are_told():
     memory = new_memory()
     memory.write(0, np.array([[1e9, 0, 0], [0, 0, 1.0]]), grey(2), np.full(2, 0.5), 0, 0.1)
     write, reject = memory.drain_events()
-    assert write.reason.startswith("2 points measured: 1 new")
+    assert write.reason.startswith("2 points measured in 1 voxel: 1 new")
     assert (reject.action, reject.reason) == ("reject", "1 found no room, or are too far away to be kept")
 
 
