@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memory_bank.episodes import EpisodeMemory
+from memory_bank.episodes import EpisodeConfig, EpisodeMemory
 from memory_bank.episodes.policy import MIN_BUDGET_BYTES
 from memory_bank.protocol import Memory
 from streamvos.errors import InputError, OutputError
@@ -156,8 +156,8 @@ def test_budget_holds_over_ten_hours(tmp_path, scene):
 
 def test_budget_holds_between_commits_that_are_far_apart(tmp_path, scene):
     sighting, moment = scene
-    config = EpisodeConfig(budget_bytes=MIN_BUDGET_BYTES, commit_s=3600.0, chunk_s=0.5)
-    memory = EpisodeMemory(tmp_path, "s", "made up", config)
+    config = EpisodeConfig(commit_s=3600.0, chunk_s=0.5)
+    memory = EpisodeMemory(tmp_path, "s", "made up", config, MIN_BUDGET_BYTES)
     evicted = False
     for index in range(200):  # each summary keeps a picture, so the budget is full after 70 frames
         memory.write(moment(index, 500 * index, sighting(1), picture_bytes=20_000))
@@ -213,7 +213,7 @@ def test_kill_loses_nothing_acknowledged(tmp_path):
 import sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from memory_bank.episodes import EpisodeMemory, Moment, Sighting
+from memory_bank.episodes import EpisodeConfig, EpisodeMemory, Moment, Sighting
 memory = EpisodeMemory(Path(sys.argv[1]), "s", "made up")
 for index in range(10**6):
     here = Sighting(1 + index // 100, "dog", "tracked", 0.9, (0.4, 0.4, 0.6, 0.6), 0.04, "brown")
