@@ -10,15 +10,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
+from memory_bank.budgets import MemoryBudgets
 from memory_bank.protocol import MemoryStats
+from pipelines.refiners.config import RefineConfig
 from pipelines.refiners.first_mask import first_candidate
-from pipelines.refiners.policy import RefineConfig
-from pipelines.refiners.registry import make_refiner
+from pipelines.refiners.protocol import RefinerSetup
+from pipelines.refiners.registry import first_mask_names, make_refiner, refiner_kinds, refiner_names
 from pipelines.segmentation.appearance import Appearance, AppearanceConfig
 from pipelines.segmentation.discovery import Discovery
 from pipelines.segmentation.identity import Identity
@@ -29,13 +31,10 @@ from pipelines.segmentation.new_objects import Newcomers
 from pipelines.segmentation.object_table import Roster
 from pipelines.segmentation.refinement import Refinement
 from pipelines.segmentation.track_state import Life, LifeConfig, judge, update
-from pipelines.trackers.cutie import CutieConfig
-from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from pipelines.trackers.protocol import Propagation
-from pipelines.trackers.registry import make_tracker
-from pipelines.trackers.sam2 import Sam2Config, VideoModelConfig
-from pipelines.trackers.trained import TrainedTrackerConfig
+from pipelines.trackers.registry import TRACKERS, make_tracker, tracker_settings
 from streamvos import masks
+from streamvos.config import Settings, chosen, setting, table
 from streamvos.device import Precision
 from streamvos.errors import InputError
 from streamvos.records import Detections, Frame, ObjectMasks, Prompt, StepResult
@@ -44,30 +43,29 @@ PERSON_IDS = 100  # of an interactive run: ids up to it are for the objects that
 
 
 @dataclass(frozen=True)
-class SegmentConfig:
+class SegmentConfig(Settings, at="segment"):
     """What is followed and how."""
 
-    discover: bool = True  # start objects from detections; off: only prompts
-    # Base tracker: "trained" adds a network of ours to "embedded"; the last three need fetched weights.
-    base: Literal["embedded", "trained", "cutie", "sam2", "edgetam"] = "trained"
-    max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
-    # A person points while it runs: at first there may be nothing to follow, a prompt that cannot be followed is
-    # refused by an event where otherwise it ends the run, and what is found gets ids above PERSON_IDS.
-    interactive: bool = False
-    first_masks: Literal["grabcut", "embedded"] = "embedded"  # what makes masks of boxes and clicks
-    refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "embedded"  # of tracked masks; "none" is faster
-    refiner_precision: Precision = "auto"  # of the embedded refiner; bfloat16 moves borders by a pixel at most
-    sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
-    sam_weights: str = ""  # a checkpoint of that size; empty: the one that `streamvos models fetch` got
-    min_component_share: float = 0.05  # of the largest; smaller islands of a mask are dropped
-    tracker: EmbeddedTrackerConfig = field(default_factory=EmbeddedTrackerConfig)
-    trained: TrainedTrackerConfig = field(default_factory=TrainedTrackerConfig)
-    cutie: CutieConfig = field(default_factory=CutieConfig)
-    sam2: Sam2Config = field(default_factory=Sam2Config)
-    edgetam: VideoModelConfig = field(default_factory=VideoModelConfig)
+    discover: bool = setting(True, "start objects from detections; off: only prompts")
+    base: str = setting(
+        "trained",
+        "the tracker that carries masks: trained adds a network of this project to embedded; cutie, sam2 and edgetam "
+        "need fetched weights",
+        names=TRACKERS.names,
+    )
+    tracker: Settings = chosen("base", tracker_settings)
+    max_objects: int = setting(12, "followed at once; more are refused (prompts) or wait (detections)", low=1)
+    # At first there may be nothing to follow, a prompt that cannot be followed is refused by an event where otherwise
+    # it ends the run, and what is found gets ids above PERSON_IDS.
+    interactive: bool = setting(False, "a person points while it runs")
+    first_masks: str = setting("embedded", "what makes masks of boxes and clicks", names=first_mask_names)
+    refiner: str = setting("embedded", "what refines tracked masks; none is faster", names=refiner_names)
+    # Below `tracker`: the table [segment.embedded] is the tracker's, as the refiner of that name has no settings.
+    refiner_settings: Settings | None = chosen("refiner", refiner_kinds)
+    min_component_share: float = setting(0.05, "of the largest; smaller islands of a mask are dropped", low=0, high=1)
     life: LifeConfig = field(default_factory=LifeConfig)
     association: AssociationConfig = field(default_factory=AssociationConfig)
-    refine: RefineConfig = field(default_factory=RefineConfig)
+    refine: RefineConfig = table(RefineConfig)
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)
 
@@ -80,22 +78,30 @@ class SegmentStage:
         size: working short side in pixels.
         device: where networks run.
         seed: of the refiner's random choices.
+        budgets: of the memories; None: the defaults.
+        precision: of frozen networks.
 
     Raises:
-        InputError: a setting out of range.
         MissingWeightsError: weights that the configuration asks for are not on this machine.
     """
 
     name = "segment"
 
-    def __init__(self, config: SegmentConfig, size: int, device: torch.device, seed: int = 0) -> None:
-        if config.max_objects < 1:
-            raise InputError(f"segment.max_objects: expected at least 1, got {config.max_objects}")
+    def __init__(
+        self,
+        config: SegmentConfig,
+        size: int,
+        device: torch.device,
+        seed: int = 0,
+        budgets: MemoryBudgets | None = None,
+        precision: Precision = "auto",
+    ) -> None:
         self.config, self._device = config, device
-        self.tracker = make_tracker(config.base, config, size, device)
-        makes = {config.first_masks, config.refiner}  # often the same, which needs its network once
-        sam = config.sam_size, config.sam_weights
-        made = {make: make_refiner(make, config.refiner_precision, *sam, device, seed) for make in makes}
+        self.tracker = make_tracker(config.base, config.tracker, size, device, budgets, precision)
+        # Often the same, which needs its network once; what makes first masks has no settings.
+        names = {config.first_masks: None, config.refiner: config.refiner_settings}
+        setup = RefinerSetup(device, precision, seed)
+        made = {name: make_refiner(name, settings, setup) for name, settings in names.items()}
         self._first_refiner, self._refiner = made[config.first_masks], made[config.refiner]
         self.reset()
 
@@ -134,7 +140,7 @@ class SegmentStage:
         self._take_prompts(frame, result.prompts, result.detections, fresh)
         detections = self._discovery.step(frame, result.detections, propagation, fresh)
         propagation = self._keep_followed(propagation, fresh)
-        refined = self._refinement.step(frame, propagation, confident)
+        propagation, refined = self._refinement.step(frame, propagation, confident)
         self.tracker.memorize(frame.index, propagation, confident)
         corrected = {prompt.object_id for prompt in result.prompts}
         self._identity.learn(propagation, verdicts, confident, fresh, corrected)
@@ -213,9 +219,9 @@ class SegmentStage:
         known = self._roster.lives.get(prompt.object_id)
         if known is None:
             self._roster.make_room(prompt.object_id)
-        things = None if found is None else found.boxes_xyxy
-        first = first_candidate(frame.image, prompt, self._first_refiner, things=things)
-        self.tracker.add(frame.index, prompt.object_id, first.mask, afresh=True)
+        instances = None if found is None else found.boxes_xyxy
+        first = first_candidate(frame.image, prompt, self._first_refiner, instances=instances)
+        self.tracker.add(frame.index, prompt.object_id, first.mask, replace=True)
         if prompt.mask is None:
             self._roster.tell("refine", frame.index, f"object {prompt.object_id}", first.reason)
         life = known or Life(True)

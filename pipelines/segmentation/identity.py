@@ -42,7 +42,7 @@ class Identity:
         self._config, self._appearance = config, appearance
         self._tracker, self._roster = tracker, roster
         self._standings: dict[int, Standing] = {}
-        self._search = IdentitySearch(config, appearance, tracker.knows_doubt)
+        self._search = IdentitySearch(config, appearance, tracker.confidence_is_calibrated)
         self._since_fit = 0
 
     def check(self, frame: Frame, propagation: Propagation) -> dict[int, Verdict]:
@@ -58,7 +58,7 @@ class Identity:
         if not self._config.check:
             return {}
         probabilities = propagation.probabilities
-        self._appearance.observe(frame.image, self._tracker.cells(), probabilities.shape[1:])
+        self._appearance.observe(self._tracker.picture(), self._tracker.cells())
         self._drop_forgotten()
         rows = {key: row for row, key in enumerate(propagation.object_ids.tolist())}
         known = [key for key in rows if key in self._appearance.likeness()]
@@ -199,7 +199,7 @@ class Identity:
         probabilities[row] = found
 
     def _evidence(self, object_id: int, probability: np.ndarray, share: np.ndarray) -> Evidence:
-        return evidence_of(self._appearance, object_id, probability, share, self._tracker.knows_doubt)
+        return evidence_of(self._appearance, object_id, probability, share, self._tracker.confidence_is_calibrated)
 
     def _own_cells(self, object_id: int, share: np.ndarray) -> np.ndarray:
         """The part of a mask that may be learned: what is like nothing of it, or more like another, has slid."""

@@ -66,7 +66,8 @@ class Evidence:
     """What speaks for a mask.
 
     Args:
-        confidence: the tracker's mean probability inside it; None where it says little (`BaseTracker.knows_doubt`).
+        confidence: the tracker's mean probability inside it; None where it says little
+            (`BaseTracker.confidence_is_calibrated`).
         likeness: mean inside it.
         rival: of the known objects, the one that it looks like most beside its own; 0 where there is none.
         rival_likeness: of that object.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.segmentation.new_objects import Newcomers
@@ -88,9 +89,17 @@ class Roster:
         self.retire(min(lost)[1])
         return True
 
-    def tell(self, action: MemoryAction, frame_index: int, entry: str, reason: str) -> None:
+    def tell(
+        self,
+        action: MemoryAction,
+        frame_index: int,
+        entry: str,
+        reason: str,
+        numbers: Mapping[str, float] | None = None,
+    ) -> None:
         """Note a decision as an event of the key-frame memory."""
-        self._events.append(MemoryEvent("keyframes", action, frame_index, entry, reason, self._tracker.stats().bytes))
+        size = self._tracker.stats().bytes
+        self._events.append(MemoryEvent("keyframes", action, frame_index, entry, reason, size, numbers or {}))
 
     def drain_events(self) -> tuple[MemoryEvent, ...]:
         """Hand over the decisions since the last call."""

@@ -12,7 +12,8 @@ import torch
 from memory_bank.episodes import EpisodeConfig, EpisodeMemory
 from memory_bank.features.memory import FeatureMemory
 from memory_bank.features.policy import FeatureMemoryConfig
-from memory_bank.keyframes.memory import KeyFrameConfig, KeyFrameMemory
+from memory_bank.keyframes.config import KeyFrameConfig
+from memory_bank.keyframes.memory import KeyFrameMemory
 from memory_bank.protocol import Memory, MemoryStats
 from memory_bank.scene.memory import SceneMemory
 
@@ -22,7 +23,7 @@ NAMES = ("keyframes", "features", "scene", "episodes")
 @pytest.fixture(params=NAMES)
 def memory(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "keyframes":
-        return KeyFrameMemory(KeyFrameConfig(), torch.device("cpu"))
+        return KeyFrameMemory(KeyFrameConfig(), 96 * 2**20, 12 * 2**20, torch.device("cpu"))
     if request.param == "features":
         return FeatureMemory(FeatureMemoryConfig(), {"level": 32})
     if request.param == "scene":
