@@ -252,8 +252,9 @@ class MemoryEvent:
         action: what was done.
         frame_index: the frame at which it was decided.
         entry: which entry, in the bank's own words ("object 2, slot 5").
-        reason: why, with the numbers that decided it.
+        reason: why, in a sentence.
         bytes: size of the bank after the decision.
+        numbers: those that decided it, by name.
     """
 
     bank: str
@@ -262,6 +263,7 @@ class MemoryEvent:
     entry: str
     reason: str
     bytes: int
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ from pipelines.detect import DetectConfig, DetectStage
 from pipelines.graph.chain import available_threads
 from pipelines.graph.stage import Stage
 from pipelines.reconstruct import ReconstructConfig, ReconstructStage
+from pipelines.refiners.registry import expect_weights
 from pipelines.remember import RememberConfig, RememberStage
 from pipelines.scores import ScoreThresholds
 from pipelines.segment import SegmentConfig, SegmentStage
 from pipelines.shots import ShotsConfig, ShotStage
+from pipelines.trackers.registry import with_keyframes
 from streamvos.config import Settings, setting, table
 from streamvos.device import Precision, pick_device
 from streamvos.errors import InputError
-from streamvos.models.catalogue import locate
 from streamvos.models.coco import MOVABLE
-from streamvos.models.sam_hq import CATALOGUE_NAMES
 
 STAGES = ("detect", "segment", "reconstruct", "remember")
 
@@ -72,21 +72,24 @@ class StreamSetup:
 
 
 def resolve(config: GraphConfig) -> GraphConfig:
-    """The configuration with everything decided: order, device, threads, and the profile put where it acts.
+    """The configuration with everything decided: order, device, threads, profile and budgets where they act.
 
     Raises:
         InputError: the device is not there.
         MissingWeightsError: weights that must be fetched are not; known here, before anything is opened or written.
     """
-    refiner = "sam-hq" if config.profile == "hub" else config.segment.refiner
-    if refiner == "sam-hq" and "segment" in config.stages:
-        locate(CATALOGUE_NAMES[config.segment.sam_size])
+    segment = config.segment
+    if config.profile == "hub" and segment.refiner != "sam-hq":
+        segment = dataclasses.replace(segment, refiner="sam-hq", refiner_settings=None)
+    if "segment" in config.stages:
+        expect_weights(segment.refiner, segment.refiner_settings)
     return dataclasses.replace(
         config,
         stages=tuple(name for name in STAGES if name in config.stages),
         device=pick_device(config.device).type,
         threads=config.threads or available_threads(),
-        segment=dataclasses.replace(config.segment, refiner=refiner),
+        memory=with_keyframes(config.memory, segment.base),
+        segment=segment,
     )
 
 
@@ -120,7 +123,8 @@ def _detect(config: GraphConfig, stream: StreamSetup) -> Stage:
 
 def _segment(config: GraphConfig, stream: StreamSetup) -> Stage:
     device = pick_device(config.device)
-    return SegmentStage(config.segment, config.size, device, config.seed, config.scores, config.memory)
+    scores, budgets, precision = config.scores, config.memory, config.precision
+    return SegmentStage(config.segment, config.size, device, config.seed, scores, budgets, precision)
 
 
 def _reconstruct(config: GraphConfig, stream: StreamSetup) -> Stage:

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as functional
 
 LOOK_ALIKE = 0.5  # distractor score from which something in the frame looks like the object
-_BEST_CELLS = 20  # of the frame, whose likeness to a view counts
+_BEST_CELLS = 20  # of the frame, whose similarity to a view counts
 
 
-def likeness_of_views(descriptors: np.ndarray, cells: torch.Tensor) -> np.ndarray:
+def similarity_of_views(descriptors: np.ndarray, cells: torch.Tensor) -> np.ndarray:
     """How well what a view shows can be seen in a frame, wherever it is there.
 
     Args:

@@ -121,8 +121,8 @@ class RefinerTask:
             with torch.no_grad():
                 maps = [one.float() for one in self._encode(examples.images)]
             pixels = torch.from_numpy(examples.images).to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-            view = net.look(pixels, *maps).rows(torch.from_numpy(examples.crop).to(self._device))
-            return net.decode(view, torch.from_numpy(examples.prompts).to(self._device))
+            crops = net.encode(pixels, *maps).rows(torch.from_numpy(examples.crop).to(self._device))
+            return net.decode(crops, torch.from_numpy(examples.prompts).to(self._device))
 
     def statistics(self, num_crops: int = 40) -> Maps:
         """Feature maps of typical crops, for `RefineNet.set_statistics`."""

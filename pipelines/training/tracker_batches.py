@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as functional
 
 from pipelines.trackers.affinity import key_map
-from pipelines.trackers.ridge import Normaliser, PixelSums, describe, solve
+from pipelines.trackers.ridge import REGULARISATION, Normaliser, PixelSums, describe, solve
 from pipelines.training.clips import Clip, ClipConfig
 from streamvos.models.efficientnet_lite import EfficientNetLite0, Features
 from streamvos.models.feature_net import Maps, stack_features
@@ -32,8 +32,6 @@ class TrackerTaskConfig:
     easy_share: float = 0.25  # of pixels that count at the end; smaller looks at the hardest only
     ridge_lost: float = 0.1  # clips without a ridge score; larger trusts the rest more
     carry_lost: float = 0.12  # frames without a carried mask, as after a cut or an absence
-    radius_cells: int = 8  # of the local affinity, as in the tracker
-    temperature: float = 0.07  # of the local affinity, as in the tracker
     bfloat16: bool = False  # compute features, decoder and their gradients in 16 bits: a third faster, the same loss
 
 
@@ -92,7 +90,7 @@ class BatchMaker:
         masks = torch.from_numpy(clip.masks).to(self._device).float()  # (T, N, S, S)
         masks4, masks8 = functional.avg_pool2d(masks, 4), functional.avg_pool2d(masks, 8)
         descriptions = [describe(one) for one in seen]
-        normalise = Normaliser(descriptions[0])
+        normalise = Normaliser.fitted(descriptions[0])
         pixels = [normalise(description) for description in descriptions]
         scores = torch.stack([ridge_scores(pixels, masks8[:, n], rng) for n in range(masks.shape[1])])
         if rng is not None and rng.random() < self._config.ridge_lost:
@@ -113,7 +111,7 @@ def ridge_scores(
     The head is fitted to the first frame, then again to the first and the second. With `rng` its quality is drawn at
     random: seldom fitted again, fewer cells, a mask that has drifted, more regularisation, noise.
     """
-    regularisation, cells, noise, drift, refit = 1e-3, 1.0, 0.0, 0, True
+    regularisation, cells, noise, drift, refit = REGULARISATION, 1.0, 0.0, 0, True
     if rng is not None:
         regularisation = 10.0 ** rng.uniform(-3.0, -1.0)
         cells = float(rng.choice([1.0, 0.5, 0.25], p=[0.6, 0.2, 0.2]))

@@ -14,7 +14,8 @@ from memory_bank.episodes import EpisodeMemory
 from memory_bank.features.instances import ExpectedInstances
 from memory_bank.features.policy import FeatureMemoryConfig
 from memory_bank.features.vectors import FeatureVectors
-from memory_bank.keyframes.memory import KeyFrameConfig, KeyFrameMemory
+from memory_bank.keyframes.config import KeyFrameConfig
+from memory_bank.keyframes.memory import KeyFrameMemory
 from memory_bank.protocol import Memory, MemoryStats
 from memory_bank.scene.memory import SceneMemory
 from memory_bank.scene.policy import SceneMemoryConfig
@@ -25,7 +26,7 @@ NAMES = ("keyframes", "appearance", "retired", "features", "expected_places", "s
 @pytest.fixture(params=NAMES)
 def memory(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "keyframes":
-        return KeyFrameMemory(KeyFrameConfig(), torch.device("cpu"))
+        return KeyFrameMemory(KeyFrameConfig(), 96 * 2**20, 12 * 2**20, torch.device("cpu"))
     if request.param == "features":
         return FeatureVectors(FeatureMemoryConfig(), 1 << 20, {"level": 32})
     if request.param == "expected_places":

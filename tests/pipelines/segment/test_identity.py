@@ -31,7 +31,7 @@ def test_a_lost_object_is_recognised_elsewhere_beside_another_one(squares: Any) 
     truth, told = squares.draw(places)[1], []
     for index in range(32, 40):
         result = squares.step(index, squares.draw(places)[0])
-        told += [event.reason for event in result.events if (event.bank, event.action) == ("keyframes", "merge")]
+        told += [event.reason for event in result.events if (event.bank, event.action) == ("objects", "merge")]
     assert squares.iou(result, 1, truth[1]) > 0.5 and squares.iou(result, 2, truth[2]) > 0.6
     assert len(told) == 1 and told[0].startswith("returned: "), told
 
