@@ -223,7 +223,8 @@ class SegmentStage:
         first = first_candidate(frame.image, prompt, self._first_refiner, instances=instances)
         self.tracker.add(frame.index, prompt.object_id, first.mask, replace=True)
         if prompt.mask is None:
-            self._roster.tell("refine", frame.index, f"object {prompt.object_id}", first.reason)
+            numbers = {} if first.predicted_iou is None else {"predicted_iou": first.predicted_iou}
+            self._roster.tell("refine", frame.index, f"object {prompt.object_id}", first.reason, numbers)
         life = known or Life(True)
         life.prompted, life.state, life.score, life.usual_area_px = True, "tracked", 1.0, 0.0
         life.label = prompt.label or life.label
