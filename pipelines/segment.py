@@ -241,7 +241,8 @@ class SegmentStage:
         first = first_candidate(frame.image, prompt, self._first_refiner, instances=instances)
         self.tracker.add(frame.index, prompt.object_id, first.mask, replace=True)
         if prompt.mask is None:
-            self._table.tell("refine", frame.index, f"object {prompt.object_id}", first.reason)
+            numbers = {} if first.predicted_iou is None else {"predicted_iou": first.predicted_iou}
+            self._table.tell("refine", frame.index, f"object {prompt.object_id}", first.reason, numbers)
         track = known or Track(True)
         track.prompted, track.state, track.score, track.usual_area_px = True, "tracked", 1.0, 0.0
         track.label = prompt.label or track.label

@@ -24,12 +24,13 @@ import psutil
 
 from eval.bench.playback import LoopedSource, load_images
 from eval.reporting.results import Headline
+from memory_bank.budgets import MemoryBudgets
 from pipelines.graph.build import GraphConfig
 from pipelines.graph.chain import available_threads, use_threads
 from pipelines.segment import SegmentConfig
 from pipelines.trackers.cutie import CutieConfig, CutieTracker
-from pipelines.trackers.protocol import BaseTracker, Propagation
-from pipelines.trackers.registry import make_tracker
+from pipelines.trackers.protocol import BaseTracker, Propagation, TrackerSetup
+from pipelines.trackers.registry import make_tracker, with_keyframes
 from streamvos.device import pick_device
 from streamvos.errors import InputError
 
@@ -138,8 +139,11 @@ def _take_turns(bench: TrackersBench, images: list[np.ndarray], num_objects: int
 def _make(bench: TrackersBench, name: str) -> BaseTracker:
     device = pick_device(bench.device)
     if name == "cutie":
-        return CutieTracker.randomly_initialised(bench.seed, CutieConfig(), bench.cutie_size, device)
-    return make_tracker(name, SegmentConfig(), bench.size, device)
+        budgets = with_keyframes(MemoryBudgets(), name)
+        keyframes, object_keyframes = budgets.bytes_of("keyframes"), budgets.bytes_of("object_keyframes")
+        setup = TrackerSetup(bench.cutie_size, device, keyframes, object_keyframes)
+        return CutieTracker.randomly_initialised(bench.seed, CutieConfig(), setup)
+    return make_tracker(name, SegmentConfig(base=name).tracker, bench.size, device)
 
 
 def _size(bench: TrackersBench, name: str) -> int:

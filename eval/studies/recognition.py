@@ -54,7 +54,8 @@ class Sighting(NamedTuple):
 
 def sightings(root: Path, every: int, size: int) -> list[list[Sighting]]:
     """Of each composed sequence, every so many-th frame, by the default tracker at a short side of `size`."""
-    tracker = make_tracker(SegmentConfig().base, SegmentConfig(), size, torch.device("cpu"))
+    segment = SegmentConfig()
+    tracker = make_tracker(segment.base, segment.tracker, size, torch.device("cpu"))
     found = []
     for sequence in find_sequences(root):
         truth = SequenceTruth.load(root / "truth" / f"{sequence.name}.json")

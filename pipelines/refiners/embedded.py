@@ -206,5 +206,5 @@ class EmbeddedRefiner:
 
     def _candidate(self, name: str, mask: np.ndarray, iou: float, instead: np.ndarray, reason: str) -> Candidate:
         if mask.any():
-            return Candidate(name, mask, iou, f"embedded refiner from {name}, predicted IoU {iou:.2f}")
-        return Candidate(name, instead.copy(), 0.0, f"embedded refiner from {name} found nothing: {reason}")
+            return Candidate(name, mask, iou, f"made from {name} by the embedded refiner")
+        return Candidate(name, instead.copy(), 0.0, f"the embedded refiner found nothing from {name}: {reason}")

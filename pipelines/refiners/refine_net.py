@@ -25,6 +25,8 @@ _KEY = 64  # channels of the keys of the self read-out
 _WIDE, _MIDDLE, _NARROW, _FINE = 96, 64, 32, 16  # channels of the decoder at strides 16, 8, 4, 2
 _ODDS_GAIN = 3.0  # from the odds of the prompt to a logit, at the start
 _SHARPNESS = 10.0  # of the self read-out, at the start
+_NEVER = -1e4  # a logit that softmax makes 0, in 16 bits too
+_IOU_HIDDEN = 48  # channels between the facts of a mask and its predicted IoU
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class RefineNet(FeatureNet):
         self.fine_block = Residual(_FINE)
         self.out = nn.Conv2d(_FINE, 4, 3, padding=1)
         self.odds_gain = nn.Parameter(torch.tensor(_ODDS_GAIN))
-        self.iou = nn.Sequential(nn.Linear(_WIDE + _MIDDLE + 3, 48), nn.ReLU(), nn.Linear(48, 1))
+        self.iou = nn.Sequential(nn.Linear(_WIDE + _MIDDLE + 3, _IOU_HIDDEN), nn.ReLU(), nn.Linear(_IOU_HIDDEN, 1))
         for last in (self.out, self.middle_out):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
@@ -120,11 +122,11 @@ class RefineNet(FeatureNet):
         unit = functional.normalize(keys.float().flatten(2), dim=1)
         similarity = self.sharpness * unit.transpose(1, 2) @ unit  # (R, h * w, h * w)
         itself = torch.eye(similarity.shape[1], dtype=torch.bool, device=similarity.device)
-        weights = similarity.masked_fill(itself, -1e4).softmax(dim=2)
+        weights = similarity.masked_fill(itself, _NEVER).softmax(dim=2)
         return (values.flatten(2) @ weights.transpose(1, 2).to(values.dtype)).unflatten(2, size)
 
     def _predict_iou(self, logits: torch.Tensor, wide: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
-        """(R,) in [0, 1]; the mask itself does not learn from it."""
+        """(R,) in [0, 1]; the mask itself does not learn from it. Its numbers are those that the weights learned with."""
         inside = logits.detach().sigmoid()[:, None]
         parts = []
         for maps in (wide.detach().float(), middle.detach().float()):

@@ -84,4 +84,4 @@ class SamHqRefiner:
 
     def _ask(self, name: str, **prompt: np.ndarray | bool | None) -> Candidate:
         mask, predicted_iou = self._predictor.predict(**prompt)
-        return Candidate(name, mask, predicted_iou, f"SAM-HQ from {name}, predicted IoU {predicted_iou:.2f}")
+        return Candidate(name, mask, predicted_iou, f"made from {name} by SAM-HQ")

@@ -1,4 +1,7 @@
-"""The masks that a tracker in training remembers: its own, hardened, some spoilt as they are after a long drift."""
+"""The masks that a tracker in training remembers: its own, hardened, some spoilt as they are after a long drift.
+
+The ranges of all draws: as in `clips.py`.
+"""
 
 from __future__ import annotations
 

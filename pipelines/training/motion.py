@@ -1,7 +1,7 @@
 """How one layer of a made-up clip moves and deforms, and how its colours change.
 
 A layer is warped by a course of similarity transforms and a smooth elastic field whose strength changes along the clip
-(what thin-plate splines do, at the price of an upsampled grid).
+(what thin-plate splines do, at the price of an upsampled grid). The ranges of all draws: as in `clips.py`.
 """
 
 from __future__ import annotations

@@ -22,6 +22,11 @@ from pipelines.training.tracker_batches import Batch, BatchMaker, TrackerTaskCon
 from pipelines.training.tracker_frames import follow
 from streamvos.models.feature_net import Maps
 
+# Seeds apart from those of all batches, whose numbers are steps.
+_VALIDATION_SEED, _PREPARATION_SEED, _SPOILING_SEED, _STATISTICS_SEED = 999, 10**6, 2 * 10**6, 10**7
+_EASY_STEPS = 1500  # over which the loss comes to look at the hardest pixels alone (docs/model-cards/tracker.md)
+_VALIDATION_CLIPS, _VALIDATION_FRAMES = 12, 6  # of each set; the figures of the model card
+
 
 class TrackerTask:
     """The `Task` of the loop.
@@ -45,9 +50,12 @@ class TrackerTask:
         self._pictures, self._clips, self._config, self._seed = pictures.learned, clips, config, seed
         self._maker, self._device = BatchMaker(config, device), device
         self._prepared: dict[int, Batch] = {}  # what will be learned from again
-        longer = replace(config.clip, num_frames=6)
+        longer = replace(config.clip, num_frames=_VALIDATION_FRAMES)
         self._validation = {
-            name: [make_clip(np.random.default_rng([999, index]), group, longer) for index in range(12)]
+            name: [
+                make_clip(np.random.default_rng([_VALIDATION_SEED, index]), group, longer)
+                for index in range(_VALIDATION_CLIPS)
+            ]
             for name, group in pictures.validation.items()
         }
 
@@ -60,8 +68,8 @@ class TrackerTask:
 
     def loss(self, net: PropagationNet, batch: list[Clip], step: int) -> tuple[torch.Tensor, Mapping[str, float]]:
         prepared = self._prepare_for(step, batch)
-        rng = np.random.default_rng([self._seed, step, 2 * 10**6])
-        share = max(self._config.easy_share, 1.0 - step / 1500 * (1.0 - self._config.easy_share))
+        rng = np.random.default_rng([self._seed, step, _SPOILING_SEED])
+        share = max(self._config.easy_share, 1.0 - step / _EASY_STEPS * (1.0 - self._config.easy_share))
         with precision(self._device, self._config.bfloat16):
             logits = follow(net, prepared, self._config, rng)
         rows, targets = torch.cat(logits), prepared.masks[:, 1:].transpose(0, 1).flatten(0, 1)
@@ -79,7 +87,7 @@ class TrackerTask:
         if number not in self._prepared:
             first = number - number % self._config.cycle
             self._prepared = {key: known for key, known in self._prepared.items() if key >= first}
-            made = self._maker.make(clips, np.random.default_rng([self._seed, number, 10**6]))
+            made = self._maker.make(clips, np.random.default_rng([self._seed, number, _PREPARATION_SEED]))
             if self._config.repeats == 1:
                 return made
             self._prepared[number] = made
@@ -99,7 +107,7 @@ class TrackerTask:
 
     def statistics(self, num_clips: int = 20) -> Maps:
         """Feature maps of typical frames, for `PropagationNet.set_statistics`."""
-        rngs = [np.random.default_rng([self._seed, 10**7, index]) for index in range(num_clips)]
+        rngs = [np.random.default_rng([self._seed, _STATISTICS_SEED, index]) for index in range(num_clips)]
         return self._maker.typical([make_clip(rng, self._pictures, self._config.clip).frames[0] for rng in rngs])
 
     def _one(self, rng: np.random.Generator) -> Clip:

@@ -1,7 +1,7 @@
 """What one step of training the tracker sees: clips, their frozen features, and scores of the ridge head.
 
 The ridge head, which needs no training, is fitted inside each clip, with a quality drawn at random: on real video it is
-worse than on clips made of one picture.
+worse than on clips made of one picture. The ranges of all draws: as in `clips.py`.
 """
 
 from __future__ import annotations

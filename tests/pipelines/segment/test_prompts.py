@@ -48,8 +48,8 @@ def test_a_click_means_the_thing_that_the_detector_sees_there(make_squares: Call
         result = squares.step(0, image, prompts=(Prompt(0, 1, points=click[0], labels=click[1]),), **given)
         assert result.masks.object_ids.tolist() == [1]  # and no second object for the detection
         reached.append(squares.iou(result, 1, whole))
-        (why,) = [event.reason for event in result.events if event.action == "refine" and event.entry == "object 1"]
-        assert "predicted IoU" in why and ("box of what was detected there" in why) == seen
+        (why,) = [event for event in result.events if event.action == "refine" and event.entry == "object 1"]
+        assert "predicted_iou" in why.numbers and ("in the box of what was detected there" in why.reason) == seen
         assert result.masks.class_names == (("dog",) if seen else ("",))
     assert reached[0] < 0.6 and reached[1] > 0.8
 

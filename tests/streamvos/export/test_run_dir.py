@@ -95,7 +95,7 @@ def test_a_run_leaves_all_files_and_nothing_else(tmp_path, info, step):
     assert len(events) == 40
     assert events[2] == {
         "frame": 2, "time_s": 0.08, "bank": "keyframes", "action": "write", "entry": "object 1, slot 2",
-        "reason": "novel: 0.31 > 0.2", "bytes": 102,
+        "reason": "kept a view of object 1: it shows something new", "bytes": 102, "numbers": {"novelty": 0.123457},
     }  # fmt: skip
 
 
