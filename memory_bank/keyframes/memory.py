@@ -208,6 +208,8 @@ class KeyFrameMemory:
             return row
         owners, counts = np.unique(slots.table["object_id"][~permanent], return_counts=True)
         if not len(owners):
+            if len(rows):
+                return None
             raise InputError(
                 f"memory.keyframes_mib: all {len(slots)} slots hold permanent first views; "
                 f"remove an object before adding object {object_id}, or give a larger budget"

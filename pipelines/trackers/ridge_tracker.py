@@ -29,6 +29,7 @@ from pipelines.trackers.recall import distractor_score, similarity_of_views
 from pipelines.trackers.ridge import REGULARISATION, Normaliser, PixelSums, describe, pack, solve
 from streamvos.config import Settings, setting, table
 from streamvos.device import pick_precision
+from streamvos.errors import InputError
 from streamvos.models.efficientnet_lite import EfficientNetLite0
 from streamvos.records import MemoryEvent
 
@@ -121,10 +122,16 @@ class RidgeTracker(ABC):
             raise too_small(object_id, mask, self._size)
         if replace:
             self.memory.remove(object_id)
+        is_new = object_id not in self._objects
         gram, moment = self._pixel_sums().of(target.flatten())
         self._objects[object_id] = TrackedObject(solve(gram, moment, REGULARISATION), gram, moment, probability)
         view = View(int((probability > 0.5).sum()), confidence=1.0, area_ratio=1.0, gap_frames=0, novelty=1.0)
-        self._store(frame_index, object_id, gram, moment, probability, target, view, confirmed=True)
+        try:
+            self._store(frame_index, object_id, gram, moment, probability, target, view, confirmed=True)
+        except InputError:  # no room for its first view, without which it cannot be found again
+            if is_new:
+                self.remove(object_id)
+            raise
         self._last_key = self._key8
 
     def remove(self, object_id: int) -> None:
