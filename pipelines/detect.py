@@ -30,7 +30,8 @@ from streamvos.boxes import box_iou, boxes_around, keep_apart
 from streamvos.config import Settings, setting, table
 from streamvos.errors import InputError
 from streamvos.models import coco
-from streamvos.models.ssd_mobilenet import LEVELS, Candidates, SsdMobileNet, suppress
+from streamvos.models.detectors import DETECTORS
+from streamvos.models.ssd_boxes import Candidates, suppress
 from streamvos.records import Detections, Frame, Prompt, StepResult
 
 _MAX_CANDIDATES = 200  # that enter the search for duplicates, best first: four times what is kept by default
@@ -41,6 +42,7 @@ _MIN_PROMPT_IOU = 0.5  # of a prompt's box with a found one, or an expected plac
 class DetectConfig(Settings, at="detect"):
     """How often the detector runs, and with which memory; its scores are those of `[scores]`."""
 
+    detector: str = setting("ssd-mobilenet-v2", "the network that finds instances", names=DETECTORS.names)
     every: int = setting(
         5,
         "it runs on every so many-th frame, after a cut, and where a click must be explained; larger is faster and "
@@ -92,11 +94,13 @@ class DetectStage:
     ) -> None:
         self.config, self.scores = config, scores
         self._class_ids = frozenset(coco.ID_OF[name] for name in config.classes or coco.NAMES)
-        self._detector = SsdMobileNet(device)
+        self._detector = DETECTORS.get(config.detector)(device)
         self._gate = QualityGate(config.gate)
         self._memory: FeatureMemory | None = None
         if config.memory:
-            self._memory = FeatureMemory(config.features, budgets.bytes_of("features"), LEVELS, coco.NAME_OF, seed)
+            self._memory = FeatureMemory(
+                config.features, budgets.bytes_of("features"), self._detector.levels, coco.NAME_OF, seed
+            )
         self._last_run = -1
 
     def step(self, frame: Frame, result: StepResult) -> StepResult:

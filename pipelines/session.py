@@ -16,17 +16,16 @@ from memory_bank.protocol import MemoryStats
 from pipelines.answer import ask
 from pipelines.graph.build import GraphConfig, StreamSetup, resolve
 from pipelines.graph.chain import Runner, Step
-from pipelines.graph.local_runner import LocalRunner
 from pipelines.graph.moved_settings import MOVED
+from pipelines.graph.runners import RUNNERS, RunnerSetup
 from pipelines.prompts import Schedule, check_prompts
 from streamvos import config as configuration
 from streamvos.answers import Answer
-from streamvos.errors import InputError, unknown_name
+from streamvos.errors import InputError
 from streamvos.records import Frame, Prompt, StepResult
 from streamvos.video.info import Source, SourceConfig, SourceInfo
 from streamvos.video.sources import open_source
 
-RUNNERS = ("local", "ray")
 _BUILDING = threading.Lock()  # models load one after the other: libraries that import on demand fail in two threads
 
 
@@ -69,11 +68,10 @@ class Session:
         cluster: Any = None,
         **settings: Any,
     ) -> None:
-        if runner not in RUNNERS:
-            raise unknown_name("runner", str(runner), RUNNERS)
+        self._make_runner = RUNNERS.get(str(runner))
         prompts = list(prompts)
         self.config = resolve(_with_discovery(_with(config or GraphConfig(), settings), discover, bool(prompts)))
-        self._runner_name, self._address, self._placement = runner, address, placement
+        self._address, self._placement = address, placement
         self._cluster, self._owns_cluster = cluster, cluster is None
         self._memory_dir = None if memory_dir is None else Path(memory_dir)
         self._temporary: Path | None = None
@@ -295,26 +293,23 @@ class Session:
                 self._temporary = Path(tempfile.mkdtemp(prefix="streamvos-memory-"))
                 self._memory_dir = self._temporary
             stream = StreamSetup(stream_id, location, self._memory_dir)
+            # a live picture grows old while it waits, and so does a person who has clicked: then none waits
+            waits = not self.config.segment.interactive and (info is None or not info.is_live)
+            setup = RunnerSetup(self._ray_cluster, self._placement, 4 if waits else 1)
             with _BUILDING:
-                self._runner = self._make_runner(stream, info is not None and info.is_live)
+                self._runner = self._make_runner(self.config, stream, setup)
             if self._restored is not None:
                 state, self._restored = self._restored, None
                 self._runner.load_state_dict(state)
         return self._runner
 
-    def _make_runner(self, stream: StreamSetup, is_live: bool) -> Runner:
-        if self._runner_name == "local":
-            return LocalRunner(self.config, stream)
-        from pipelines.graph.ray_cluster import (
-            Cluster,  # Ray takes a second to import, which local runs need not wait for
-        )
-        from pipelines.graph.ray_runner import RayRunner
-
+    def _ray_cluster(self) -> Any:
+        """The cluster that was given, or one of this session's own."""
         if self._cluster is None:
+            from pipelines.graph.ray_cluster import Cluster  # Ray takes a second to import
+
             self._cluster = Cluster(self._address)
-        # a live picture grows old while it waits, and so does a person who has clicked: then none waits
-        in_flight = 1 if is_live or self.config.segment.interactive else 4
-        return RayRunner(self.config, stream, self._cluster, self._placement, max_in_flight=in_flight)
+        return self._cluster
 
 
 def check_followable(config: GraphConfig, has_prompts: bool) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from apps import run_options
 from apps.cli import main
 from pipelines.graph.build import STAGES
-from pipelines.session import RUNNERS
+from pipelines.graph.runners import RUNNERS
 from streamvos.device import DEVICES
 from streamvos.export import result_files
 
@@ -101,7 +101,7 @@ def test_ctrl_c_while_a_command_is_loading(run, monkeypatch):
 
 
 def test_options_offer_what_the_layers_below_have():
-    assert run_options.STAGES == STAGES and run_options.RUNNERS == RUNNERS and run_options.DEVICES == DEVICES
+    assert run_options.STAGES == STAGES and RUNNERS.names() == run_options.RUNNERS and run_options.DEVICES == DEVICES
 
 
 @pytest.mark.parametrize("arguments", [("models", "list"), ("eval", "davis", "--help")], ids=str)
