@@ -3,9 +3,9 @@
 The rule that gives a found object its id back (`pipelines/segmentation/new_objects.py`), apart from detector and
 tracker: the truth says where the objects of composed sequences are, the tracker's features what they look like. Each
 sighting is held once against all objects of the sequence seen at least `_AWAY_S` before, as a return, and once against
-the others alone, as a newcomer. Beside the rule stand the one that it replaced (similarity alone) and the control: the
-returning object's own looks are exchanged for those of a thing of another class in the next sequence (of the same class
-it may be the same cut-out), so that whatever is found is found by accident.
+the others alone, as a new object. Beside the rule stand the one that it replaced (similarity alone) and the control:
+the returning object's own looks are exchanged for those of a thing of another class in the next sequence (of the same
+class it may be the same cut-out), so that whatever is found is found by accident.
 """
 
 from __future__ import annotations
