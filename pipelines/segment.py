@@ -215,7 +215,9 @@ class SegmentStage:
             if not judgement.visible:
                 hidden[object_id] = np.zeros_like(probability)
             if track.state != before and track.state != "tracked":
-                self._table.tell("skip", frame.index, f"object {object_id}", f"{track.state}: {judgement.reason}")
+                numbers = {"area_px": area_px, "confidence": confidence}
+                reason = f"object {object_id} is {track.state}: {judgement.reason}"
+                self._table.tell("skip", frame.index, f"object {object_id}", reason, numbers)
             confident[object_id] = judgement.confident
         return propagation.with_some(hidden), confident
 

@@ -72,10 +72,10 @@ def test_transitions(row: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize(
     ("prompted", "state", "area_px", "confidence", "reason"),
     [
-        (True, "tracked", 5, 0.9, "area 5 px, usually 1000"),
-        (True, "tracked", 900, 0.5, "confidence 0.50 < 0.60"),
-        (True, "lost", 900, 0.7, "lost; confidence 0.70, area ratio 0.90 do not convince"),
-        (False, "lost", 900, 0.9, "waits for the detector"),
+        (True, "tracked", 5, 0.9, "only 5 pixels of it show, usually 1000"),
+        (True, "tracked", 900, 0.5, "the tracker is not sure: 0.50, at least 0.60 is asked"),
+        (True, "lost", 900, 0.7, "what may be it does not convince: 0.70 sure, 0.90 of its usual area"),
+        (False, "lost", 900, 0.9, "it waits until the detector sees it again"),
         (False, "tracked", 900, 0.9, "the detector has not confirmed it for 4.0 s"),
     ],
     ids=["area", "confidence", "return", "detector", "confirmation"],
