@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from streamvos.errors import InputError, unknown_name
-from streamvos.video.images import find_images, natural_key
+from streamvos.video.images import find_images
 from streamvos.video.info import Source
+from streamvos.video.names import natural_key
 from streamvos.video.sources import open_source
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from streamvos.errors import InputError, unknown_name
 from streamvos.video.images import find_images
-from streamvos.video.info import parse_rate
+from streamvos.video.rates import parse_rate
 
 # Sets whose truth says what each box shows, by how their sequences are named; in others (MOT15) all boxes count.
 _WITH_CLASSES = ("MOT16", "MOT17", "MOT20")

@@ -14,8 +14,8 @@ import numpy as np
 
 from streamvos.errors import InputError, unknown_name
 from streamvos.export.trajectory import Trajectory, associate, read_trajectory
-from streamvos.video.images import natural_key
 from streamvos.video.info import Source
+from streamvos.video.names import natural_key
 from streamvos.video.rgbd import layout_of, read_pose
 from streamvos.video.sources import open_source
 
