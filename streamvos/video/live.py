@@ -65,6 +65,8 @@ class LiveSource(Source):
         self._index, self._stop_index = start_index, max_frames
         self._clock = LiveClock(start_time_s, self.info.rate)
         self._last_s = -1.0
+        self._start_s = start_time_s
+        self._before: tuple[float, int] | None = None  # times and drops before the first frame was asked for
         self._told: dict[str, int] = {}  # place among the warnings, by kind
         self._num_damaged = self._num_stalls = 0
         self._longest_stall_s = self._usual_gap_s = 0.0
@@ -78,9 +80,12 @@ class LiveSource(Source):
         if self._stop_index is not None and self._index >= self._stop_index:
             raise StopIteration
         time_s, picture = self._slot.take()
-        self.num_dropped = self._slot.num_dropped
+        if self._before is None:  # what came before anyone asked is no part of the stream
+            self._before = time_s - self._start_s, self._slot.num_dropped
+        self.num_dropped = self._slot.num_dropped - self._before[1]
+        ticks = round((time_s - self._before[0]) / TIME_BASE)
         image = picture.to_rgb((self.info.height, self.info.width))
-        frame = Frame(self._stream_id, self._index, time_s, image)
+        frame = Frame(self._stream_id, self._index, float(ticks * TIME_BASE), image)
         self._index += 1
         return frame
 

@@ -16,7 +16,7 @@ _DECIMAL = re.compile(r"(?=[.,]?[0-9])([0-9]{0,12})(?:[.,]([0-9]{0,30}))?")
 _TIME = re.compile(r"-?(?=\.?[0-9])[0-9]{0,30}(?:\.[0-9]{0,30})?(?:[eE][+-]?[0-9]{1,2})?")
 _NTSC = Fraction(1000, 1001)
 _LARGEST = 2**31 - 1  # of numerator and denominator: FFmpeg keeps both in 32 bits, and times are multiples of 1 / rate
-_FASTEST = 1_000_000  # frames a second
+_FASTEST, _SLOWEST = 1_000_000, Fraction(1, 86_400)  # frames a second; of slower ones an MP4 cannot hold the length
 _DENOMINATORS = (1001, 100_000)  # tried in this order for decimals that are not exact
 
 
@@ -30,9 +30,10 @@ def parse_rate(text: str) -> Fraction:
         InputError: anything else.
     """
     rate = _ratio(text.strip()) or _decimal(text.strip())
-    if rate is None or not 0 < rate <= _FASTEST or max(rate.numerator, rate.denominator) > _LARGEST:
+    if rate is None or not _SLOWEST <= rate <= _FASTEST or max(rate.numerator, rate.denominator) > _LARGEST:
         shown = text if len(text) <= 40 else text[:40] + "…"
-        raise InputError(f"expected a positive rate such as 24, 29.97 or 30000/1001, got {shown!r}")
+        span = "from one a day to a million a second"
+        raise InputError(f"expected a positive rate such as 24, 29.97 or 30000/1001, {span}, got {shown!r}")
     return rate
 
 

@@ -31,6 +31,7 @@ from streamvos.video.rates import parse_rate, parse_time
 _log = logging.getLogger(__name__)
 INTRINSICS_FILE = "camera-intrinsics.txt"
 _MICROSECOND = Fraction(1, 1_000_000)
+_PAUSED_SHARE = 10  # of the usual rate: a mean further below it tells of pauses
 # Units that are not seconds: since which time of the clock (1970 and later), and from which step between two pictures.
 _UNITS = (("nanoseconds", 10**17, 10**6), ("microseconds", 10**14, 10**4), ("milliseconds", 10**11, float("inf")))
 _PER_SECOND = {"nanoseconds": 10**9, "microseconds": 10**6, "milliseconds": 10**3}
@@ -77,7 +78,7 @@ class RgbdFolder(Source):
         expect_few_pixels(str(self._pairs[0].colour), width, height, config)
         span_s = self._pairs[-1].time_s
         if rate is None and span_s > 0:
-            rate = Fraction((len(self._pairs) - 1) / span_s).limit_denominator(1001)
+            rate = _usual_rate([pair.time_s for pair in self._pairs])
         time_base = _MICROSECOND if is_tum else 1 / rate
         name = safe_name(folder.resolve().name)
         shown, count = printable(str(folder)), len(self._pairs)
@@ -159,6 +160,14 @@ def _tum_pairs(folder: Path, gap_s: float) -> list[Pair]:
         pairs.append(Pair(colour, depth, float(ticks * _MICROSECOND)))
         last_ticks, last_line = ticks, line
     return pairs
+
+
+def _usual_rate(times_s: list[float]) -> Fraction:
+    """Mean frames per second; where long pauses spoil the mean, that of most frames."""
+    mean = Fraction((len(times_s) - 1) / times_s[-1]).limit_denominator(1001)
+    steps = sorted(later - earlier for earlier, later in itertools.pairwise(times_s))
+    usual = Fraction(1 / steps[len(steps) // 2]).limit_denominator(1001)
+    return usual if mean * _PAUSED_SHARE < usual else mean
 
 
 class _Row(NamedTuple):
