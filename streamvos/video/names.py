@@ -50,6 +50,19 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and path.is_file()
 
 
+def files_in(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder whose names match, in natural order, without hidden ones."""
+    return natural_sorted(path for path in folder.glob(pattern) if path.is_file() and not is_hidden(path))
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder, in natural order, without hidden ones and those that systems make."""
+    there = (path for path in folder.iterdir() if path.is_dir())
+    return sorted(
+        (path for path in there if not is_hidden(path) and path.name not in _FOREIGN_FOLDERS), key=natural_key
+    )
+
+
 def images_matching(pattern: str) -> list[Path]:
     """The images that a pattern means, in natural order: `shots/*.png`, `**`, `shots/frame%04d.png`.
 
