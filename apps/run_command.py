@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -24,6 +25,7 @@ from streamvos.export.run_dir import RunDirectory
 from streamvos.export.run_report import read_report
 from streamvos.records import Prompt, Removal
 from streamvos.video.info import Source, SourceInfo
+from streamvos.video.names import spelled_out
 from streamvos.video.sources import open_source
 
 _SHOWN_WARNINGS = 3
@@ -45,6 +47,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--out: expected a folder, got an empty text")
     if any(not spec.strip() for spec in args.sources):
         raise InputError("SOURCE: expected a video, folder, pattern, URL or camera, got an empty text")
+    if (folder := spelled_out(args.sources)) is not None:
+        sys.stderr.write(
+            f"streamvos: warning: {len(args.sources)} pictures are run one by one; for one video of them give the "
+            f"folder {folder!r}, or a pattern in quotes, which the shell leaves alone\n"
+        )
     (config, _), given = read_config(args.config, graph_options(args)), read_user_prompts(args)
     cluster = None
     if args.runner == "ray":
@@ -96,7 +103,8 @@ class _Job:
     def run_source(self, spec: str, interrupt: Interrupt) -> None:
         """Run one source into its folder and say what came of it."""
         args = self._args
-        with self._open(spec) as source:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(self._open(spec))
             info = source.info
             check_prompts(self._given.prompts, (info.height, info.width), self._exact_length(info))
             folder = Path(args.out) / self._unique(info.name)
@@ -109,13 +117,17 @@ class _Job:
                 resume=args.resume,
                 config=self._config.output,
             )
+            opened = None
+            if info.is_live and not run_dir.is_complete and run_dir.next_index == 0:
+                stack.pop_all()  # a camera is connected to once: some allow one link alone
+                opened = source
         if run_dir.is_complete:
             sys.stdout.write(f"{info.name}: complete already, {run_dir.next_index} frames in {folder}\n")
             return
         memory = folder / "memory"
         if run_dir.load_state() is None and memory.is_dir():
             shutil.rmtree(memory)  # of a run that was ended before its first checkpoint
-        self._record(spec, run_dir, memory, interrupt)
+        self._record(spec, run_dir, memory, interrupt, opened)
         _say(folder)
 
     def _exact_length(self, info: SourceInfo) -> int | None:
@@ -133,12 +145,16 @@ class _Job:
             "runner": self._args.runner,
         }
 
-    def _record(self, spec: str, run_dir: RunDirectory, memory: Path, interrupt: Interrupt) -> None:
+    def _record(
+        self, spec: str, run_dir: RunDirectory, memory: Path, interrupt: Interrupt, opened: Source | None
+    ) -> None:
         start = run_dir.next_index
         try:
-            opened = self._open(spec, start, run_dir.last_time_s)
+            opened = opened or self._open(spec, start, run_dir.last_time_s)
             session = self._session(memory)
         except BaseException as error:
+            if opened is not None:
+                opened.close()
             run_dir.close("failed", error=error)
             raise
         with session, InterruptibleSource(opened, interrupt) as source:

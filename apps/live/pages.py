@@ -19,7 +19,8 @@ from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
 from streamvos.export.draw import EVERYTHING, Shown
 from streamvos.export.parts import disk_errors
-from streamvos.video.info import Source, safe_name
+from streamvos.video.info import Source
+from streamvos.video.names import safe_name
 from streamvos.video.sources import open_source
 
 _log = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from pycocotools import mask as coco_mask
 
 from streamvos.errors import InputError
 from streamvos.models.coco import NAME_OF, NAMES
-from streamvos.video.images import IMAGE_SUFFIXES, image_size, natural_key
+from streamvos.video.images import image_size
+from streamvos.video.names import IMAGE_SUFFIXES, natural_key
 
 _log = logging.getLogger(__name__)
 _MAX_PICTURES = 150  # of a folder of one class; more are thinned out evenly, to be read in seconds

@@ -15,6 +15,7 @@ from typing import Any
 
 from eval.datasets.mask_sequences import MaskSequence, choose, expect_folders, pair_up, subfolders
 from streamvos.errors import InputError
+from streamvos.video.names import files_in, natural_key
 
 EVERY = 5  # frames
 
@@ -60,7 +61,7 @@ class LvosSplit:
 
     def names(self, chosen: Sequence[str] | None = None) -> list[str]:
         """The videos of the meta file, or those chosen; raises `InputError` for unknown ones."""
-        return choose("LVOS", chosen, sorted(self.ranges))
+        return choose("LVOS", chosen, sorted(self.ranges, key=natural_key))
 
     def sequence(self, name: str) -> MaskSequence:
         """One video; raises `InputError` where its frames, or annotations of frames, are not there."""
@@ -95,7 +96,7 @@ def read_split(root: Path, subset: str = "valid", unseen: Path | None = None) ->
             f"{path} is not there; the evaluation package of LVOS (lvos-evaluation) has it: put it there, or give "
             "--unseen FILE with the names of the videos of unseen classes (an empty file: all are seen)"
         )
-    return LvosSplit(root, ranges, frozenset(path.read_text(encoding="utf-8").split()))
+    return LvosSplit(root, ranges, frozenset(path.read_text(encoding="utf-8-sig").split()))
 
 
 def frame_numbers(sequence: MaskSequence) -> list[int]:
@@ -109,10 +110,10 @@ def frame_numbers(sequence: MaskSequence) -> list[int]:
 def _read_meta(root: Path, subset: str) -> dict[str, dict[int, FrameRange]]:
     path = root / f"{subset}_meta.json"
     if not path.is_file():
-        there = ", ".join(sorted(other.name for other in root.glob("*_meta.json"))) or "none"
+        there = ", ".join(other.name for other in files_in(root, "*_meta.json")) or "none"
         raise InputError(f"expected {path} (--set {subset}); meta files there: {there}")
     try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        videos = json.loads(path.read_text(encoding="utf-8-sig"))["videos"]
         ranges = {
             name: {int(key): _frame_range(entry) for key, entry in video["objects"].items()}
             for name, video in videos.items()

@@ -10,8 +10,8 @@ import pytest
 
 from streamvos.errors import InputError
 from streamvos.sample import sample_path
-from streamvos.video.files import RandomAccessVideo
 from streamvos.video.info import SourceConfig
+from streamvos.video.random_access import RandomAccessVideo
 from streamvos.video.sources import open_source
 
 
