@@ -154,7 +154,9 @@ class Session:
         self._schedule.note(result.masks)
         return result
 
-    def run(self, source: str | int | Path | Source | Iterable[Any], max_frames: int | None = None) -> Iterator[StepResult]:
+    def run(
+        self, source: str | int | Path | Source | Iterable[Any], max_frames: int | None = None
+    ) -> Iterator[StepResult]:
         """Results of a source, frame by frame, as they come; at its end the stream ends, and can be asked about.
 
         With `runner="ray"` up to four frames are on their way when a result comes, so `next_index` is ahead of it.

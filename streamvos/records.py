@@ -51,7 +51,9 @@ class Frame:
             raise InputError(f"Frame.image: expected at least 1x1 pixels, got {self.image.shape[:2]}")
         if self.depth_m is not None:
             if np.asarray(self.depth_m).dtype.kind in "iu":
-                raise InputError("Frame.depth_m: expected metres as floats, got whole numbers; divide millimetres by 1000")
+                raise InputError(
+                    "Frame.depth_m: expected metres as floats, got whole numbers; divide millimetres by 1000"
+                )
             set_array(self, "depth_m", self.image.shape[:2], np.float32)
         if self.intrinsics is not None:
             set_array(self, "intrinsics", (3, 3), np.float64)

@@ -120,5 +120,3 @@ def _frame(item: Any, index: int, time_s: float) -> Frame:
             "(several videos need a Session each)"
         )
     return Frame(_NAME, index, time_s, np.asarray(item))
-
-

@@ -19,7 +19,8 @@ def test_run_ask_and_what_is_left(images, list_source):
         indices = [result.frame_index for result in session.run(list_source(images))]
         assert indices == list(range(len(images)))
         assert session.ask("how many shots were there?").outcome == "answered"
-        assert set(session.stats()) == {"features", "expected_places", "keyframes", "appearance", "scene", "episodes"}
+        memories = {"features", "expected_places", "keyframes", "appearance", "retired", "scene", "episodes"}
+        assert set(session.stats()) == memories
         assert "static_xyz" in session.products()["reconstruct"]
         folder = session._memory_dir
         assert folder.is_dir()
@@ -115,7 +116,9 @@ def test_what_is_no_pictures(source, message):
 
 def test_a_camera_by_its_number(monkeypatch, images, list_source):
     opened = []
-    monkeypatch.setattr("pipelines.session.open_source", lambda spec, **_: opened.append(spec) or list_source(images[:2]))
+    monkeypatch.setattr(
+        "pipelines.session.open_source", lambda spec, **_: opened.append(spec) or list_source(images[:2])
+    )
     with Session(stages=("reconstruct",), **SETTINGS) as session:
         assert len(list(session.run(np.int64(0)))) == 2
     assert opened == [0] and type(opened[0]) is int
@@ -225,7 +228,7 @@ def test_wrong_frames(images, image, time_s, message):
     [
         ({"sizes": 3}, "did you mean 'size'"),
         ({"runner": "rey"}, "did you mean 'ray'"),
-        ({"size": "big"}, "expected int"),
+        ({"size": "big"}, "expected a whole number"),
         ({"detect": {"evry": 3}}, "did you mean 'detect.every'"),
         ({"detect": SegmentConfig()}, "got SegmentConfig"),
         ({"stages": ("detect",), "prompts": [Prompt(0, 1, box=BOX)]}, "need the segment stage"),
