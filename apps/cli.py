@@ -1,4 +1,4 @@
-"""The command line: `streamvos run | ask | demo | models | bench | eval`.
+"""The command line: `streamvos run | ask | export | demo | models | bench | eval`.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 fine, 1 failed, 2 bad usage or input, 130
 interrupted, with partial results closed properly.
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole command line; the options of a heavy command only where `arguments` choose it."""
-    from apps import ask_command, bench_command, demo_command, models_command, run_options
+    from apps import ask_command, bench_command, demo_command, export_command, models_command, run_options
     from eval import cli as evaluations
 
     common = argparse.ArgumentParser(add_help=False)
@@ -67,7 +67,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser.set_defaults(debug=False)
     parser.add_argument("--version", action="version", version=f"streamvos {streamvos.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for command in (run_options, ask_command, demo_command, models_command, bench_command):
+    for command in (run_options, ask_command, export_command, demo_command, models_command, bench_command):
         command.add_parser(subparsers, [common])
     evaluations.add_parser(subparsers, [common], arguments)
     return parser

@@ -9,11 +9,15 @@ FLAGS = {
     "overwrite=True": "--overwrite",
     "resume=True": "--resume",
     "discover=True": "--discover",
+    "leave out images=True": "leave out --images",
+    "start_s: ": "--start: ",
+    "end_s: ": "--end: ",
+    "fps: ": "--fps: ",
     "runner='local'": "--runner local",
     "device='auto'": "--device auto",
     "(setting size)": "(--size)",
     "leave out the address": "leave out --address",
-    "give prompts": "give prompts (--prompts, --first-mask or --box)",
+    "give prompts": "give prompts (--prompts, --first-mask, --box or --point)",
 }
 
 

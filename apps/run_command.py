@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apps.clock_times import parse_clock
 from apps.flags import name_flags
 from apps.interrupt import Interrupt, InterruptibleSource
+from apps.point_options import pointed_at
 from apps.progress import Progress
-from apps.prompt_files import digest, expect_distinct, parse_box, read_first_mask, read_prompts
+from apps.prompt_files import digest, expect_distinct, parse_box, read_first_mask
+from apps.prompt_formats import read_any_prompts
 from apps.settings import RunConfig, graph_options, read_config
+from apps.source_lists import expand_sources
 from pipelines.prompts import check_prompts
 from pipelines.run_recorder import record, unused_prompts
 from pipelines.session import Session, check_followable
@@ -27,6 +31,7 @@ from streamvos.records import Prompt, Removal
 from streamvos.video.info import Source, SourceInfo
 from streamvos.video.names import spelled_out
 from streamvos.video.sources import open_source
+from streamvos.video.span import Span, SpanSource
 
 _SHOWN_WARNINGS = 3
 
@@ -45,21 +50,21 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--checkpoint-every: expected at least 1, got {args.checkpoint_every}")
     if not args.out.strip():
         raise InputError("--out: expected a folder, got an empty text")
-    if any(not spec.strip() for spec in args.sources):
-        raise InputError("SOURCE: expected a video, folder, pattern, URL or camera, got an empty text")
+    args.sources = expand_sources(args.sources)
     if (folder := spelled_out(args.sources)) is not None:
         sys.stderr.write(
             f"streamvos: warning: {len(args.sources)} pictures are run one by one; for one video of them give the "
             f"folder {folder!r}, or a pattern in quotes, which the shell leaves alone\n"
         )
-    (config, _), given = read_config(args.config, graph_options(args)), read_user_prompts(args)
+    span, (config, _) = read_span(args), read_config(args.config, graph_options(args))
+    given = read_user_prompts(args, config)
     cluster = None
     if args.runner == "ray":
         from pipelines.graph.ray_cluster import Cluster  # Ray takes a second to import
 
         cluster = Cluster(args.address)
         cluster.check()
-    job = _Job(args, config, given, cluster)
+    job = _Job(args, config, given, span, cluster)
     num_failed = 0
     try:
         with Interrupt() as interrupt:
@@ -80,12 +85,28 @@ def run(args: argparse.Namespace) -> int:
     return 1 if num_failed else 0
 
 
-def read_user_prompts(args: argparse.Namespace) -> UserPrompts:
+def read_span(args: argparse.Namespace) -> Span:
+    """The part of each video that is wanted."""
+    start_s, end_s = (
+        None if text is None else parse_clock(text, flag)
+        for text, flag in ((args.start, "--start"), (args.end, "--end"))
+    )
+    return Span(start_s, end_s, args.fps)
+
+
+def read_user_prompts(args: argparse.Namespace, config: RunConfig) -> UserPrompts:
     """Prompts and removals of all options together."""
-    prompts, removals = read_prompts(args.prompts) if args.prompts else ([], [])
+
+    def size() -> tuple[int, int]:
+        if len(args.sources) > 1:
+            raise InputError("--prompts: YOLO labels do not say the size of the video; give one SOURCE with them")
+        with open_source(args.sources[0], config=config.source) as source:
+            return source.info.height, source.info.width
+
+    prompts, removals = read_any_prompts(args.prompts, args.prompt_frames, size) if args.prompts else ([], [])
     if args.first_mask:
         prompts = prompts + read_first_mask(args.first_mask)
-    prompts = prompts + [parse_box(text) for text in args.box]
+    prompts = prompts + pointed_at([parse_box(text) for text in args.box], args.point)
     expect_distinct(prompts)
     return UserPrompts(tuple(prompts), tuple(removals))
 
@@ -93,8 +114,10 @@ def read_user_prompts(args: argparse.Namespace) -> UserPrompts:
 class _Job:
     """Runs one source after another with the same settings."""
 
-    def __init__(self, args: argparse.Namespace, config: RunConfig, given: UserPrompts, cluster: Any) -> None:
-        self._args, self._config, self._given, self._cluster = args, config, given, cluster
+    def __init__(
+        self, args: argparse.Namespace, config: RunConfig, given: UserPrompts, span: Span, cluster: Any
+    ) -> None:
+        self._args, self._config, self._given, self._span, self._cluster = args, config, given, span, cluster
         self._names: set[str] = set()
         with self._session(None) as session:  # wrong settings show before anything is opened or written
             self._graph = session.config
@@ -132,7 +155,8 @@ class _Job:
 
     def _exact_length(self, info: SourceInfo) -> int | None:
         """How many frames there will be at most; None where the container only estimates it."""
-        counts = [self._args.max_frames, info.num_frames if info.kind in ("images", "rgbd") else None]
+        is_exact = info.kind in ("images", "rgbd") and self._span.is_everything
+        counts = [self._args.max_frames, info.num_frames if is_exact else None]
         return min((count for count in counts if count is not None), default=None)
 
     def _decided_by(self, info: SourceInfo) -> dict[str, Any]:
@@ -143,6 +167,7 @@ class _Job:
             "max_frames": self._args.max_frames,
             "prompts": digest(self._given.prompts, self._given.removals),
             "runner": self._args.runner,
+            **dataclasses.asdict(self._span),
         }
 
     def _record(
@@ -179,13 +204,12 @@ class _Job:
             sys.stderr.write(f"streamvos: warning: {'; '.join(shown)}{rest}\n")
 
     def _open(self, spec: str, start_index: int = 0, last_time_s: float = 0.0) -> Source:
-        return open_source(
-            spec,
-            max_frames=self._args.max_frames,
-            start_index=start_index,
-            start_time_s=last_time_s + 0.001 if start_index else 0.0,  # times of a live source go on after it
-            config=self._config.source,
-        )
+        part = {"start_index": start_index, "max_frames": self._args.max_frames}
+        start_time_s = last_time_s + 0.001 if start_index else 0.0  # times of a live source go on after it
+        if self._span.is_everything:
+            return open_source(spec, start_time_s=start_time_s, config=self._config.source, **part)
+        whole = open_source(spec, start_time_s=start_time_s, config=self._config.source)
+        return SpanSource(whole, self._span, **part)
 
     def _session(self, memory: Path | None) -> Session:
         args, given = self._args, self._given

@@ -274,6 +274,7 @@ class SegmentStage:
             np.array([track.score for track in tracks], np.float32),
             tuple(track.state for track in tracks),
             tuple(track.class_name for track in tracks),
+            np.array([np.nan if track.class_score is None else track.class_score for track in tracks], np.float32),
         )
 
 

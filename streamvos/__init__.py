@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from streamvos.answers import Answer, Evidence
     from streamvos.errors import InputError, MissingWeightsError
     from streamvos.records import Detections, Frame, MemoryEvent, ObjectMasks, Prompt, SceneEstimate, StepResult
+    from streamvos.rows import Detection, TrackedObject
     from streamvos.video.sources import open_source
 
 __all__ = [
     "Answer",
+    "Detection",
     "Detections",
     "Evidence",
     "Frame",
@@ -35,6 +37,7 @@ __all__ = [
     "SceneEstimate",
     "Session",
     "StepResult",
+    "TrackedObject",
     "__version__",
     "ask",
     "open_source",
@@ -74,6 +77,8 @@ def _home(name: str) -> Any:
             from streamvos import errors as home
         case "open_source":
             from streamvos.video import sources as home
+        case "Detection" | "TrackedObject":
+            from streamvos import rows as home
         case _:
             from streamvos import records as home
     return home

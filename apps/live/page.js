@@ -331,7 +331,7 @@
         picture ? make("img", { src: picture, alt: "", width: 44, height: 44 }) : make("div", { class: "sv-nothing" }),
         make("button", { type: "button", class: "sv-who", title: "Choose, to correct it", "aria-label": `Choose object ${one.id}`, onclick: () => choose(chosen === one.id ? null : one.id) },
           make("span", { class: "sv-number", style: `background:${one.colour}` }, `#${one.id}`), title,
-          make("span", { class: `sv-is ${one.state}` }, one.state === "tracked" ? `tracked ${one.score.toFixed(2)}` : one.state)),
+          make("span", { class: `sv-is ${one.state}` }, (one.state === "tracked" ? `tracked ${one.score.toFixed(2)}` : one.state) + (one.class_score === null ? "" : `, class ${one.class_score.toFixed(2)}`))),
         make("div", { class: "sv-group" },
           button("pen", `Rename object ${one.id}`, rename, { disabled: !alive() }),
           button(one.hidden ? "closed" : "eye", `${one.hidden ? "Show" : "Hide"} object ${one.id}`, () => send({ do: "hide", object: one.id, hidden: !one.hidden })),

@@ -23,12 +23,14 @@ class _Progress:
     Args:
         last_ms, last_frame: the newest frame; None and -1 before the first.
         commit_ms: the frame of the last commit, or the first frame.
+        first_ms: the first frame.
         camera: whether the pose of the camera was known when last noted; None where nobody estimates it.
     """
 
     last_ms: int | None = None
     last_frame: int = -1
     commit_ms: int = 0
+    first_ms: int = 0
     camera: str | None = None
 
 
@@ -71,7 +73,7 @@ class EpisodeWriter:
         """Take one frame; frames come in order."""
         t_ms, frame = moment.t_ms, moment.frame_index
         if not self.has_begun:
-            self._progress = replace(self._progress, commit_ms=t_ms)
+            self._progress = replace(self._progress, commit_ms=t_ms, first_ms=t_ms)
             self._windows.begin_stream(t_ms)
         gap = moment.sightings is not None and self._coverage.extend(moment)
         if gap:
@@ -89,7 +91,9 @@ class EpisodeWriter:
         self._note_camera(moment)
         self._windows.extend(moment)
         self._progress = replace(self._progress, last_ms=t_ms, last_frame=frame)
-        if t_ms - self._progress.commit_ms >= round(1000 * self._config.commit_s) or self._is_over_budget():
+        pause_ms = round(1000 * self._config.commit_s)
+        is_young = t_ms - self._progress.first_ms < pause_ms  # so that it can be asked about from the first frame on
+        if is_young or t_ms - self._progress.commit_ms >= pause_ms or self._is_over_budget():
             self._commit(t_ms)
 
     def forget(self, object_id: int) -> None:

@@ -50,6 +50,7 @@ class Track:
     confirmed_s: float = 0.0
     confirmed_area_px: float = 0.0  # at the working size, when the detector last confirmed it
     longest_gap_s: float = 0.0  # between two confirmations by the detector
+    class_score: float | None = None  # of the detection that last confirmed it; None where none did
     votes: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -62,7 +63,7 @@ class Track:
         if self.votes and self.state == "tracked":
             self.longest_gap_s = max(self.longest_gap_s, time_s - self.confirmed_s)
         self.votes[class_name] = self.votes.get(class_name, 0.0) + score
-        self.confirmed_s, self.confirmed_area_px = time_s, area_px
+        self.confirmed_s, self.confirmed_area_px, self.class_score = time_s, area_px, score
 
     def state_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -32,8 +32,8 @@ class Shown:
 
     masks: bool = True  # tint and contour
     boxes: bool = True  # of objects, and thin grey ones of detections that are no object
-    ids: bool = True  # number and name of each object
-    states: bool = True  # tracked, occluded or lost, and how sure
+    ids: bool = True  # number and name of each object, and how sure its class is
+    states: bool = True  # tracked, occluded or lost, and how sure the mask is
     depth: bool = False  # colours by distance over the picture, where it is known
     header: bool = True  # shot, time and frame
     hidden: frozenset[int] = frozenset()  # objects that are left out
@@ -116,9 +116,10 @@ def _draw_object(canvas: np.ndarray, masks: ObjectMasks, row: int, labels: np.nd
 def _draw_label(canvas: np.ndarray, masks: ObjectMasks, row: int, font_px: int, taken: list[Box], shown: Shown) -> None:
     object_id = int(masks.object_ids[row])
     name = f" {masks.class_names[row]}" if masks.class_names[row] else ""
-    parts = [f"#{object_id}{name}"] if shown.ids else []
+    sure = "" if np.isnan(masks.class_scores[row]) else f" {masks.class_scores[row]:.2f}"
+    parts = [f"#{object_id}{name}{sure}"] if shown.ids else []
     parts += [f"{masks.states[row]} {masks.scores[row]:.2f}"] if shown.states else []
-    text = " ".join(parts)
+    text = " \N{MIDDLE DOT} ".join(parts)
     x1, y1, _, _ = _inside(masks.boxes_xyxy[row], canvas.shape)
     _place_text(canvas, text, x1, y1, font_px, id_colour(object_id), taken)
 

@@ -1,0 +1,81 @@
+"""Records as other libraries have them: supervision's `Detections`, pandas' `DataFrame`. Both are imported here alone."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamvos import masks as mask_codec
+from streamvos.errors import InputError
+from streamvos.models import coco
+
+if TYPE_CHECKING:
+    from streamvos.records import Detections, ObjectMasks
+
+
+def detections_to_supervision(found: Detections) -> Any:
+    """See `Detections.to_supervision`."""
+    sv = _module("supervision")
+    return sv.Detections(
+        xyxy=found.boxes_xyxy.reshape(-1, 4).copy(),
+        confidence=found.scores.copy(),
+        class_id=found.class_ids.copy(),
+        tracker_id=found.object_ids.copy(),
+        data={"class_name": np.array(found.class_names, dtype=str)},
+    )
+
+
+def masks_to_supervision(masks: ObjectMasks) -> Any:
+    """See `ObjectMasks.to_supervision`."""
+    sv = _module("supervision")
+    shown = masks[masks.boxes_xyxy[:, 2] > masks.boxes_xyxy[:, 0]]
+    return sv.Detections(
+        xyxy=shown.boxes_xyxy.copy(),
+        mask=shown.masks,
+        confidence=shown.scores.copy(),
+        class_id=np.array([coco.ID_OF.get(name, -1) for name in shown.class_names], np.int64),
+        tracker_id=shown.object_ids.copy(),
+        data={
+            "class_name": np.array(shown.class_names, dtype=str),
+            "class_score": shown.class_scores.copy(),
+            "state": np.array(shown.states, dtype=str),
+        },
+    )
+
+
+def detections_to_pandas(found: Detections) -> Any:
+    """See `Detections.to_pandas`."""
+    columns = {
+        "object_id": found.object_ids,
+        "class_id": found.class_ids,
+        "class_name": list(found.class_names),
+        "score": found.scores,
+    }
+    return _module("pandas").DataFrame(columns | _corners(found.boxes_xyxy))
+
+
+def masks_to_pandas(masks: ObjectMasks) -> Any:
+    """See `ObjectMasks.to_pandas`."""
+    columns = {
+        "object_id": masks.object_ids,
+        "class_name": list(masks.class_names),
+        "state": list(masks.states),
+        "score": masks.scores,
+        "class_score": masks.class_scores,
+    }
+    area = {"area_px": [mask_codec.area_px(rle) for rle in masks.rles]}
+    return _module("pandas").DataFrame(columns | _corners(masks.boxes_xyxy) | area)
+
+
+def _corners(boxes_xyxy: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: boxes_xyxy[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))}
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(f"to_{name}() needs the package {name} ({error}); install it: pip install {name}") from None
