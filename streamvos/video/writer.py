@@ -6,7 +6,7 @@ B-frames, so that decoding order is presentation order and segments join at any 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,28 +72,47 @@ class SegmentWriter:
             self._container.close()
 
 
-def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: Fraction) -> None:
+def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: Fraction) -> list[int]:
     """Copy the packets of all segments into one .mp4.
 
     Args:
-        segments: each file with the ticks at which it starts; in order.
+        segments: each file with the ticks at which it starts; in order. The first can be read.
         path: the file to write.
         time_base: unit of the ticks.
+
+    Returns:
+        How many frames came of each segment; fewer than were written where it is damaged.
     """
+    counts = []
     with av.open(str(path.absolute()), "w", format="mp4", options={"movflags": "faststart"}) as output:
         stream = None
         for segment, start in segments:
+            counts.append(0)
             with av.open(str(segment.absolute()), options={"protocol_whitelist": "file"}) as container:
                 source = container.streams.video[0]
                 if stream is None:
                     stream = output.add_stream_from_template(source)
                     stream.time_base = time_base
-                for packet in container.demux(source):
-                    if packet.dts is None:  # the flush packet at the end
-                        continue
+                for packet in _packets(container, source):
                     unit = packet.time_base / time_base
                     packet.pts = packet.dts = round(packet.pts * unit) + start  # no B-frames: they are equal
                     packet.duration = round(packet.duration * unit)
                     packet.time_base = time_base
                     packet.stream = stream
                     output.mux(packet)
+                    counts[-1] += 1
+    return counts
+
+
+def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """Packets up to the end, or to where the file is damaged."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            return
+        if packet is None:
+            return
+        if packet.dts is not None and not packet.is_corrupt:  # the flush packet at the end has no time
+            yield packet
