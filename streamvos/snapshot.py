@@ -7,8 +7,11 @@ the places of the arrays marked; bytes and tuples survive.
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +19,33 @@ import numpy as np
 
 from streamvos.errors import IntegrityError
 
+# What zipfile, zlib, NumPy and JSON say of bytes that are not what they should be.
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,  # a size that nothing holds
+    RuntimeError,
+    SyntaxError,  # of an array's header, which NumPy reads as Python
+    TypeError,
+    ValueError,
+)
+
 
 def save_snapshot(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` to `path`, first under a temporary name, so that the file is whole or absent."""
+    """Write `state` to `path`, first under a temporary name, so that the file is whole or absent, also after a loss of
+    power."""
     arrays: dict[str, np.ndarray] = {}
     skeleton = json.dumps(_pack(state, arrays))
     part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)  # of a run that was killed; what is written now is a new file, never a link
     with part.open("wb") as file:
         np.savez(file, skeleton=np.frombuffer(skeleton.encode(), np.uint8), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
 
 
@@ -31,9 +53,14 @@ def load_snapshot(path: Path) -> dict[str, Any]:
     """Read what `save_snapshot` wrote; raises `IntegrityError` where the file is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return _unpack(json.loads(bytes(file["skeleton"])), file)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+            state = _unpack(json.loads(bytes(file["skeleton"])), file)
+    except (*_DAMAGES, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file's beginning
+            raise
         raise IntegrityError(f"snapshot {path} is damaged ({error}); run again with overwrite=True") from None
+    if not isinstance(state, dict):
+        raise IntegrityError(f"snapshot {path} is damaged (no table of values); run again with overwrite=True")
+    return state
 
 
 def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -70,4 +97,6 @@ def _unpack(value: Any, arrays: Any) -> Any:
         return base64.b64decode(item)
     if kind == "tuple":
         return tuple(_unpack(part, arrays) for part in item)
-    return {_unpack(key, arrays): _unpack(part, arrays) for key, part in item}
+    if kind == "dict":
+        return {_unpack(key, arrays): _unpack(part, arrays) for key, part in item}
+    raise ValueError(f"unknown mark {kind!r}")

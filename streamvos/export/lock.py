@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from streamvos.errors import InputError
+from streamvos.export.plain_files import open_plain
 
 try:
     import fcntl
@@ -24,7 +25,7 @@ class FolderLock:
         folder: exists.
 
     Raises:
-        InputError: another run holds it.
+        InputError: another run holds it, or something else lies in its place.
         OSError: the file cannot be made.
     """
 
@@ -47,7 +48,7 @@ class FolderLock:
 
     def _take(self) -> int | None:
         """The open and locked file; None where its holder removed it meanwhile."""
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = open_plain(self._path, os.O_RDWR | os.O_CREAT)
         try:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,6 +74,6 @@ class FolderLock:
 
     def _is_still_there(self, file: int) -> bool:
         try:
-            return os.path.samestat(os.fstat(file), os.stat(self._path))
+            return os.path.samestat(os.fstat(file), os.lstat(self._path))
         except FileNotFoundError:
             return False

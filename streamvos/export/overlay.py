@@ -7,7 +7,7 @@ the end without encoding again. A run that goes on keeps the segments of its las
 from __future__ import annotations
 
 import logging
-import shutil
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -40,9 +40,10 @@ class OverlayWriter:
         self._segment_frames = segment_frames
         self._folder = path.with_name("overlay.parts")
         self._writer: SegmentWriter | None = None
-        self._start_ticks = self._num_frames = 0
+        self._start_ticks = 0
         self._last_ticks = -1
-        self._names: list[str] = []
+        self._name = ""  # of the segment that is open
+        self._frames: dict[str, int] = {}  # in each segment, in order
 
     def write(self, image: np.ndarray, time_s: float) -> None:
         """Append an (H, W, 3) uint8 RGB picture of the source's size."""
@@ -53,28 +54,36 @@ class OverlayWriter:
             self._open(ticks)
         self._writer.write(image, ticks - self._start_ticks)
         self._last_ticks = ticks
-        self._num_frames += 1
-        if self._num_frames >= self._segment_frames:
+        self._frames[self._name] += 1
+        if self._frames[self._name] >= self._segment_frames:
             self.end_segment()
 
-    def end_segment(self) -> list[str]:
-        """Close the segment that is open; returns the names of all segments."""
+    def end_segment(self) -> None:
+        """Close the segment that is open."""
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
-        return list(self._names)
 
-    def resume(self, names: Sequence[str], last_ticks: int) -> None:
-        """Go on after these segments; remove others, which were begun after the checkpoint."""
+    def mark(self) -> list[tuple[str, int, int]]:
+        """Close the segment that is open; name, frames and bytes of each, for `resume`."""
+        self.end_segment()
+        return [(name, frames, (self._folder / name).stat().st_size) for name, frames in self._frames.items()]
+
+    def resume(self, segments: Sequence[tuple[str, int, int]], last_ticks: int) -> None:
+        """Go on after the segments of a `mark`; remove others, which were begun after the checkpoint.
+
+        Raises:
+            IntegrityError: one of them is gone, or not what it was.
+        """
+        names = [name for name, _, _ in segments]
         for path in self._folder.glob("*.mp4"):
             if path.name not in names:
                 path.unlink()
-        missing = [name for name in names if not (self._folder / name).is_file()]
-        if missing:
-            raise IntegrityError(
-                f"overlay segment {str(self._folder / missing[0])!r} is gone; run again with overwrite=True"
-            )
-        self._names, self._last_ticks = list(names), last_ticks
+        for name, _, size in segments:
+            path = self._folder / name
+            if not re.fullmatch(r"\d+\.mp4", name) or not path.is_file() or path.stat().st_size != size:
+                raise IntegrityError(f"overlay segment {str(path)!r} is gone or damaged; run again with overwrite=True")
+        self._frames, self._last_ticks = {name: frames for name, frames, _ in segments}, last_ticks
 
     @property
     def last_ticks(self) -> int:
@@ -82,24 +91,33 @@ class OverlayWriter:
         return self._last_ticks
 
     def join(self) -> None:
-        """Make overlay.mp4 of the closed segments, which stay; nothing where there are none."""
-        segments = [(self._folder / name, int(Path(name).stem)) for name in self._names]
-        readable = [segment for segment in segments if _is_readable(segment[0])]
-        if readable:
-            with replacing(self._path) as temporary:
-                join_segments(readable, temporary, self._info.time_base)
+        """Make overlay.mp4 of the closed segments, which stay; nothing where there are none.
 
-    def forget_segments(self) -> None:
-        """Remove the segments; the run is over."""
-        if self._folder.is_dir():
-            shutil.rmtree(self._folder)
+        Raises:
+            IntegrityError: frames that were written are missing; what can be read is joined all the same.
+        """
+        readable = [name for name in self._frames if _is_readable(self._folder / name)]
+        counts: list[int] = []
+        if readable:
+            segments = [(self._folder / name, int(Path(name).stem)) for name in readable]
+            with replacing(self._path) as temporary:
+                counts = join_segments(segments, temporary, self._info.time_base)
+        joined = dict(zip(readable, counts, strict=True))
+        damaged = [name for name, frames in self._frames.items() if joined.get(name, 0) < frames]
+        if damaged:
+            total = sum(self._frames.values())
+            raise IntegrityError(
+                f"overlay.mp4 lacks {total - sum(counts)} of {total} frames: its segment "
+                f"{str(self._folder / damaged[0])!r} is damaged; all other results are whole, run again with "
+                "overwrite=True for this one"
+            )
 
     def _open(self, ticks: int) -> None:
         self._folder.mkdir(exist_ok=True)
-        name = f"{ticks:015d}.mp4"
+        self._name = f"{ticks:015d}.mp4"
         crf, preset, threads = self._encoder
         self._writer = SegmentWriter(
-            self._folder / name,
+            self._folder / self._name,
             (self._info.height, self._info.width),
             self._info.time_base,
             self._info.rate or _DEFAULT_RATE,
@@ -107,8 +125,8 @@ class OverlayWriter:
             preset,
             threads,
         )
-        self._start_ticks, self._num_frames = ticks, 0
-        self._names.append(name)
+        self._start_ticks = ticks
+        self._frames[self._name] = 0
 
 
 def _is_readable(path: Path) -> bool:

@@ -8,8 +8,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from streamvos.errors import IntegrityError, OutputError
+from streamvos.export.plain_files import open_plain
 
 PART = ".part"
 
@@ -52,7 +54,7 @@ class PartFile:
     def begin(self) -> None:
         """Make the file, if it is not there yet."""
         if self._file is None:
-            self._file = self.part.open("wb", buffering=0)
+            self._file = self._open(os.O_RDWR | os.O_CREAT | os.O_TRUNC)
 
     def append(self, data: bytes) -> None:
         """Write all of `data` at the end."""
@@ -69,17 +71,25 @@ class PartFile:
         return self._file.tell()
 
     def resume(self, length: int) -> None:
-        """Go on after the first `length` bytes of what an earlier run left; forget the rest."""
+        """Go on after the first `length` bytes of what an earlier run left; forget the rest.
+
+        A run that was killed while it ended may have published the file already: then it takes its part's name back.
+        """
         if length < 0:
             self.part.unlink(missing_ok=True)
             return
+        if not self.part.exists() and self.path.is_file() and self.path.stat().st_size >= length:
+            self.path.replace(self.part)
         if not self.part.is_file() or self.part.stat().st_size < length:
             raise IntegrityError(
                 f"{str(self.part)!r} is shorter than at the last checkpoint; run again with overwrite=True"
             )
-        self._file = self.part.open("r+b", buffering=0)
+        self._file = self._open(os.O_RDWR)
         self._file.truncate(length)
         self._file.seek(length)
+
+    def _open(self, flags: int) -> BinaryIO:
+        return os.fdopen(open_plain(self.part, flags), "r+b", buffering=0)
 
     def close(self) -> None:
         """Close; a last line that was cut off by an error is removed."""
@@ -113,6 +123,7 @@ class PartFile:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends well, and is removed otherwise."""
     temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)  # of a run that was killed; what is written now is a new file, never a link
     try:
         yield temporary
         temporary.replace(path)

@@ -107,7 +107,7 @@ class ResultFiles:
         """Bring everything to the disk; returns what `go_back` needs to come back to this moment."""
         return {
             "lengths": {part.path.name: part.sync() for part in self._parts},
-            "segments": self._overlay.end_segment(),
+            "segments": self._overlay.mark(),
             "last_ticks": self._overlay.last_ticks,
             "timeline": self._timeline.state_dict(),
             "map_id": self._map_id,
@@ -129,7 +129,7 @@ class ResultFiles:
             self._masks.warnings = list(mark["mask_warnings"])
 
     def finish(self, products: Mapping[str, Any], is_complete: bool) -> list[Exception]:
-        """Give all files their final names; where the run may go on, what it needs for that stays.
+        """Give all files their final names. What a run needs to go on stays, until `folder.remove_leftovers`.
 
         Returns:
             The errors, in order.
@@ -154,9 +154,6 @@ class ResultFiles:
         may_go_on = not is_complete or bool(errors)
         for part in (self._boxes, self._events, self._trajectory):
             attempt(lambda part=part: part.publish(keep_part=may_go_on))
-        if not may_go_on:
-            attempt(lambda: self._tracks.part.unlink(missing_ok=True))
-            attempt(self._overlay.forget_segments)
         return errors
 
     def _write_events(self, result: StepResult) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from streamvos.errors import InputError
+from streamvos.errors import InputError, IntegrityError, OutputError
 from streamvos.export import folder as folders
 from streamvos.export.parts import disk_errors
 from streamvos.export.result_files import OutputConfig, ResultFiles
@@ -78,7 +78,7 @@ class RunDirectory:
         self._warnings: list[str] = []
         self._timings, self._wall_s = Timings(), 0.0
         self._started, self._began_s = now(), time.perf_counter()
-        self._closed = False
+        self._closed = self._is_reported = False
         try:
             self._begin(earlier)
         except BaseException:
@@ -155,6 +155,9 @@ class RunDirectory:
         self._closed = True
         try:
             self._end(status, products or {}, error, extra)
+        except KeyboardInterrupt:
+            self._note_interrupt()
+            raise
         finally:
             self._lock.release()
 
@@ -170,14 +173,19 @@ class RunDirectory:
             )
         if self.is_complete:
             self.next_index = earlier["counts"]["next_index"]
+            self._tidy()
             self._lock.release()
             return
         self._files = ResultFiles(self.path, self._info, self._config)
-        with disk_errors(self.path, "nothing was written"):
-            if earlier is not None:
-                self._go_on(earlier)
-            self._report("running")
-        self._worker = Worker(self._config.queue_frames)
+        self._worker = Worker(self._config.queue_frames)  # before the report says that a run is going on
+        try:
+            with disk_errors(self.path, "nothing was written"):
+                if earlier is not None:
+                    self._go_on(earlier)
+                self._report("running")
+        except BaseException:
+            self._worker.stop()
+            raise
 
     def _end(self, status: Status, products: Mapping[str, Any], error: Any, extra: Mapping[str, Any] | None) -> None:
         kept = self._kept()
@@ -186,13 +194,15 @@ class RunDirectory:
         problem = problem or next(iter(errors), None)
         if problem is not None:
             status, problem = "failed", self._clear(problem, kept)
-        if status == "complete":
-            self._state_path.unlink(missing_ok=True)
         try:
-            self._report(status, error or problem, extra)
-        except OSError as failed:
+            self._report(status, error or problem, extra)  # from here on the run is what its report says
+            self._is_reported = True
+        except Exception as failed:
             problem = problem or self._clear(failed, kept)
-            self._report_in_place("failed" if status == "complete" else status, str(error or problem))
+            status = "failed" if status == "complete" else status
+            self._report_in_place(status, str(error or problem))
+        if status == "complete":
+            self._tidy()
         if problem is not None and error is None:
             raise problem
 
@@ -201,26 +211,50 @@ class RunDirectory:
         try:
             with disk_errors(self.path, kept):
                 raise problem
+        except MemoryError as cause:
+            clear = OutputError(f"not enough memory; {kept}; end other programs and go on with resume=True")
+            clear.__cause__ = cause
+            return clear
         except Exception as clear:
             return clear
+
+    def _tidy(self) -> None:
+        """Remove what a complete run no longer needs, also where a kill kept an earlier process from it."""
+        try:
+            folders.remove_leftovers(self.path)
+        except OSError as failed:
+            _log.warning("%s: what the run needed to go on was not removed: %s", self.path, failed)
+
+    def _note_interrupt(self) -> None:
+        """Someone did not wait for the end: the run can go on, unless its report says already that it is complete."""
+        if not self._is_reported:
+            self._report_in_place("interrupted", "interrupted while the results were being closed")
 
     def _report_in_place(self, status: Status, error: str) -> None:
         """So that run.json does not say "running" for ever."""
         try:
             overwrite_status(self.path, status, error)
-        except (OSError, InputError) as failed:
+        except Exception as failed:
             _log.warning("run.json could not be written: %s", failed)
 
     def _go_on(self, earlier: dict[str, Any]) -> None:
         self._started = earlier["started"]
         snapshot = load_snapshot(self._state_path) if self._state_path.is_file() else None
-        if snapshot is not None:
-            self.next_index, self.last_time_s = snapshot["next_index"], snapshot["last_time_s"]
-            self._num_frames = snapshot["num_frames"]
-            self._timings.load_state_dict(snapshot["timings"])
-            self._wall_s, self._warnings = snapshot["wall_s"], snapshot["warnings"]
-            self._stages = snapshot["stages"]
-        self._files.go_back(None if snapshot is None else snapshot["files"], self.next_index)
+        try:
+            if snapshot is not None:
+                self.next_index, self.last_time_s = snapshot["next_index"], snapshot["last_time_s"]
+                self._num_frames = snapshot["num_frames"]
+                self._timings.load_state_dict(snapshot["timings"])
+                self._wall_s, self._warnings = float(snapshot["wall_s"]), [*snapshot["warnings"]]
+                self._stages = dict(snapshot["stages"])
+            self._files.go_back(None if snapshot is None else dict(snapshot["files"]), self.next_index)
+        except (KeyError, IndexError, TypeError, AttributeError, OverflowError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise IntegrityError(
+                f"snapshot {self._state_path} is damaged ({type(error).__name__}: {error}); run again with "
+                "overwrite=True"
+            ) from None
 
     def _kept(self) -> str:
         return f"results of about {self._num_frames} frames are kept"
@@ -245,7 +279,7 @@ class RunDirectory:
             "frames_per_s": round(self._num_frames / wall_s, 3) if wall_s > 0 else 0.0,
             "peak_rss_bytes": peak_rss_bytes(),
             "warnings": self._warnings + self._files.warnings,
-            "files": sorted({*folders.list_results(self.path), "run.json"}),
+            "files": sorted({*folders.list_results(self.path, status == "complete"), "run.json"}),
         }
         write_report(self.path, report | dict(extra or {}))
 

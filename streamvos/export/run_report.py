@@ -68,9 +68,18 @@ def read_report(folder: Path) -> dict[str, Any] | None:
         report = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{str(path)!r} is damaged ({error}); remove the folder yourself") from None
-    return report if isinstance(report, dict) and report.get("format") == FORMAT else None
+    if not isinstance(report, dict) or report.get("format") != FORMAT:
+        return None
+    counts = report.get("counts")
+    kinds = {"status": str, "started": str, "source": dict, "config": dict, "counts": dict}
+    broken = [name for name, kind in kinds.items() if not isinstance(report.get(name), kind)]
+    if not broken and (not isinstance(counts.get("next_index"), int) or counts["next_index"] < 0):
+        broken = ["counts.next_index"]
+    if broken:
+        raise IntegrityError(f"{str(path)!r} is damaged (no {broken[0]}); remove the folder yourself")
+    return report
 
 
 def versions() -> dict[str, str]:

@@ -31,10 +31,10 @@ _SHOWN = 4
 def expect_same_source(folder: Path, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise `InputError` where two descriptions of a source speak of different ones."""
     for name in _SOURCE_FACTS:
-        if earlier[name] != now[name]:
+        if earlier.get(name) != now[name]:
             raise InputError(
                 f"{str(folder)!r} cannot go on: it was made from another source ({name} "
-                f"{earlier[name]}, now {now[name]}); give the same source, or start anew with overwrite=True"
+                f"{earlier.get(name)}, now {now[name]}); give the same source, or start anew with overwrite=True"
             )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -78,15 +78,18 @@ class SegmentWriter:
             self._container.close()
 
 
-def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: Fraction) -> None:
+def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: Fraction) -> list[int]:
     """Copy the packets of all segments into one .mp4.
 
     Where frames are further apart than an MP4 can hold in this unit (6.6 hours in 1/90000 s), it is made coarser.
 
     Args:
-        segments: each file with the ticks at which it starts; in order.
+        segments: each file with the ticks at which it starts; in order. The first can be read.
         path: the file to write.
         time_base: unit of the ticks.
+
+    Returns:
+        How many frames came of each segment; fewer than were written where it is damaged.
     """
     options, unit_s = {"movflags": "faststart"}, time_base
     longest = _longest_step(segments, time_base)
@@ -94,18 +97,17 @@ def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: F
         coarser = math.ceil(longest * time_base * _units_a_second(time_base) / _LARGEST_STEP)
         unit_s = Fraction(1, max(1, _units_a_second(time_base) // coarser))
         options["video_track_timescale"] = str(unit_s.denominator)
-    last = -1
+    counts, last = [], -1
     with av.open(str(path.absolute()), "w", format="mp4", options=options) as output:
         stream = None
         for segment, start in segments:
+            counts.append(0)
             with av.open(str(segment.absolute()), options={"protocol_whitelist": "file"}) as container:
                 source = container.streams.video[0]
                 if stream is None:
                     stream = output.add_stream_from_template(source)
                     stream.time_base = unit_s
-                for packet in container.demux(source):
-                    if packet.dts is None:  # the flush packet at the end
-                        continue
+                for packet in _packets(container, source):
                     ticks = round(packet.pts * packet.time_base / time_base) + start
                     last = max(round(ticks * time_base / unit_s), last + 1)
                     packet.pts = packet.dts = last  # no B-frames: they are equal
@@ -113,6 +115,8 @@ def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: F
                     packet.time_base = unit_s
                     packet.stream = stream
                     output.mux(packet)
+                    counts[-1] += 1
+    return counts
 
 
 def largest_step(time_base: Fraction) -> int:
@@ -136,8 +140,21 @@ def _longest_step(segments: Sequence[tuple[Path, int]], time_base: Fraction) -> 
     longest, last = 0, starts[0]
     for segment, start in segments:
         with av.open(str(segment.absolute()), options={"protocol_whitelist": "file"}) as container:
-            for packet in container.demux(video=0):
-                if packet.dts is not None:
-                    ticks = round(packet.pts * packet.time_base / time_base) + start
-                    longest, last = max(longest, ticks - last), ticks
+            for packet in _packets(container, container.streams.video[0]):
+                ticks = round(packet.pts * packet.time_base / time_base) + start
+                longest, last = max(longest, ticks - last), ticks
     return longest
+
+
+def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """Packets up to the end, or to where the file is damaged."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            return
+        if packet is None:
+            return
+        if packet.dts is not None and not packet.is_corrupt:  # the flush packet at the end has no time
+            yield packet

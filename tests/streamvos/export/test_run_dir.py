@@ -9,7 +9,6 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -20,66 +19,21 @@ from streamvos.export.masks import MaskWriter
 from streamvos.export.overlay import OverlayWriter
 from streamvos.export.parts import PartFile
 from streamvos.export.ply import read_scene
-from streamvos.export.result_files import OutputConfig
 from streamvos.export.run_dir import RunDirectory
 from streamvos.export.tracks import read_tracks
 from streamvos.export.trajectory import read_trajectory
+from tests.streamvos.export.runs import (
+    COMPLETE,
+    FAST,
+    PRODUCTS,
+    expect_equal_runs,
+    report,
+    video_times,
+    whole_run,
+    write_frames,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
-FAST = OutputConfig(overlay_preset="ultrafast")
-PRODUCTS = {
-    "reconstruct": {
-        "static_xyz": np.zeros((2, 3), np.float32),
-        "static_rgb": np.zeros((2, 3), np.uint8),
-        "static_confidence": np.ones(2, np.float32),
-        "static_map_id": np.zeros(2, np.int32),
-        "dynamic_xyz": np.ones((1, 3), np.float32),
-        "dynamic_rgb": np.zeros((1, 3), np.uint8),
-        "dynamic_object_id": np.ones(1, np.int32),
-    }
-}
-COMPLETE = [
-    "boxes.txt",
-    "events.jsonl",
-    "masks",
-    "overlay.mp4",
-    "run.json",
-    "scene.ply",
-    "timeline.png",
-    "tracks.json",
-    "trajectory.txt",
-]
-
-
-def write_frames(run: RunDirectory, step, frames) -> None:
-    for index in frames:
-        run.write(*step(index))
-
-
-def report(folder: Path) -> dict:
-    return json.loads((folder / "run.json").read_text())
-
-
-def whole_run(folder: Path, info, step, count: int = 40) -> Path:
-    run = RunDirectory(folder, info, {"seed": 1}, config=FAST)
-    write_frames(run, step, range(count))
-    run.close("complete", PRODUCTS)
-    return folder
-
-
-def video_times(path: Path) -> list[float]:
-    with av.open(str(path)) as container:
-        return [frame.time for frame in container.decode(video=0)]
-
-
-def expect_equal_runs(one: Path, other: Path) -> None:
-    for name in ("tracks.json", "boxes.txt", "events.jsonl", "trajectory.txt", "timeline.png"):
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
-    names = sorted(path.name for path in (one / "masks").iterdir())
-    assert names == sorted(path.name for path in (other / "masks").iterdir())
-    for name in names:
-        assert (one / "masks" / name).read_bytes() == (other / "masks" / name).read_bytes(), name
-    assert video_times(one / "overlay.mp4") == video_times(other / "overlay.mp4")
 
 
 def test_a_run_leaves_all_files_and_nothing_else(tmp_path, info, step):
