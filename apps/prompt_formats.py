@@ -1,10 +1,10 @@
 """Prompts out of annotations that other tools wrote: COCO, YOLO, CVAT, DAVIS masks.
 
-What lies there is known by its look: a JSON with "images" and "annotations" is COCO, an XML file CVAT's, a folder of PNG
-files DAVIS masks, a folder of text files YOLO labels. A mask or polygon becomes a prompt with a mask, a box one with a
-box; the class becomes the label. Ids are those of the annotations (track ids in COCO and CVAT, values in DAVIS masks);
-where they count from 0 all are one more. Annotations without ids say nothing of who is who in two frames: of them the
-first annotated frame alone can be used, and its objects count from 1.
+What lies there is known by its look: a JSON with "images" and "annotations" is COCO, an XML file CVAT's, a folder of
+PNG files DAVIS masks, a folder of text files YOLO labels. A mask or polygon becomes a prompt with a mask, a box one
+with a box; the class becomes the label. Ids are those of the annotations (track ids in COCO and CVAT, values in DAVIS
+masks); where they count from 0 all are one more. Annotations without ids say nothing of who is who in two frames: of
+them the first annotated frame alone can be used, and its objects count from 1.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def _read(path: Path, size_of: Callable[[], tuple[int, int]] | None) -> list[Ann
         if labels is not None:
             return prompt_yolo.read(path, labels, size_of)
         raise InputError(
-            f"prompts {str(path)!r}: expected a folder with DAVIS masks (PNG) or YOLO labels (txt) in it, in one folder "
-            "below it at most; got neither, or several: name one of them"
+            f"prompts {str(path)!r}: expected a folder with DAVIS masks (PNG) or YOLO labels (txt) in it, or in one "
+            "folder below it; got neither, or several: name one of them"
         )
     if path.suffix.lower() == ".xml":
         return prompt_cvat.read(path)
@@ -110,9 +110,7 @@ def _davis(folder: Path) -> list[Annotation]:
     for path in sorted(one for one in folder.glob("*.png") if not one.name.startswith(".")):
         number = frame_number(path.name)
         if number is None:
-            raise InputError(
-                f"mask {str(path)!r}: expected a name that ends with the number of the frame, as 00012.png"
-            )
+            raise InputError(f"mask {str(path)!r}: expected a name that ends with the number of the frame, as 0012.png")
         found += _picture(path, number)
     return found
 

@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="video, folder or pattern of images, URL, camera, sample:bikes; a .txt file, or - for stdin, lists sources",
+        help="video, folder or pattern of images, URL, camera, sample:bikes; - or a .txt file lists sources",
     )
     add("--out", required=True, metavar="DIR", help="results go into DIR/<video>/")
     add("--stages", metavar="A,B", help=f"any of {','.join(STAGES)} (default: all)")
@@ -40,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     add("--start", metavar="T", help="begin at this time of the video: seconds or H:MM:SS")
     add("--end", metavar="T", help="end before this time")
     add("--fps", type=float, metavar="N", help="process at most so many frames a second of video")
-    add("--prompts", type=Path, metavar="PATH", help="JSON with prompts and removals; or COCO, YOLO, CVAT, DAVIS masks")
+    add("--prompts", type=Path, metavar="PATH", help="JSON with prompts; or COCO, YOLO, CVAT, DAVIS masks")
     add(
         "--prompt-frames",
         choices=PROMPT_FRAMES,

@@ -1,8 +1,8 @@
 """The records that travel through the graph.
 
 Frozen, validated once at construction, NumPy on the CPU; masks travel as COCO RLE. Lists and numbers of another type
-are taken where they say the same (`streamvos.arrays`). A `Frame` enters the graph with a fresh `StepResult`; every stage returns the `StepResult` with its own part filled in
-(`dataclasses.replace`).
+are taken where they say the same (`streamvos.arrays`). A `Frame` enters the graph with a fresh `StepResult`; every
+stage returns the `StepResult` with its own part filled in (`dataclasses.replace`).
 """
 
 from __future__ import annotations

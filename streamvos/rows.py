@@ -97,7 +97,8 @@ def some_rows(record: R, rows: Rows, names: Sequence[str]) -> R:
         is_rows = chosen.ndim == 1 and chosen.dtype.kind in "iu"
         if not is_rows or (chosen.size and (chosen.min() < -count or chosen.max() >= count)):
             raise InputError(
-                f"rows: expected a row, a slice, rows from 0 to {count - 1}, or {count} times True or False; got {rows!r}"
+                f"rows: expected a row, a slice, rows from 0 to {count - 1}, or {count} times True or False; "
+                f"got {rows!r}"
             )
     values: dict[str, Any] = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""Records as other libraries have them: supervision's `Detections`, pandas' `DataFrame`. Both are imported here alone."""
+"""Records as other libraries have them: `supervision.Detections`, `pandas.DataFrame`. Only here are both imported."""
 
 from __future__ import annotations
 

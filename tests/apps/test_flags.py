@@ -37,8 +37,8 @@ def test_what_is_translated_is_said_somewhere(argument: str) -> None:
 
 @pytest.mark.parametrize("argument", FLAGS)
 def test_the_flags_exist(argument: str) -> None:
-    (run,) = [action for action in make_parser()._actions if action.choices and "run" in action.choices]
-    help_text = run.choices["run"].format_help()
+    (commands,) = [action for action in make_parser()._actions if action.choices and "run" in action.choices]
+    help_text = "".join(commands.choices[name].format_help() for name in ("run", "export"))
     flags = re.findall(r"--[a-z-]+", FLAGS[argument])
     assert flags and all(flag in help_text for flag in flags)
 

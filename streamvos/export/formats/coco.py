@@ -1,8 +1,8 @@
 """COCO: annotations.json with boxes, run-length masks and track ids, as pycocotools reads it.
 
 A class that COCO knows has its number there, others go on from 91. Beside what COCO has, an image tells its
-`frame_index` and `time_s` and belongs to a video (as in CocoVID), and an annotation has `track_id`, `score` (of the mask;
-of a detection, of its class) and `class_score`.
+`frame_index` and `time_s` and belongs to a video (as in CocoVID), and an annotation has `track_id`, `score` (of the
+mask; of a detection, of its class) and `class_score`.
 """
 
 from __future__ import annotations

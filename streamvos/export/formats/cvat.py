@@ -80,4 +80,5 @@ def _shape(item: Item) -> str:
 
 
 def _key_frame(shape: str, frame: int, is_outside: bool) -> str:
-    return f'<{shape} frame="{frame}" keyframe="1" outside="{int(is_outside)}" occluded="0" z_order="0"></{shape.split()[0]}>'
+    when = f'frame="{frame}" keyframe="1" outside="{int(is_outside)}" occluded="0" z_order="0"'
+    return f"<{shape} {when}></{shape.split()[0]}>"

@@ -1,8 +1,8 @@
 """Label Studio: tasks.json with boxes over time as predictions, and label_config.xml for the project.
 
-Each object is one `videorectangle` with a key frame at every frame (from 1) at which it is visible, places in percent of
-the picture; `enabled` is false on the last one before it is gone. Label Studio has no masks for video. The task names the
-video as the run did: give it the place from which your Label Studio serves the file.
+Each object is one `videorectangle` with a key frame at every frame (from 1) at which it is visible, places in percent
+of the picture; `enabled` is false on the last one before it is gone. Label Studio has no masks for video. The task
+names the video as the run did: give it the place from which your Label Studio serves the file.
 After https://labelstud.io/tags/videorectangle and https://labelstud.io/guide/predictions
 """
 

@@ -1,7 +1,7 @@
 """MOTChallenge: gt/gt.txt, gt/labels.txt and seqinfo.ini, as TrackEval and CVAT read them.
 
-A line is `frame,id,left,top,width,height,1,class,visibility`; frames and pixels count from 1, and classes by the lines of
-labels.txt. A run without objects leaves det/det.txt, `frame,-1,left,top,width,height,score,-1,-1,-1`.
+A line is `frame,id,left,top,width,height,1,class,visibility`; frames and pixels count from 1, and classes by the lines
+of labels.txt. A run without objects leaves det/det.txt, `frame,-1,left,top,width,height,score,-1,-1,-1`.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class Pictures:
                 same = picture is not None and picture.index == frame.index
                 if not same or abs(picture.time_s - frame.time_s) > _MAX_DIFFERENCE_S:
                     raise IntegrityError(
-                        f"pictures: {str(self._location)!r} has no frame {frame.index} at {frame.time_s} s any more: it "
-                        "changed since the run; leave out images=True"
+                        f"pictures: {str(self._location)!r} has no frame {frame.index} at {frame.time_s} s any more: "
+                        "it changed since the run; leave out images=True"
                     )
                 path = self._folder / picture_name(frame.index)
                 Image.fromarray(picture.image).save(path, quality=_QUALITY)

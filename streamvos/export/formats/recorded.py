@@ -5,6 +5,7 @@ A run that was interrupted, or killed, is read as far as it came.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,14 +113,14 @@ class RecordedRun:
         self.has_masks = "segment" in report["config"]["stages"]
         self._path = _tracks_of(folder, report["status"])
         self._names: dict[int, str] = {}
-        self.num_frames = 0
-        found: set[str] = set()
-        for entry in self._entries():
-            self.num_frames += 1
-            for item in entry["objects"]:
-                self._names[item["id"]] = item["class"] or self._names.get(item["id"], "")
-            if not self.has_masks:
-                found |= {item["class"] for item in entry.get("detections", ())}
+        self.num_frames, found = 0, set()
+        with _clear_damage(self._path):
+            for entry in _read(self._path):
+                self.num_frames += 1
+                for item in entry["objects"]:
+                    self._names[item["id"]] = item["class"] or self._names.get(item["id"], "")
+                if not self.has_masks:
+                    found |= {item["class"] for item in entry.get("detections", ())}
         if not self.num_frames:
             raise InputError(f"run {str(folder)!r} has no frame yet; nothing can be exported")
         names = {name or UNNAMED for name in self._names.values()} if self.has_masks else found
@@ -137,16 +138,17 @@ class RecordedRun:
 
     def frames(self) -> Iterator[RecordedFrame]:
         """All frames in order; of a run without objects, those that the detector looked at."""
-        for entry in self._entries():
-            if self.has_masks:
-                items = tuple(self._object(item) for item in entry["objects"])
-            elif "detections" in entry:
-                items = tuple(_detection(item) for item in entry["detections"])
-            else:
-                continue
-            index, time_s = int(entry["frame"]), float(entry["time_s"])
-            source_index = round(time_s * self.rate) if self._left_out and self.rate else index
-            yield RecordedFrame(index, source_index, time_s, int(entry["shot"]), items)
+        with _clear_damage(self._path):
+            for entry in _read(self._path):
+                if self.has_masks:
+                    items = tuple(self._object(item) for item in entry["objects"])
+                elif "detections" in entry:
+                    items = tuple(_detection(item) for item in entry["detections"])
+                else:
+                    continue
+                index, time_s = int(entry["frame"]), float(entry["time_s"])
+                source_index = round(time_s * self.rate) if self._left_out and self.rate else index
+                yield RecordedFrame(index, source_index, time_s, int(entry["shot"]), items)
 
     def _object(self, item: dict[str, Any]) -> Item:
         rle = {"size": item["segmentation"]["size"], "counts": item["segmentation"]["counts"]}
@@ -157,13 +159,16 @@ class RecordedRun:
         box = tuple(float(side) for side in item["bbox"])
         return Item(int(item["id"]), name, called, item["state"], float(item["score"]), sure, box, rle)
 
-    def _entries(self) -> Iterator[dict[str, Any]]:
-        try:
-            yield from _read(self._path)
-        except (KeyError, TypeError, ValueError) as error:  # json's and Unicode's errors are ValueErrors
-            if isinstance(error, InputError):
-                raise
-            raise IntegrityError(f"{str(self._path)!r} is damaged ({type(error).__name__}: {error})") from None
+
+@contextlib.contextmanager
+def _clear_damage(path: Path) -> Iterator[None]:
+    """What is missing or of another form in a file is its damage."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:  # json's and Unicode's errors are ValueErrors
+        if isinstance(error, InputError):
+            raise
+        raise IntegrityError(f"{str(path)!r} is damaged ({type(error).__name__}: {error})") from None
 
 
 def _detection(item: dict[str, Any]) -> Item:

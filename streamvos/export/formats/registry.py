@@ -18,7 +18,7 @@ class Format:
 
     Args:
         write: puts a run's frames into a folder that exists and is empty.
-        pictures: folder for the video's pictures, in which "{name}" is the video's name; None where the format has none.
+        pictures: folder for the video's pictures, in which "{name}" is the video's name; None where there is no place.
         needs_masks: True where boxes alone cannot be written.
     """
 

@@ -1,8 +1,8 @@
 """YOLO, as Ultralytics has it: labels/%05d.txt with one line for each object, and data.yaml.
 
-`yolo` writes boxes (`class x y width height`, the middle of the box), `yolo-seg` polygons (`class x1 y1 x2 y2 ...`), all
-divided by width and height of the picture. A frame without objects has an empty file, which says that nothing is there.
-The format knows neither ids nor scores.
+`yolo` writes boxes (`class x y width height`, the middle of the box), `yolo-seg` polygons (`class x1 y1 x2 y2 ...`),
+all divided by width and height of the picture. A frame without objects has an empty file, which says that nothing is
+there. The format knows neither ids nor scores.
 """
 
 from __future__ import annotations
