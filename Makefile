@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml
 	@touch $(INSTALLED)
 
 run: setup
-	$(BIN)/streamvos run sample:bikes --out out --resume
+	$(BIN)/streamvos run sample:bikes --classes person,bicycle,car --out out --resume
 	$(BIN)/streamvos ask out/bikes "when did the first bicycle appear?"
 	$(BIN)/streamvos ask out/bikes "how many cars were there at once?"
 
