@@ -72,6 +72,11 @@ class Decoder:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
+            except (av.error.MemoryError, av.error.BlockingIOError) as error:  # nothing is wrong with the packet
+                raise MemoryError(
+                    f"no memory, or no thread, to decode with ({error.strerror}); end other programs, or set "
+                    "source.decode_threads to 1"
+                ) from error
             except av.error.FFmpegError as error:
                 self.num_damaged += 1
                 _log.warning("a packet could not be decoded and is skipped: %s", error.strerror)
