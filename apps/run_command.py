@@ -68,16 +68,17 @@ def run(args: argparse.Namespace) -> int:
     num_failed = 0
     try:
         with Interrupt() as interrupt:
-            for spec in args.sources:
+            for number, spec in enumerate(args.sources, 1):
+                is_complete = False  # a signal that came while the last results were closed has interrupted nothing
                 try:
-                    job.run_source(spec, interrupt)
+                    is_complete = job.run_source(spec, interrupt)
                 except Exception as error:
                     if len(args.sources) == 1 or args.debug:
                         raise
                     num_failed += 1
                     message = " ".join(name_flags(str(error)).split()) or type(error).__name__
                     sys.stderr.write(f"streamvos: error: {message}\n")
-                if interrupt.is_set:
+                if interrupt.is_set and (number < len(args.sources) or not is_complete):
                     return 130
     finally:
         if cluster is not None:
@@ -123,8 +124,8 @@ class _Job:
             self._graph = session.config
             check_followable(session.config, bool(given.prompts))
 
-    def run_source(self, spec: str, interrupt: Interrupt) -> None:
-        """Run one source into its folder and say what came of it."""
+    def run_source(self, spec: str, interrupt: Interrupt) -> bool:
+        """Run one source into its folder and say what came of it; whether it was run to its end."""
         args = self._args
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(self._open(spec))
@@ -146,12 +147,13 @@ class _Job:
                 opened = source
         if run_dir.is_complete:
             sys.stdout.write(f"{info.name}: complete already, {run_dir.next_index} frames in {folder}\n")
-            return
+            return True
         memory = folder / "memory"
         if run_dir.load_state() is None and memory.is_dir():
             shutil.rmtree(memory)  # of a run that was ended before its first checkpoint
-        self._record(spec, run_dir, memory, interrupt, opened)
+        status = self._record(spec, run_dir, memory, interrupt, opened)
         _say(folder)
+        return status == "complete"
 
     def _exact_length(self, info: SourceInfo) -> int | None:
         """How many frames there will be at most; None where the container only estimates it."""
@@ -172,7 +174,7 @@ class _Job:
 
     def _record(
         self, spec: str, run_dir: RunDirectory, memory: Path, interrupt: Interrupt, opened: Source | None
-    ) -> None:
+    ) -> str:
         start = run_dir.next_index
         try:
             opened = opened or self._open(spec, start, run_dir.last_time_s)
@@ -202,6 +204,7 @@ class _Job:
             shown, more = source.warnings[:_SHOWN_WARNINGS], len(source.warnings) - _SHOWN_WARNINGS
             rest = f"; and {more} more in run.json" if more > 0 else ""
             sys.stderr.write(f"streamvos: warning: {'; '.join(shown)}{rest}\n")
+        return status
 
     def _open(self, spec: str, start_index: int = 0, last_time_s: float = 0.0) -> Source:
         part = {"start_index": start_index, "max_frames": self._args.max_frames}

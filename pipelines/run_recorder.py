@@ -35,11 +35,11 @@ def record(
         was_stopped: True where the source ended because someone asked for it; the run can then go on later.
         on_step: called with every frame and its result, once it is written.
     """
-    state = run_dir.load_state()
-    if state is not None:
-        session.restore(state, run_dir.next_index, run_dir.last_time_s)
     pace = _Pace()
     try:
+        state = run_dir.load_state()
+        if state is not None:
+            session.restore(state, run_dir.next_index, run_dir.last_time_s)
         for step in session.steps(source, snapshot_every=checkpoint_every):
             pace.count()
             run_dir.write(step.frame, step.result)
@@ -50,6 +50,7 @@ def record(
         if status == "interrupted":
             run_dir.checkpoint(session.state_dict())
         session.finish()
+        products = session.products()
     except Exception as error:
         _warn(run_dir, source)
         run_dir.close("failed", error=error, extra=_extra(session, source, pace))
@@ -60,7 +61,7 @@ def record(
     if status == "complete" and (unused := unused_prompts(session)):
         run_dir.warn(unused)
     _warn(run_dir, source)
-    run_dir.close(status, session.products(), extra=_extra(session, source, pace))
+    run_dir.close(status, products, extra=_extra(session, source, pace))
     return status
 
 

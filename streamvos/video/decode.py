@@ -91,6 +91,11 @@ class Decoder:
                 frames = self._decode(packet)
             except av.error.EOFError:
                 return
+            except (av.error.MemoryError, av.error.BlockingIOError) as error:  # nothing is wrong with the packet
+                raise MemoryError(
+                    f"no memory, or no thread, to decode with ({error.strerror}); end other programs, or set "
+                    "source.decode_threads to 1"
+                ) from error
             except av.error.FFmpegError as error:
                 self._expect_few_pixels_after(error)
                 self.num_damaged += 1

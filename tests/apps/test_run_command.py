@@ -144,3 +144,23 @@ def test_ctrl_c_leaves_playable_results(tmp_path, runner):
     report = json.loads((tmp_path / "bikes/run.json").read_text())
     assert report["status"] == "interrupted"
     assert num_frames_of(tmp_path / "bikes/overlay.mp4") == report["counts"]["frames"] > 0
+
+
+@pytest.mark.parametrize("num_sources", [1, 2])
+def test_a_signal_while_the_results_are_closed_interrupts_only_what_was_still_to_come(
+    tmp_path, monkeypatch, num_sources
+):
+    from streamvos.export.run_dir import RunDirectory
+
+    close = RunDirectory.close
+
+    def signalled(self, *given, **more) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        close(self, *given, **more)
+
+    monkeypatch.setattr(RunDirectory, "close", signalled)
+    options = [*LOCAL, "--stages", "reconstruct", "--max-frames", "2", "--out", str(tmp_path)]
+    code = main(["run", *["sample:bikes"] * num_sources, *options])
+    assert json.loads((tmp_path / "bikes/run.json").read_text())["status"] == "complete"
+    assert not (tmp_path / "bikes-2").exists()
+    assert code == (0 if num_sources == 1 else 130)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from streamvos.errors import InputError
 from streamvos.sample import sample_path
+from streamvos.video.decode import Decoder
 from streamvos.video.info import SourceConfig
 from streamvos.video.random_access import RandomAccessVideo
 from streamvos.video.sources import open_source
@@ -244,3 +246,19 @@ def test_containers_keep_a_playlist_from_opening_other_files(tmp_path):
         assert next(source).size == (272, 640)
     with pytest.raises(InputError, match="cannot be read as a video"):
         open_source(playlist, config=only)
+
+
+@pytest.mark.parametrize("error", [av.error.MemoryError, av.error.BlockingIOError])
+def test_want_of_memory_is_not_taken_for_a_damaged_packet(error):
+    class Packet:
+        is_corrupt = False
+
+        def decode(self) -> list:
+            raise error(11, "Resource temporarily unavailable")
+
+    class Container:
+        def demux(self, stream) -> Iterator[Packet]:
+            return iter([Packet()])
+
+    with pytest.raises(MemoryError, match="no memory, or no thread, to decode with"):
+        list(Decoder(Container(), None))
