@@ -130,4 +130,4 @@ def test_a_question_needs_no_quotes(words, question, as_json):
 
 
 def test_options_offer_what_there_is():
-    assert OFFERED == FORMATS.names() and PROMPT_FRAMES == WHICH
+    assert FORMATS.names() == OFFERED and WHICH == PROMPT_FRAMES
