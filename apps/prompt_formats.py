@@ -64,11 +64,11 @@ def to_prompts(annotations: Iterable[Annotation], which: str, where: str) -> lis
     known: set[int] = set()
     for one in found:
         object_id = one.object_id + shift
+        if (one.frame, object_id) in prompts:
+            raise InputError(f"prompts {where!r}: object {one.object_id} is annotated twice in frame {one.frame}")
         if which == "first" and object_id in known:
             continue
         known.add(object_id)
-        if (one.frame, object_id) in prompts:
-            raise InputError(f"prompts {where!r}: object {one.object_id} is annotated twice in frame {one.frame}")
         shape = {"mask": one.mask} if one.mask is not None else {"box": one.box}
         try:
             prompts[one.frame, object_id] = Prompt(one.frame, object_id, label=one.label, **shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -84,4 +85,9 @@ def _names(folder: Path) -> dict[int, str]:
 
 
 def _plain(name: str) -> str:
-    return name.strip().strip("\"'")
+    """A name without its quotes; those of double ones may have escapes."""
+    name = name.strip()
+    try:
+        return str(json.loads(name)) if name.startswith('"') else name.strip("'")
+    except ValueError:
+        return name.strip('"')

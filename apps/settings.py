@@ -109,7 +109,7 @@ def read_config(
             raise InputError(f"setting {name}: expected a table, got {table!r}")
     defaults = defaults or RunConfig()
     run = RunConfig(
-        merge(merge(defaults.graph, {**graph, **values}, moved=MOVED), options),
+        merge(merge(merge(defaults.graph, graph, moved=MOVED), values, moved=MOVED), options),
         merge(defaults.output, tables["output"], "output."),
         merge(defaults.source, tables["source"], "source."),
     )

@@ -15,6 +15,12 @@ from streamvos.models import coco
 if TYPE_CHECKING:
     from streamvos.records import Detections, ObjectMasks
 
+_INSTALL = {
+    "pandas": "pip install pandas",
+    # with its dependencies opencv-python comes, which overwrites the files of opencv-python-headless
+    "supervision": "pip install --no-deps supervision defusedxml pydeprecate",
+}
+
 
 def detections_to_supervision(found: Detections) -> Any:
     """See `Detections.to_supervision`."""
@@ -78,4 +84,4 @@ def _module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise InputError(f"to_{name}() needs the package {name} ({error}); install it: pip install {name}") from None
+        raise InputError(f"to_{name}() needs the package {name} ({error}); install it: {_INSTALL[name]}") from None

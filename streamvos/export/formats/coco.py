@@ -2,7 +2,8 @@
 
 A class that COCO knows has its number there, others go on from 91. Beside what COCO has, an image tells its
 `frame_index` and `time_s` and belongs to a video (as in CocoVID), and an annotation has `track_id`, `score` (of the
-mask; of a detection, of its class) and `class_score`.
+mask; of a detection, of its class) and `class_score`. Run lengths are exact, and stand with `iscrowd` 0, since an
+object is no crowd; readers that take them for crowds alone (supervision's) see the boxes: they get masks by `yolo-seg`.
 """
 
 from __future__ import annotations
