@@ -97,7 +97,7 @@ def _refuse_soft(values: np.ndarray, path: Path) -> None:
     one_object = len(levels) - len(narrow) <= 1 and levels.max() >= VOID - 5 and VOID not in narrow
     if (len(levels) > 3 and 2 * len(narrow) > len(levels)) or (one_object and not _is_ring(values)):
         raise InputError(
-            f"mask {str(path)!r}: {len(levels)} grey levels: soft edges or JPEG? give 0 and 255, or ids"
+            f"mask {str(path)!r}: {len(np.unique(values))} grey levels: soft edges or JPEG? give 0 and 255, or ids"
         )
 
 
