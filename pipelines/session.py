@@ -23,7 +23,7 @@ from pipelines.prompts import Schedule, check_prompts
 from streamvos import config as configuration
 from streamvos.answers import Answer
 from streamvos.errors import InputError
-from streamvos.records import Frame, Prompt, StepResult
+from streamvos.records import Frame, Prompt, Removal, StepResult
 from streamvos.video.arrays import ArraySource, FrameClock, is_source_of_arrays
 from streamvos.video.info import Source, SourceConfig, SourceInfo, parse_rate
 from streamvos.video.sources import open_source
@@ -93,6 +93,11 @@ class Session:
     def waiting_prompts(self) -> list[Prompt]:
         """Prompts whose frame has not come; after the end of the stream, those that were never used."""
         return self._schedule.waiting
+
+    @property
+    def waiting_removals(self) -> list[Removal]:
+        """Removals whose frame has not come."""
+        return self._schedule.waiting_removals
 
     def add(self, prompt: Prompt) -> None:
         """Follow an object, or correct one, from `prompt.frame_index` on.

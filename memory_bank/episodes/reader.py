@@ -18,6 +18,7 @@ import numpy as np
 from memory_bank.episodes import journal, schema
 from memory_bank.episodes.facts import CoverageSpan, Observation, StreamEvent, Summary, Thing, VisibleSpan
 from memory_bank.episodes.search import rank_summaries
+from streamvos.errors import IntegrityError
 
 FOREVER_MS = 2**62
 
@@ -30,7 +31,8 @@ class EpisodeReader:
         as_of_ms: the time of the stream to know things as of; None for all that is known.
 
     Raises:
-        InputError: there is no memory there.
+        InputError: there is no memory there. IntegrityError: the file is damaged, also at the end of a `with` in which
+            a read failed.
     """
 
     def __init__(self, directory: Path, as_of_ms: int | None = None) -> None:
@@ -38,7 +40,11 @@ class EpisodeReader:
         self.as_of_ms = FOREVER_MS if as_of_ms is None else as_of_ms
         self._dated = as_of_ms is not None
         self._db = schema.open_reader(directory)
-        self._db.execute("BEGIN")  # all reads see the same commit
+        try:
+            self._db.execute("BEGIN")  # all reads see the same commit
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise _damaged(directory, error) from None
 
     def __enter__(self) -> EpisodeReader:
         return self
@@ -46,7 +52,11 @@ class EpisodeReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if error is not None and (isinstance(error, schema.UNREADABLE) or schema.holds_foreign_values(self._db)):
+                raise _damaged(self.directory, error) from error
+        finally:
+            self.close()
 
     def close(self) -> None:
         self._db.close()
@@ -160,7 +170,7 @@ class EpisodeReader:
         found = []
         for row_id in sorted(scores, key=lambda row_id: (-scores[row_id], row_id)):
             row = self._db.execute("SELECT * FROM chunk WHERE id = ?", (row_id,)).fetchone()
-            if row["to_ms"] <= self.as_of_ms:
+            if row is not None and row["to_ms"] <= self.as_of_ms:  # the index of a damaged store knows more rows
                 found.append(_summary(row, scores[row_id]))
         return sorted(found, key=lambda summary: summary.level)[:limit]
 
@@ -237,3 +247,8 @@ class EpisodeReader:
 
 def _summary(row: sqlite3.Row, score: float = 0.0) -> Summary:
     return Summary(row["level"], row["from_ms"], row["to_ms"], row["from_frame"], row["shot"], row["text"] or "", score)
+
+
+def _damaged(directory: Path, error: BaseException) -> IntegrityError:
+    reason = " ".join(str(error).split())[:200]
+    return IntegrityError(f"the memory in {directory} is damaged ({reason}); run again with overwrite=True")

@@ -75,6 +75,30 @@ _WIDE = {  # columns whose length is counted, with the factor that covers indexe
 }
 
 
+# what SQLite raises where a file is damaged; its own message may hold bytes that are no text
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+_STORED = {"INTEGER": ("integer",), "REAL": ("real", "integer"), "TEXT": ("text",), "BLOB": ("blob",)}
+_NEVER_NULL = frozenset(
+    {"t_ms", "from_ms", "to_ms", "first_ms", "frame", "from_frame", "to_frame", "known_ms", "region", "score", "count"}
+    | {"confidence", "status", "value"}
+)
+
+
+def holds_foreign_values(db: sqlite3.Connection) -> bool:
+    """Whether a store of another hand, or a damaged one, holds values that its columns never have."""
+    for table, definition in TABLES.items():
+        for part in definition.split(", "):
+            name, kind = part.split()[:2]
+            null = () if name in _NEVER_NULL else ("null",)
+            allowed = ", ".join(f"'{stored}'" for stored in (*_STORED[kind], *null))
+            try:
+                if db.execute(f"SELECT 1 FROM {table} WHERE typeof({name}) NOT IN ({allowed}) LIMIT 1").fetchone():
+                    return True
+            except UNREADABLE:
+                return True
+    return False
+
+
 def columns(table: str) -> list[str]:
     """Names of a table's columns, without `id`."""
     return [part.split()[0] for part in TABLES[table].split(",")]
@@ -117,15 +141,18 @@ def open_reader(directory: Path) -> sqlite3.Connection:
         # a medium that cannot be written to lets nobody create the shared-memory file, and nobody writes there
         try:
             db = _connect_readonly(f"{uri}?mode=ro&immutable=1")
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise InputError(f"{path} cannot be read: {error}") from None
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} is not a memory: {error}") from None
     try:
         _check_version(db, directory)
     except sqlite3.OperationalError:
         db.close()
         raise InputError(f"{path} is not a memory of this program: it lacks the expected tables") from None
+    except UNREADABLE as error:
+        db.close()
+        raise InputError(f"{path} cannot be read: {error}") from None
     return db
 
 
@@ -134,7 +161,7 @@ def _connect_readonly(uri: str) -> sqlite3.Connection:
     db.row_factory = sqlite3.Row
     try:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         db.close()
         raise
     return db

@@ -48,6 +48,20 @@ def refuse_unknown(query: Query, encoder: Callable[[], SentenceEncoder | None]) 
     raise Abstain(Answer(text, 0.9, "not_detectable"))
 
 
+def refuse_placed(query: Query) -> None:
+    """Refuse a question about how things lie to each other, other than left and right.
+
+    Raises:
+        Abstain: the question is one.
+    """
+    if query.placed:
+        text = (
+            f'I cannot tell what was "{query.placed}": I know in which part of the picture each thing was, not how '
+            "things touch or hold each other. Ask where each was, or whether one was to the left of the other."
+        )
+        raise Abstain(Answer(text, 0.9, "not_detectable"))
+
+
 def refuse_same(query: Query) -> None:
     """Refuse to compare two words for the same class, such as man and woman.
 

@@ -19,13 +19,15 @@ from pathlib import Path
 from memory_bank.episodes.reader import EpisodeReader
 from pipelines.answer.abstain import ABLE, Abstain
 from pipelines.answer.kinds import KINDS
-from pipelines.answer.parsing.normalise import normalise
-from pipelines.answer.parsing.parse import parse
+from pipelines.answer.parsing.normalise import check_question
+from pipelines.answer.parsing.read import read_question
 from pipelines.answer.query import Query
 from pipelines.answer.scope import make_scope
 from streamvos.answers import Answer, Evidence, clock
 from streamvos.errors import InputError, MissingWeightsError
 from streamvos.models.minilm import SentenceEncoder, load_minilm
+
+_FOREVER_S = 1e12  # longer than any stream, and milliseconds of it fit into an integer of SQLite
 
 
 def ask(directory: Path, question: str, as_of_s: float | None = None) -> Answer:
@@ -42,10 +44,11 @@ def ask(directory: Path, question: str, as_of_s: float | None = None) -> Answer:
     """
     if as_of_s is not None and not math.isfinite(as_of_s):
         raise InputError(f"as_of_s: expected a time in seconds, got {as_of_s}")
-    as_of_ms = None if as_of_s is None else round(1000 * as_of_s)
-    text = normalise(question)  # bad input is refused before the store is opened
+    as_of_ms = None if as_of_s is None else round(1000 * min(max(as_of_s, -_FOREVER_S), _FOREVER_S))
+    question = question.encode(errors="replace").decode()  # bytes that were no text
+    check_question(question)  # bad input is refused before the store is opened
     with EpisodeReader(Path(directory), as_of_ms) as reader:
-        query = parse(text, [thing.label for thing in reader.things() if thing.label])
+        query = read_question(question, [thing.label for thing in reader.things() if thing.label])
         if query.kind == "unknown" or _lacks_subject(query):
             return _nearest_moments(reader, question)
         try:

@@ -31,6 +31,15 @@ class Kind:
 
 # The first kind with a head that fits is taken, so what is general stands behind what is special.
 KINDS: dict[str, Kind] = {
+    "camera_motion": Kind(
+        descriptions.answer_camera_motion,
+        (
+            r"(?=.*\bcamera\b.*\b(?:mov(?:e[ds]?|ing|ement)|motion|pan(?:s|ned|ning)?|tilt(?:s|ed|ing)?|"
+            r"zoom(?:s|ed|ing)?|rotat(?:e[ds]?|ing)|turn(?:s|ed|ing)?|shak(?:es?|ing|y)|shook|still|static|"
+            r"stationary|steady|travel(?:s|led|ling)?)\b)",
+        ),
+        about_things=False,
+    ),
     "video_length": Kind(
         times.answer_video_length,
         (
@@ -121,5 +130,6 @@ KINDS: dict[str, Kind] = {
         needs_subject=True,
     ),
     "together": Kind(checks.answer_together, needs_subject=True),
+    "both": Kind(checks.answer_both, needs_subject=True),
     "beside": Kind(places.answer_beside),
 }

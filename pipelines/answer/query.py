@@ -84,6 +84,7 @@ class Query:
         colour_asked: "was the car red?".
         at_once: the most at the same time, not in all.
         count_kinds: kinds of things are counted, not things.
+        placed: words that place one thing by another, as "on the table": nothing here measures that.
         unknown: words that nothing here can detect.
     """
 
@@ -98,4 +99,5 @@ class Query:
     colour_asked: str | None = None
     at_once: bool = False
     count_kinds: bool = False
+    placed: str = ""
     unknown: tuple[str, ...] = ()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from memory_bank.episodes.facts import Thing, VisibleSpan
 from memory_bank.episodes.reader import EpisodeReader
 from pipelines.answer import vocabulary
-from pipelines.answer.abstain import refuse_same, refuse_unknown
+from pipelines.answer.abstain import Abstain, refuse_placed, refuse_same, refuse_unknown
 from pipelines.answer.intervals import Interval, intersect
 from pipelines.answer.phrase import MAX_LISTED, of_span
 from pipelines.answer.query import Query
@@ -97,13 +97,19 @@ def make_scope(query: Query, reader: EpisodeReader, encoder: Callable[[], Senten
         Abstain: with the reason why the question cannot be answered.
     """
     refuse_unknown(query, encoder)
+    refuse_placed(query)
     refuse_same(query)
     covered = Covered(reader)
     things = reader.things()
     window = find_window(query, reader, covered, things)
     share = share_looked_at(window, covered)
-    chosen = choose(query.subject, things, reader)
-    others = choose(query.other, things, reader) if query.other else []
+    try:
+        chosen = choose(query.subject, things, reader)
+        others = choose(query.other, things, reader) if query.other else []
+    except Abstain as abstained:
+        if query.kind == "both" and abstained.answer.outcome == "not_observed":  # one that is missing decides it
+            raise Abstain(replace(abstained.answer, text=f"No: {abstained.answer.text}")) from None
+        raise
     if query.subject and query.subject.narrower:
         kinds = " or ".join(sorted(query.subject.classes))
         window.notes.append(f"I cannot tell a {vocabulary.singular(query.subject.narrower)} from any other {kinds}.")

@@ -139,7 +139,7 @@ through till to together too toward towards under unless unlike until up upon us
 where whether which while who whom whose why will with within without would yet you your appear appeared
 appearing appears came disappear disappeared disappears enter entered enters happen happened happening happens
 leave leaves leaving left return returned returning returns saw see seen show showed shown shows visible went
-exactly approximately roughly
+exactly approximately roughly hs view sight
 """
 GRAMMAR = frozenset(_GRAMMAR.split())
 

@@ -13,6 +13,7 @@ from pipelines.answer.query import Anchor, ClockTime, Query
 from pipelines.answer.selection import choose, spans_within, times_of
 from streamvos.answers import Answer, Evidence, clock
 
+ROUNDING_MS = 50  # of the tenths of seconds that `clock` writes
 _SLACK_MS = 500  # a time this close to what was looked at counts as looked at
 
 
@@ -131,7 +132,7 @@ def _as_written(time: ClockTime, asked: Interval) -> Interval:
     """One time as the stretch of all times that are written so, with the rounding of `clock`."""
     if not time.is_instant:
         return asked
-    rounding = min(50, time.width_ms // 2)
+    rounding = min(ROUNDING_MS, time.width_ms // 2)
     return asked[0] - rounding, asked[0] - rounding + time.width_ms - 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from memory_bank.episodes.facts import Thing, VisibleSpan
 from pipelines.answer.intervals import Interval, intersect, most_at_once, union
 from pipelines.answer.operations.counts import most_of
@@ -44,6 +46,24 @@ def answer_yes_no(scope: Scope) -> Answer:
     if query.verb == "visible":
         return _there(scope)
     return _did(scope)
+
+
+def answer_both(scope: Scope) -> Answer:
+    """Were two things there, did both come or leave, not necessarily at the same time."""
+    query = scope.query
+    each = []
+    for subject, things in ((query.subject, scope.things), (query.other, scope.others)):
+        alone = replace(scope, things=things, query=replace(query, kind="yes_no", subject=subject, other=None))
+        each.append((subject.text, answer_yes_no(alone)))  # type: ignore[union-attr]
+    missing = [answer for _, answer in each if not answer.text.startswith("Yes")]
+    told = " ".join(f"{text}: {answer.text[:1].lower()}{answer.text[1:]}" for text, answer in each)
+    if not missing:
+        told = told.replace(": yes: ", ": ")
+    evidence = tuple(dict.fromkeys(proof for _, answer in each for proof in answer.evidence))
+    if missing:
+        surest = max(answer.confidence for answer in missing)
+        return Answer(f"No: {told}", surest, missing[0].outcome, evidence)
+    return Answer(f"Yes: {told}", min(answer.confidence for _, answer in each), "answered", evidence)
 
 
 def answer_together(scope: Scope) -> Answer:

@@ -8,6 +8,7 @@ from pipelines.answer.operations.moments import moments_of, proofs_of
 from pipelines.answer.operations.places import in_region
 from pipelines.answer.phrase import MAX_LISTED, PAST, called, cited, listed, number_of, unseen
 from pipelines.answer.scope import Scope
+from pipelines.answer.window import ROUNDING_MS
 from streamvos.answers import Answer, Evidence, clock, plural
 
 
@@ -25,6 +26,12 @@ def answer_how_many(scope: Scope) -> Answer:
     name = query.subject.text if query.subject else "things"
     if not seen:
         return scope.not_observed(f"None: {unseen(f'any {name}', query.verb)}{scope.when()}.")
+    if scope.at_ms is not None:
+        there = [thing for thing in seen if _is_there(scope, thing, scope.at_ms)]
+        if not there:  # "at 3 seconds" is as wide as it is written, a count is of one moment
+            text = f"None: {unseen(f'any {name}', 'visible')}{scope.when()}. {listed(_first(scope, t) for t in seen)}."
+            return scope.not_observed(text, scope.firsts(seen))
+        seen = there
     if query.at_once:
         return _at_once(scope, seen, name)
     if query.verb != "visible":
@@ -97,6 +104,11 @@ def _at_once(scope: Scope, seen: list[Thing], name: str) -> Answer:
 def _at(scope: Scope, thing: Thing, time_ms: int) -> VisibleSpan | None:
     """The span of a thing that holds a time."""
     return next((s for s in scope.spans.get(thing.entity_id, []) if s.from_ms <= time_ms <= s.to_ms), None)
+
+
+def _is_there(scope: Scope, thing: Thing, time_ms: int) -> bool:
+    spans = scope.spans.get(thing.entity_id, [])
+    return any(span.from_ms - ROUNDING_MS <= time_ms <= span.to_ms + ROUNDING_MS for span in spans)
 
 
 def _weight(scope: Scope, thing: Thing) -> int:

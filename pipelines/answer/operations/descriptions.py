@@ -80,6 +80,17 @@ def answer_what_happened(scope: Scope) -> Answer:
     return Answer(text[0].upper() + text[1:], scope.confidence(scope.seen), "answered", evidence)
 
 
+def answer_camera_motion(scope: Scope) -> Answer:
+    """Where the camera went is not in the memory, only when its pose was known; says where it is."""
+    known = [event for event in scope.reader.events(("camera",)) if any(a <= event.t_ms <= b for a, b in scope.window)]
+    told = f" I noted: {listed(_event(event, None) for event in known)}." if known else ""
+    text = (
+        "The memory of a run does not hold the path of the camera, so I cannot tell how it moved; with the stage "
+        f"reconstruct the path is in the run's trajectory file.{told}"
+    )
+    return Answer(text, 0.9, "not_detectable", tuple(_of_event(scope, event, None) for event in known[:MAX_LISTED]))
+
+
 def answer_what_is(scope: Scope) -> Answer:
     """What a certain object is."""
     thing = scope.things[0]

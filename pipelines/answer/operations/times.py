@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from memory_bank.episodes.facts import Thing, VisibleSpan
 from pipelines.answer.intervals import total, union
+from pipelines.answer.operations.absence import answer_how_long_away
 from pipelines.answer.operations.moments import (
     Moment,
     all_spans,
@@ -40,9 +41,11 @@ def answer_when(scope: Scope) -> Answer:
 
 
 def answer_how_long(scope: Scope) -> Answer:
-    """For how long were things there: the union of their spans."""
+    """For how long were things there, the union of their spans; or away, what lies between them."""
     if answer := refuse_several(scope):
         return answer
+    if scope.query.verb == "leave":
+        return answer_how_long_away(scope)
     seen = scope.seen
     if not seen:
         return _never(scope, "visible")

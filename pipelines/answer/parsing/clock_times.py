@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pipelines.answer.query import ClockTime
 from pipelines.answer.vocabulary import NUMBERS, ORDINALS
 
+_MOST = 1e9  # of any unit; no video is as long
 _UNIT_MS = {"h": 3_600_000, "m": 60_000, "s": 1000}
 _NUMBER = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(NUMBERS, key=len, reverse=True)) + ")"
 _UNIT = r"(?:hours?|hrs?|h|minutes?|mins?|min|m|seconds?|secs?|sec|s)"
 _CLOCK = re.compile(r"(?<![\w:])(?:(\d+):)?(\d{1,4}):(\d{2}(?:\.\d+)?)(?![\w:])")
 _AMOUNT = re.compile(rf"(?<![\w.])({_NUMBER}) ?-?({_UNIT})\b(?: mark)?")
 _LONG, _MIDDLE, _SHORT = (
-    rf"{_NUMBER} ?-?{unit}\b" for unit in (r"h(?:ou)?r?s?", r"m(?:in(?:ute)?s?)?", r"s(?:ec(?:ond)?s?)?")
+    rf"{_NUMBER} ?-?{unit}\b" for unit in (r"h(?:ours?|rs?)?", r"m(?:in(?:ute)?s?)?", r"s(?:ec(?:ond)?s?)?")
 )
 _COMPOUND = re.compile(  # "1 minute (and) 20 seconds"
     rf"(?<![\w.])(?:{_LONG}(?:(?: and)? {_MIDDLE})?(?:(?: and)? {_SHORT})?|{_MIDDLE}(?:(?: and)? {_SHORT})?|{_SHORT})"
@@ -40,7 +41,9 @@ def mark_times(text: str) -> str:
 
     def by_clock(found: re.Match[str]) -> str:
         hours, minutes, seconds = found.groups()
-        return _marked(round(1000 * (3600 * int(hours or 0) + 60 * int(minutes) + float(seconds))), seconds)
+        return _marked(
+            round(1000 * (3600 * min(int(hours or 0), int(_MOST)) + 60 * int(minutes) + float(seconds))), seconds
+        )
 
     def by_amount(found: re.Match[str]) -> str:
         if " and " in found[0] and found.string[: found.start()].endswith("between "):
@@ -65,7 +68,7 @@ def _marked(time_ms: int, seconds: str) -> str:
 
 def _milliseconds(amount: re.Match[str]) -> int:
     said = amount[1]
-    value = NUMBERS[said] if said in NUMBERS else float(said)
+    value = NUMBERS[said] if said in NUMBERS else min(float(said), _MOST)  # 400 digits are infinite
     return round(value * _UNIT_MS[amount[2][0]])
 
 

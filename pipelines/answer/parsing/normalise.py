@@ -9,10 +9,20 @@ from __future__ import annotations
 import re
 
 from pipelines.answer import vocabulary
+from pipelines.answer.parsing.names import fold
 from streamvos.errors import InputError
 
 MAX_CHARACTERS = 500
 _QUESTION = r"(?:is|was|are|were|do|does|did|has|have|had|can|could|will|how|what|which|who|where|when|any)\b"
+_ASKS = (  # what only asks to be told
+    r"please|kindly|hey|hi|hello|ok(?:ay)?|well|and|so|"
+    r"(?:(?:can|could|would|will) you )?(?:please |kindly |also |just )*"
+    r"(?:tell me|let me know|remind me|say|answer)(?: please)?|"
+    r"do you (?:happen to )?know|(?:can|could|may) i (?:please )?(?:ask|know)(?: you)?|"
+    r"i(?: would|'d)? (?:like|want|wanted|need|wish) to know|i(?: am|'m| was)? wonder(?:ing)?"
+)
+_POLITE = re.compile(rf"^(?:(?:{_ASKS})[\s,:]+)+(whether (?:or not )?|if )?")
+_THANKS = re.compile(r"[\s,.!]*\b(?:please|thanks|thank you)[\s.!?]*$")
 _FRONTED = re.compile(  # "at 0:32, was the dog there?", "after the dog left, what happened?"
     rf"^((?:at|around|about|by|between|from|before|after|since|until|till|while|when|once|in|on|during|over|within|"
     rf"throughout|across|near|up to)\b[^,]*), *({_QUESTION}[^,]*(?:,[^,]*)*?)([?.! ]*)$"
@@ -27,6 +37,7 @@ _COLOUR_ASKED = re.compile(  # "was the first person in red": the colour is what
     r"^(?:is|was|are|were) (?!there\b)(?:(?!\b(?:before|after|while|when|until|since|and|or|of|than)\b).)+ "
     rf"{_IN_COLOUR}$"
 )
+_LEAVING = r"leaves?|left|leaving|disappear(?:s|ed|ing)?|vanish(?:es|ed|ing)?|exit(?:s|ed|ing)?"
 _RULES: tuple[tuple[str, str], ...] = (
     (r"^at (?:the )?most how many (.+)$", r"how many \1 at most"),
     (r"\bat least (?:one|an?)\b", "a"),
@@ -70,6 +81,12 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"^on (?=(?:what|which) side\b)", "in "),
     (r"\blater than\b", "after"),
     (r"\b(?:earlier|sooner) than\b", "before"),
+    (rf"\b({_LEAVING}) out of {_UNSEEN}\b", r"\1"),
+    (
+        rf"^((?:for )?how (?:long|much time|many (?:second|minute|hour)s)\b.*?) (?:out of {_UNSEEN}|off[ -]?screen|absent|"
+        r"away|missing|hidden|occluded|invisible|not (?:visible|there|seen|in view|present))\b",
+        r"\1 gone",
+    ),
     (rf"\bgoing out of {_UNSEEN}\b", "disappearing"),
     (rf"\b(?:went|gone) out of {_UNSEEN}\b", "disappeared"),
     (rf"\b(?:go|goes|get|gets|got) out of {_UNSEEN}\b", "disappear"),
@@ -81,23 +98,25 @@ _RULES: tuple[tuple[str, str], ...] = (
 )
 
 
-def normalise(question: str) -> str:
-    """The words of a question as `parse` reads them: lower case, no punctuation, times behind, plain wording.
+def check_question(question: str) -> None:
+    """Raise `InputError` where a question is empty or too long."""
+    if len(question) > MAX_CHARACTERS:
+        raise InputError(f"question: expected at most {MAX_CHARACTERS} characters, got {len(question)}; shorten it")
+    if not question.strip(" \t\r\n?.!"):
+        raise InputError("question: expected some words, got none; ask for instance: when did the dog appear?")
 
-    Raises:
-        InputError: empty, or too long.
+
+def normalise(question: str) -> str:
+    """The words of a question as `parse` reads them: lower case, no punctuation, times behind, plain wording; "" where
+    nothing of it is a word.
     """
-    text = question.lower()
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(f"question: expected at most {MAX_CHARACTERS} characters, got {len(text)}; shorten it")
-    text = _FRONTED.sub(r"\2 \1\3", text).replace("’", "'")
+    text = _POLITE.sub(lambda found: "did " if found[1] else "", _THANKS.sub("", fold(question)))
+    text = _FRONTED.sub(r"\2 \1\3", text)
     text = re.sub(r"\b(what|where|who|when|how|that|there|it)'s\b", r"\1 is", text)
     text = re.sub(r"n't\b", " not", text)
     text = re.sub(r"\bcolor", "colour", text)
     text = re.sub(r"(?<!\d)[.:]|[.:](?!\d)|[^\w\s.:#'\-]|'s\b|'", " ", text)
     text = re.sub(r"\s+", " ", text).strip()
-    if not text:
-        raise InputError("question: expected some words, got none; ask for instance: when did the dog appear?")
     for pattern, plain in _RULES:
         text = re.sub(pattern, plain, text)
     return text if _COLOUR_ASKED.match(text) else _COLOURED.sub(_colour_first, text)

@@ -34,11 +34,11 @@ _VERBS: tuple[tuple[Verb, str], ...] = (
     ),
 )
 _FILLER = (
-    r"\b(?:in|on|from|into|out of|of|inside|within|to|over|during|throughout|across) (?:the |this |that |your )?"
+    r"\b(?:in|on|from|into|(?<!out )of|inside|within|to|over|during|throughout|across) (?:the |this |that |your )?"
     rf"(?:whole |entire )?{PICTURE}\b",
     rf"\b(?:the|this) (?:whole |entire )?{PICTURE}\b",
     r"\b(?:please|ever|yet|already|anywhere|somewhere|so far|overall|in total|altogether|in all|at all|actually|"
-    r"exactly|also|then|can you tell me|could you tell me|do you know|tell me)\b",
+    r"exactly|also|then)\b",
 )
 _AUXILIARY = re.compile(
     r"\b(?:is|was|are|were|be|been|being|does|do|did|has|have|had|can|could|will|would|you|i|we|which|who|what|"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from pipelines.answer import vocabulary
 from pipelines.answer.query import Subject
@@ -16,22 +16,22 @@ the a an any some this that these those all every each my different distinct sep
 _SAY_NOTHING = {*_DETERMINERS.split(), *ORDINALS, *COLOURS, "and", "or", "of", "coloured", "one"}
 
 
-def parse_subject(text: str, labels: Sequence[str]) -> tuple[Subject | None, tuple[str, ...]]:
+def parse_subject(text: str, names: Mapping[str, str]) -> tuple[Subject | None, tuple[str, ...]]:
     """Read the things that a phrase means.
 
     Args:
         text: the phrase, such as "the second red car" or "object 3".
-        labels: names that the user gave to objects, lower case.
+        names: words that stand for names that the user gave to objects, and these names.
 
     Returns:
         The subject, None where no thing is named; and the words that are not understood.
     """
     text = re.sub(r"\s+", " ", text).strip()
-    for label in sorted(labels, key=len, reverse=True):
-        found = re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text)
-        if found and vocabulary.classes_of(label) is None:
-            rest = _leftover(f"{text[: found.start()]} {text[found.end() :]}".split())
-            return Subject(label, label=label, definite=True), rest
+    for word in text.split():
+        if word in names:
+            rest = text.split()
+            rest.remove(word)
+            return Subject(names[word], label=names[word], definite=True), _leftover(rest)
     found = re.search(r"(?:\b(?:object|track|id|thing|number)s? ?(?:number |no\.? ?|id )?#?|(?<!t)#)(\d+)\b", text)
     if found:
         rest = _leftover(f"{text[: found.start()]} {text[found.end() :]}".split())
@@ -88,7 +88,7 @@ def _is_narrower(word: str) -> bool:
 
 
 def _number(word: str) -> int | None:
-    if word.isdigit():
+    if word.isdecimal():  # not "²", which is a digit and no number
         return int(word)
     value = NUMBERS.get(word)
     return int(value) if isinstance(value, int) and word != "one" else None

@@ -5,6 +5,7 @@ import pytest
 from pipelines.answer.kinds import KINDS
 from pipelines.answer.parsing.normalise import normalise
 from pipelines.answer.parsing.parse import parse
+from pipelines.answer.parsing.read import read_question
 
 
 @pytest.mark.parametrize(
@@ -66,12 +67,12 @@ def test_a_number_of_things_takes_no_unit():
         ("object 3", {"object_id": 3, "classes": set()}),
         ("#12", {"object_id": 12}),
         ("track 4", {"object_id": 4}),
-        ("the little one", {"label": "the little one"}),
+        ("the little one", {"label": "The little one"}),
         ("two dogs", {"classes": {"dog"}, "number": 2}),
     ],
 )
 def test_things(phrase, expected):
-    subject = parse(normalise(f"did you see {phrase}?"), ["The little one"]).subject
+    subject = read_question(f"did you see {phrase}?", ["The little one"]).subject
     for name, value in expected.items():
         assert getattr(subject, name) == value, name
 
@@ -92,6 +93,8 @@ KIND_OF = {
     "is there a dog?": "yes_no",
     "were the dog and the cat there together?": "together",
     "was the dog left of the cat?": "beside",
+    "was there a dog and a cat?": "both",
+    "did the camera move?": "camera_motion",
 }
 
 
