@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +15,10 @@ import numpy as np
 
 from memory_bank.protocol import MemoryStats
 from pipelines.answer import ask
-from pipelines.graph.build import GraphConfig, StreamSetup, resolve
+from pipelines.graph.build import GraphConfig, StreamSetup, resolve, with_settings
 from pipelines.graph.chain import Runner, Step
-from pipelines.graph.moved_settings import MOVED
 from pipelines.graph.runners import RUNNERS, RunnerSetup
 from pipelines.prompts import Schedule, check_prompts
-from streamvos import config as configuration
 from streamvos.answers import Answer
 from streamvos.errors import InputError
 from streamvos.records import Frame, Prompt, Removal, StepResult
@@ -74,7 +72,7 @@ class Session:
     ) -> None:
         self._make_runner = RUNNERS.get(str(runner))
         self._prompts = tuple(prompts)
-        config = _with_discovery(_with(config or GraphConfig(), settings), discover, bool(self._prompts))
+        config = _with_discovery(with_settings(config or GraphConfig(), settings), discover, bool(self._prompts))
         self.config = resolve(config)
         self._rate = None if rate is None else parse_rate(str(rate))
         self._address, self._placement = address, placement
@@ -377,17 +375,6 @@ def check_followable(config: GraphConfig, has_prompts: bool) -> None:
         raise InputError(
             "the segment stage has nothing to follow: give prompts, or let it discover objects (discover=True)"
         )
-
-
-def _with(config: GraphConfig, settings: Mapping[str, Any]) -> GraphConfig:
-    """The configuration with settings laid over it: values, tables, or whole nested configurations."""
-    whole = {name: value for name, value in settings.items() if dataclasses.is_dataclass(value)}
-    values = {name: value for name, value in settings.items() if name not in whole}
-    config = configuration.merge(config, values, moved=MOVED)
-    for name, value in whole.items():
-        if type(getattr(config, name, None)) is not type(value):
-            raise InputError(f"setting {name}: expected another kind of value, got {type(value).__name__}")
-    return dataclasses.replace(config, **whole)
 
 
 def _with_discovery(config: GraphConfig, discover: bool | None, has_prompts: bool) -> GraphConfig:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from memory_bank.budgets import MemoryBudgets
 from pipelines.detect import DetectConfig, DetectStage
 from pipelines.graph.chain import available_threads
+from pipelines.graph.moved_settings import MOVED
 from pipelines.graph.stage import Stage
 from pipelines.reconstruct import ReconstructConfig, ReconstructStage
 from pipelines.refiners.registry import expect_weights
@@ -19,7 +20,7 @@ from pipelines.scores import ScoreThresholds
 from pipelines.segment import SegmentConfig, SegmentStage
 from pipelines.shots import ShotsConfig, ShotStage
 from pipelines.trackers.registry import with_keyframes
-from streamvos.config import Settings, setting, table
+from streamvos.config import Settings, merge, setting, table
 from streamvos.device import Precision, pick_device
 from streamvos.errors import InputError
 from streamvos.models.coco import MOVABLE
@@ -69,6 +70,17 @@ class StreamSetup:
     stream_id: str
     source: str
     memory_dir: Path | None = None
+
+
+def with_settings(config: GraphConfig, settings: Mapping[str, Any]) -> GraphConfig:
+    """The configuration with settings laid over it: values, tables, or whole nested configurations."""
+    whole = {name: value for name, value in settings.items() if dataclasses.is_dataclass(value)}
+    values = {name: value for name, value in settings.items() if name not in whole}
+    config = merge(config, values, moved=MOVED)
+    for name, value in whole.items():
+        if type(getattr(config, name, None)) is not type(value):
+            raise InputError(f"setting {name}: expected another kind of value, got {type(value).__name__}")
+    return dataclasses.replace(config, **whole)
 
 
 def resolve(config: GraphConfig) -> GraphConfig:
