@@ -36,6 +36,7 @@ class Clock:
         time_base: unit of the time stamps, seconds.
         rate: nominal frames per second.
         by_dts: whether the order of decoding tells the times, because the container holds no others (AVI).
+        wrap_ticks: after so many ticks the stamps begin again at 0 (MPEG-TS); a step longer than half of it goes back.
 
     Attributes:
         num_missing: frames without a time stamp.
@@ -44,8 +45,11 @@ class Clock:
         pauses: the frame before each long gap, and its seconds.
     """
 
-    def __init__(self, time_base: Fraction, rate: Fraction | None, by_dts: bool = False) -> None:
-        self._time_base, self._by_dts = time_base, by_dts
+    def __init__(
+        self, time_base: Fraction, rate: Fraction | None, by_dts: bool = False, wrap_ticks: int | None = None
+    ) -> None:
+        self._time_base, self._by_dts, self._wrap = time_base, by_dts, wrap_ticks
+        self._near: int | None = None  # a stamp near which the next ones are, for those that begin again at 0
         self._step = max(1, round(1 / (rate or DEFAULT_RATE) / time_base))
         self._origin: int | None = None  # the stamp that is time 0
         self._last = -1
@@ -60,11 +64,19 @@ class Clock:
             ticks = self._place(self._stamp(frame), lambda count: self._stamps(ahead.peek(count)))
             self._note_pause(ticks)
             self._last = ticks
+            if self._origin is not None:
+                self._near = ticks + self._origin
             self._num_frames += 1
             yield frame, float(ticks * self._time_base)
 
     def _stamp(self, frame: Stamped) -> int | None:
-        return frame.dts if self._by_dts else frame.pts
+        stamp = frame.dts if self._by_dts else frame.pts
+        if stamp is None or self._wrap is None:
+            return stamp
+        if self._near is None:
+            self._near = stamp
+        stamp -= round(Fraction(stamp - self._near, self._wrap)) * self._wrap
+        return stamp
 
     def _stamps(self, frames: Iterable[Stamped]) -> list[int]:
         return [stamp for stamp in map(self._stamp, frames) if stamp is not None]
@@ -86,7 +98,7 @@ class Clock:
         following = [later - self._origin for later in look(1)]
         if following and following[0] <= self._last:
             following = [later - self._origin for later in look(_AHEAD)]
-        if not following or any(later > self._last for later in following):
+        if not self._goes_on(ticks, following):
             return self._between(following)
         self.num_restarts += 1
         self._origin = stamp - (self._last + self._step)
@@ -105,6 +117,15 @@ class Clock:
     def _returns(self, following: list[int], ticks: int) -> bool:
         """Whether a later frame stands before this one: then this one is wrong."""
         return any(self._last < later <= ticks for later in following)
+
+    def _goes_on(self, ticks: int, following: list[int]) -> bool:
+        """Whether an earlier stamp and those that follow are a film of their own, and not wrong alone."""
+        if not following or following[0] > self._last:
+            return False
+        for earlier, later in itertools.pairwise([ticks, *following]):
+            if earlier <= self._last < later and later - earlier > _LEAP_STEPS * self._step:
+                return False  # back to where it was
+        return True
 
     def _between(self, following: list[int]) -> int:
         """A place between the last frame and the next that makes sense."""

@@ -37,7 +37,9 @@ def open_container(location: str, scheme: str | None, config: SourceConfig) -> a
 
 
 class Decoder:
-    """Decode a stream and survive damage: bad packets are skipped and counted, a broken end is just the end.
+    """Decode a stream and survive damage: what cannot be decoded is skipped and counted, a broken end is just the end.
+
+    A packet that the container marks as damaged is decoded as far as it goes, but for the last one, which is cut off.
 
     Args:
         container: open.
@@ -50,6 +52,7 @@ class Decoder:
         num_packets: packets that the container gave.
         num_frames: pictures handed out.
         num_damaged: packets and pictures that could not be used whole.
+        num_hidden: packets that an edit list hides.
         broken: what the container said when it ended before its time, or None.
         last_byte: where the last packet ends in the file; None where that is unknown.
         is_cut: whether the last packet is not whole.
@@ -76,17 +79,14 @@ class Decoder:
             self._lenient.options = dict(self._options)
             self._options["err_detect"] = "explode"  # or damaged JPEGs pass unnoticed
         stream.codec_context.options = dict(self._options)
-        self.num_packets = self.num_frames = self.num_damaged = 0
+        self.num_packets = self.num_frames = self.num_damaged = self.num_hidden = 0
         self.broken: str | None = None
         self.last_byte: int | None = None
         self.is_cut = False
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets():
-            self.is_cut = packet.is_corrupt
-            if packet.is_corrupt:
-                self.num_damaged += 1
-                continue
+            self.num_hidden += packet.is_discard and not self._show_marked
             try:
                 frames = self._decode(packet)
             except av.error.EOFError:
@@ -103,14 +103,27 @@ class Decoder:
                 continue
             for frame in frames:
                 self.num_frames += 1
-                if frame.is_corrupt:
-                    self.num_damaged += 1
+                self.num_damaged += frame.is_corrupt
                 if (frame.width, frame.height) != self._size:
                     expect_few_pixels(self._location, frame.width, frame.height, self._config, self._aspect)
                     self._size = frame.width, frame.height
                 yield frame
 
     def _packets(self) -> Iterator[av.Packet]:
+        """Packets to be decoded, the last of them empty: it makes the decoder give what it holds back."""
+        damaged: av.Packet | None = None
+        for packet in self._all_packets():
+            if damaged is not None and packet.size:
+                yield damaged
+            self.is_cut, damaged = damaged is not None and not packet.size, None
+            if packet.is_corrupt:
+                self.num_damaged += 1
+                damaged = packet
+            else:
+                yield packet
+        self.is_cut |= damaged is not None
+
+    def _all_packets(self) -> Iterator[av.Packet]:
         packets = self._container.demux(self._stream)
         while True:
             began = time.monotonic()

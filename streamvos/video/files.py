@@ -12,7 +12,7 @@ from streamvos.video.clocks import Clock
 from streamvos.video.decode import Decoder, open_container
 from streamvos.video.display import displayed_size, pixel_aspect, to_rgb
 from streamvos.video.info import Source, SourceConfig, SourceInfo
-from streamvos.video.mp4 import num_recordings
+from streamvos.video.mp4 import frames_behind
 from streamvos.video.names import printable, safe_name
 from streamvos.video.prefetch import Prefetch
 from streamvos.video.streams import StreamFacts, facts_of, video_stream
@@ -85,7 +85,7 @@ class VideoFile(Source):
         with open_container(self._location, self._scheme, self._config) as container:
             stream = video_stream(container, self._location, self._config)
             aspect = pixel_aspect(stream)
-            clock = Clock(facts.time_base, facts.rate, facts.by_dts)
+            clock = Clock(facts.time_base, facts.rate, facts.by_dts, facts.wrap_ticks)
             decoder = Decoder(container, stream, self._shown, self._config, show_marked=facts.is_fragmented)
             scaled = False
             num_frames = 0
@@ -113,13 +113,19 @@ class VideoFile(Source):
             )
         if decoder.broken:
             self._warn(f"ends early after {count} frames ({decoder.broken})")
-        elif expected is not None and count < expected:
+        elif expected is not None and count < expected + facts.num_hidden - decoder.num_hidden:
             self._warn(f"the header speaks of {expected} frames, {count} could be decoded: truncated?")
-        is_whole_mp4 = self._scheme is None and facts.is_counted  # of fragments all are read
-        if is_whole_mp4 and (joined := num_recordings(Path(self._location))) > 1:
+        if self._scheme is None:
+            self._tell_joined(decoder, num_bytes)
+
+    def _tell_joined(self, decoder: Decoder, num_bytes: int) -> None:
+        """Recordings that were written one after the other into a file, where the format does not allow it."""
+        lost = frames_behind(Path(self._location)) if self._facts.is_counted else None  # of fragments all are read
+        share = _unread_share(decoder, num_bytes)
+        if lost is not None or self._facts.container == "flv" and share > 1 - _WHOLE_SHARE:
             self._warn(
-                f"{joined} recordings stand one after the other in this file, of which players read the first alone; "
-                "join them with: ffmpeg -f concat"
+                "several recordings stand one after the other in this file, of which the first alone can be read: "
+                f"{lost or 'some'} frames ({share:.0%} of the file) are lost; join them with: ffmpeg -f concat"
             )
 
     def _tell_times(self, clock: Clock, num_frames: int) -> None:
@@ -191,6 +197,13 @@ def _what_is_missing(decoder: Decoder, facts: StreamFacts, num_bytes: int) -> st
         return f"{expected} were announced" if is_short else None
     if decoder.is_cut:
         return "the last of them is not whole"
-    if num_bytes > 0 and decoder.last_byte is not None and decoder.last_byte < _WHOLE_SHARE * num_bytes:
+    if facts.is_fragmented and _unread_share(decoder, num_bytes) > 1 - _WHOLE_SHARE:
         return f"{decoder.last_byte} of {num_bytes} bytes came"
     return None
+
+
+def _unread_share(decoder: Decoder, num_bytes: int) -> float:
+    """The part of a file that lies behind its last frame; 0 where that is unknown."""
+    if num_bytes <= 0 or decoder.last_byte is None:
+        return 0.0
+    return 1 - decoder.last_byte / num_bytes

@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 _PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000", "jpegls")
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _NO_TIMES = 0x80  # AVFMT_NOTIMESTAMPS: raw H.264, pictures in multipart HTTP
+_MPEG_SYSTEMS = ("mpegts", "mpeg")
 _SAMPLED_PACKETS = 32
 
 
@@ -34,9 +35,11 @@ class StreamFacts(NamedTuple):
         is_counted: True where the container counts the frames; otherwise `num_frames` is length times rate.
         num_hidden: frames that an edit list hides: they are decoded and not shown.
         duration_s: length; None where unknown.
+        container: FFmpeg's name of it.
         is_fragmented: an MP4 in fragments, whose index is not known beforehand.
         has_no_times: pictures one after the other, without time stamps.
         by_dts: the time stamps are in the order of decoding.
+        wrap_ticks: after so many ticks the time stamps begin again at 0; None where they have room for all times.
     """
 
     rate: Fraction | None
@@ -45,9 +48,11 @@ class StreamFacts(NamedTuple):
     is_counted: bool
     num_hidden: int
     duration_s: float | None
+    container: str
     is_fragmented: bool
     has_no_times: bool
     by_dts: bool
+    wrap_ticks: int | None
 
 
 def video_stream(
@@ -104,7 +109,7 @@ def facts_of(container: av.container.InputContainer, stream: av.video.stream.Vid
         seconds = container.duration / 1e6
     hidden = _num_hidden(stream)
     count = stream.frames - hidden if stream.frames else (round(seconds * rate) if seconds and rate else None)
-    is_raw = has_no_times(container)
+    is_raw, name = has_no_times(container), container.format.name
     return StreamFacts(
         DEFAULT_RATE if is_raw else rate or None,
         time_base,
@@ -112,9 +117,11 @@ def facts_of(container: av.container.InputContainer, stream: av.video.stream.Vid
         stream.frames > 0,
         hidden,
         seconds,
-        "mp4" in container.format.name and not stream.frames,
+        name,
+        "mp4" in name.split(",") and not stream.frames,
         is_raw,
         _is_by_dts(container, stream),
+        2**33 if name in _MPEG_SYSTEMS else None,
     )
 
 
