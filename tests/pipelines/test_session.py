@@ -124,6 +124,18 @@ def test_a_camera_by_its_number(monkeypatch, images, list_source):
     assert opened == [0] and type(opened[0]) is int
 
 
+def test_the_class_score_is_the_detectors_and_the_score_the_masks(images):
+    """An object that a detection confirmed has its score; in the frames after, the same one until the next."""
+    with Session(stages=("detect", "segment"), **{**SETTINGS, "size": 128}, detect={"every": 4}) as session:
+        last: dict[int, float] = {}
+        for result in session.run(images):
+            last |= {one.object_id: one.score for one in result.detections or () if one.object_id > 0}
+            assert {one.object_id: one.class_score for one in result.masks} == {
+                one.object_id: last[one.object_id] for one in result.masks
+            }
+    assert last
+
+
 def test_questions_from_the_first_frame_on(images):
     with Session(stages=("segment", "remember"), prompts=[Prompt(0, 1, box=BOX, label="thing")], **SETTINGS) as session:
         for index, image in enumerate(images[:4]):

@@ -134,6 +134,16 @@ def test_class_is_the_label_or_the_most_votes() -> None:
     assert Track(False, votes={"a": 1.0, "b": 1.0}).class_name == Track(False, votes={"b": 1.0, "a": 1.0}).class_name
 
 
+def test_the_class_score_is_that_of_the_last_confirmation() -> None:
+    one = Track(False)
+    assert one.class_score is None
+    for score in (0.9, 0.6):
+        one.vote("dog", score, 3.0, 100.0)
+        assert one.class_score == score
+    one.vote("cat", 0.7, 3.2, 100.0)
+    assert one.class_name == "dog" and one.class_score == 0.7
+
+
 def test_a_life_comes_back_from_its_snapshot() -> None:
     one = track(False, "occluded")
     one.vote("dog", 0.9, 4.0, 100.0)
