@@ -221,8 +221,7 @@ def _config(bench: KeyFramesBench) -> SegmentConfig:
     if not hasattr(plain.tracker, "keyframes"):
         raise InputError(f"bench keyframes: expected base trained or embedded, which have key frames, got {bench.base}")
     tracker = replace(plain.tracker, keyframes=KeyFrameConfig(policy=bench.policy))
-    identity = replace(plain.identity, check=False)
-    return replace(plain, tracker=tracker, discover=False, refiner="none", identity=identity)
+    return replace(plain, tracker=tracker, discover=False, refiner="none", verify=False)
 
 
 def _row(bench: KeyFramesBench, name: str, part: Sequence[Sample], first: Sequence[Sample]) -> dict[str, Any]:

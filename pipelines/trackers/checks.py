@@ -30,7 +30,7 @@ def too_small(object_id: int, mask: np.ndarray, size: int) -> InputError:
     """The error for a mask that is hardly anywhere at a working short side of `size`."""
     return InputError(
         f"mask of object {object_id}: {int(mask.sum())} pixels are too few to follow at a working size of "
-        f"{size}; give a larger mask or a larger --size"
+        f"{size}; give a larger mask or a larger working size (setting size)"
     )
 
 

@@ -109,7 +109,7 @@ class VideoFile(Source):
         expected = facts.num_frames if facts.is_counted else None
         if self._scheme is not None and (why := _what_is_missing(decoder, facts, num_bytes)):
             raise InputError(
-                f"{self._shown!r}: the link broke after {count} frames ({why}); go on with --resume when it is back"
+                f"{self._shown!r}: the link broke after {count} frames ({why}); go on with resume=True when it is back"
             )
         if decoder.broken:
             self._warn(f"ends early after {count} frames ({decoder.broken})")

@@ -60,6 +60,7 @@ def test_what_a_run_leaves(whole):
     assert report["config"]["detect"]["every"] == 3 and report["config"]["size"] == 64
     assert report["config"]["threads"] == 1 and report["config"]["output"]["overlay_crf"] == 30
     assert set(report["memories"]) == {
+        "objects",
         "features",
         "expected_places",
         "keyframes",

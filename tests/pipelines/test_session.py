@@ -19,7 +19,7 @@ def test_run_ask_and_what_is_left(images, list_source):
         indices = [result.frame_index for result in session.run(list_source(images))]
         assert indices == list(range(len(images)))
         assert session.ask("how many shots were there?").outcome == "answered"
-        memories = {"features", "expected_places", "keyframes", "appearance", "retired", "scene", "episodes"}
+        memories = {"objects", "features", "expected_places", "keyframes", "appearance", "retired", "scene", "episodes"}
         assert set(session.stats()) == memories
         assert "static_xyz" in session.products()["reconstruct"]
         folder = session._memory_dir

@@ -12,7 +12,7 @@ from apps.cli import main
 
 TABLE = """
 [base]
-settings.segment = { base = "embedded", identity.check = false, embedded.keyframes.max_per_object = 1 }
+settings.segment = { base = "embedded", verify = false, embedded.keyframes.max_per_object = 1 }
 [memory]
 title = "+ memory"
 extends = "base"

@@ -82,7 +82,7 @@ def test_the_table_that_comes_with_it_has_what_it_must() -> None:
         segment = configs[part]
         assert segment.base == "trained"
         assert (segment.refiner != "none") is (part in ("refiner", "all"))
-        assert segment.identity.check is (part in ("appearance", "all"))
+        assert segment.verify is (part in ("appearance", "all"))
         assert (segment.tracker.keyframes.max_per_object > 1) is (part in ("memory", "all"))
     policies = {name: segment.tracker for name, segment in configs.items() if name.startswith("policy-")}
     assert {one.keyframes.policy for one in policies.values()} == {"fifo", "gap", "dmaot", "rmem", "dam4sam"}
