@@ -116,7 +116,7 @@ class Clock:
 
     def _returns(self, following: list[int], ticks: int) -> bool:
         """Whether a later frame stands before this one: then this one is wrong."""
-        return any(self._last < later <= ticks for later in following)
+        return any(self._last < later < ticks for later in following)
 
     def _goes_on(self, ticks: int, following: list[int]) -> bool:
         """Whether an earlier stamp and those that follow are a film of their own, and not wrong alone."""

@@ -140,7 +140,7 @@ class VideoFile(Source):
             )
         if clock.num_restarts:
             self._warn(
-                f"its times begin again {clock.num_restarts} times (joined, or the recorder was started anew); all "
+                f"its times begin again at {clock.num_restarts} places (joined, or the recorder was started anew); all "
                 "frames are read, and times go on from where they were"
             )
         if clock.pauses:

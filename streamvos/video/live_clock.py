@@ -14,8 +14,9 @@ _CACHED_S = 5.0  # a server may begin with the pictures since the last key frame
 _PROBED_S = 1.0  # so much of a stream, at most, comes at once when it is opened, because it was read to know its form
 _LEARNING_S = 0.5  # after the first picture: how far behind the clock its times are when all is well
 _BEHIND_S = 1.0  # times that stay behind for so long do not catch up: it was no delay
-_BURST = 0.25  # of the time between two pictures: those that come faster were waiting somewhere
-_MOST_BURST_S = 60.0  # a playlist begins with what was filmed before; what runs ahead further is a wrong clock
+_BURST, _BURST_S = 0.25, 0.05  # of the time between two pictures, and seconds: those that come faster were waiting
+_MOST_BURST_S = 20.0  # what runs ahead further was not waiting: it is a wrong clock
+_RETURN = 0.5  # of real time: so much slower the stream's time goes until it is where the wall clock is
 _STILL = 4  # pictures in a row without a later time
 
 
@@ -34,7 +35,7 @@ class LiveClock:
         self._first_s, self._step_s = first_s, float(1 / rate) if rate else 0.0
         self._zero: float | None = None  # of the wall clock, at time 0 of the stream
         self._last: tuple[float, float] | None = None  # time and arrival of the last picture
-        self._shift_s = 0.0  # of times of arrival
+        self._shift_s = 0.0  # of times of arrival, which cannot be earlier than times that were given
         self.fault: str | None = None
         self.connect(0.0)
 
@@ -57,6 +58,7 @@ class LiveClock:
             if source_s is not None:
                 self._trust(source_s, time_s, arrival_s)
         elif self.fault is not None:
+            self._shift_s = max(0.0, self._shift_s - _RETURN * (arrival_s - self._last[1]))
             time_s = self._wall(arrival_s) + self._shift_s
         else:
             time_s = self._by_source(source_s, arrival_s)
@@ -90,7 +92,7 @@ class LiveClock:
         waited_s = arrival_s - self._last[1]
         if arrival_s - self._first_arrival < _LEARNING_S:
             self._lowest = min(self._lowest, ahead_s)
-        if 0 < step_s < TOLERANCE_S and waited_s < _BURST * step_s:
+        if 0 < step_s < TOLERANCE_S and waited_s < min(_BURST * step_s, _BURST_S):
             self._highest = max(self._highest, min(ahead_s, _MOST_BURST_S))
         self._num_still = self._num_still + 1 if step_s <= 0 else 0
         if ahead_s < self._lowest - self._tolerance_s:
