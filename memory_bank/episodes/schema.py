@@ -145,7 +145,7 @@ def _check_version(db: sqlite3.Connection, directory: Path) -> None:
     if row is not None and row[0] != str(VERSION):
         db.close()
         raise InputError(
-            f"the memory in {directory} has version {row[0]}, expected {VERSION}; run again with --overwrite"
+            f"the memory in {directory} has version {row[0]}, expected {VERSION}; run again with overwrite=True"
         )
 
 
