@@ -200,6 +200,20 @@ def test_cvat_tracks(recorded, export):
         assert np.array_equal(fill(np.array(corners, float), (48, 64)), truth[1])
 
 
+def test_cvat_tracks_of_a_part_end_with_it(recorded, tmp_path):
+    """CVAT draws a track to the end of the video unless it is said to be outside; frames are the video's."""
+    folder = recorded.record(tmp_path / "run")
+    report = json.loads((folder / "run.json").read_text())
+    report["given"] = {"start_s": 0.0, "end_s": None, "fps": 25.0, "max_frames": None}
+    report["source"] |= {"num_frames": 8, "duration_s": 4.0, "rate": "50"}
+    (folder / "run.json").write_text(json.dumps(report))
+    export_run(RecordedRun(folder), "cvat", tmp_path / "out")
+    root = ElementTree.parse(tmp_path / "out/annotations.xml").getroot()
+    assert root.findtext("meta/task/size") == "200"
+    first = [(int(one.get("frame")), one.get("outside")) for one in root.find("track")]
+    assert first == [(2 * index, "0") for index in range(8)] + [(15, "1")]
+
+
 def test_label_studio_boxes(recorded, export):
     """By the published form: https://labelstud.io/tags/videorectangle"""
     folder = export("label-studio")
