@@ -132,5 +132,5 @@ class RecordedClip:
 
 
 @pytest.fixture
-def clip() -> RecordedClip:
+def recorded() -> RecordedClip:
     return RecordedClip()

@@ -24,9 +24,9 @@ PLACES = {
 
 
 @pytest.fixture
-def exported(clip, tmp_path):
+def exported(recorded, tmp_path):
     def call(name, **options):
-        export_run(RecordedRun(clip.record(tmp_path / "run", **options)), name, tmp_path / "out")
+        export_run(RecordedRun(recorded.record(tmp_path / "run", **options)), name, tmp_path / "out")
         return tmp_path / "out" / PLACES[name]
 
     return call
@@ -37,32 +37,32 @@ def read(path, which="first"):
 
 
 @pytest.mark.parametrize("name", ["coco", "davis", "cvat"])
-def test_each_object_where_it_comes_first(clip, exported, name):
+def test_each_object_where_it_comes_first(recorded, exported, name):
     prompts, removals = read(exported(name))
     assert removals == [] and [(one.frame_index, one.object_id) for one in prompts] == [(0, 1), (0, 3), (6, 7)]
     for one in prompts:
-        truth = clip.masks_at(one.frame_index)[one.object_id]
+        truth = recorded.masks_at(one.frame_index)[one.object_id]
         joins = 6 if name == "cvat" and one.object_id == 3 else 0  # pixels of the line between the two parts
         assert (one.mask & truth).sum() == truth.sum() and (one.mask & ~truth).sum() <= joins
-        assert one.label == (None if name == "davis" else clip.labels[one.object_id])
+        assert one.label == (None if name == "davis" else recorded.labels[one.object_id])
 
 
 @pytest.mark.parametrize("name", ["coco", "davis", "cvat"])
-def test_all_annotated_frames(clip, exported, name):
+def test_all_annotated_frames(recorded, exported, name):
     prompts, _ = read(exported(name), "all")
-    want = [(index, key) for index in range(clip.count) for key in clip.masks_at(index)]
+    want = [(index, key) for index in range(recorded.count) for key in recorded.masks_at(index)]
     assert [(one.frame_index, one.object_id) for one in prompts] == want
 
 
 @pytest.mark.parametrize("name", ["yolo", "yolo-seg"])
-def test_yolo_has_no_ids(clip, exported, name):
+def test_yolo_has_no_ids(recorded, exported, name):
     path = exported(name)
     prompts, _ = read(path)
     assert [(one.frame_index, one.object_id, one.label) for one in prompts] == [
         (0, 1, "dog"),
         (0, 2, 'a "b" <&> ü'),
     ]
-    for one, truth in zip(prompts, clip.masks_at(0).values(), strict=True):
+    for one, truth in zip(prompts, recorded.masks_at(0).values(), strict=True):
         if name == "yolo":
             assert np.allclose(one.box, tight_box(truth), atol=1e-3)
         else:

@@ -35,9 +35,10 @@ def write_cvat(run: RecordedRun, frames: Iterable[RecordedFrame], out: Path) -> 
             for track in shown.keys() - here.keys():
                 shapes.append(track, _key_frame(shown[track], last + 1, True))
             shown, last = here, frame.source_index
-        if last + 1 < run.num_source_frames:
+        if run.may_stop_early or last + 1 < run.num_source_frames:  # a track goes on to the end otherwise
+            last += 1
             for track, shape in shown.items():
-                shapes.append(track, _key_frame(shape, last + 1, True))
+                shapes.append(track, _key_frame(shape, last, True))
         file.write(_head(run, max(run.num_source_frames, last + 1)))
         for number, track in enumerate(shapes.keys()):
             number = number if track < 0 else track

@@ -130,7 +130,17 @@ class RecordedRun:
     @property
     def num_source_frames(self) -> int:
         """Frames of the video, as far as is known: at least those of the run."""
-        return max(self.num_frames, self.report["source"].get("num_frames") or 0)
+        source = self.report["source"]
+        known = source.get("num_frames") or 0
+        if self._left_out and self.rate and source.get("duration_s"):  # then num_frames counts the wanted ones
+            known = round(source["duration_s"] * self.rate)
+        return max(self.num_frames, known)
+
+    @property
+    def may_stop_early(self) -> bool:
+        """True where the video may go on after the last frame of the run."""
+        is_whole = self.report["status"] == "complete" and self.report.get("given", {}).get("max_frames") is None
+        return self._left_out or not is_whole
 
     def class_of(self, object_id: int) -> str:
         """What an object is called at the end."""

@@ -13,8 +13,8 @@ from streamvos.export.masks import paint
 from streamvos.export.tracks import track_line
 
 
-def test_tracks_have_both(clip):
-    first, second, _ = json.loads(track_line(clip.result_at(0, True)))["objects"]
+def test_tracks_have_both(recorded):
+    first, second, _ = json.loads(track_line(recorded.result_at(0, True)))["objects"]
     assert (first["score"], first["class_score"]) == (0.9375, 0.8125)
     assert (second["score"], second["class_score"]) == (0.75, None)
 
@@ -28,7 +28,7 @@ def test_tracks_have_both(clip):
     ],
     ids=["both", "class", "mask"],
 )
-def test_labels_of_the_overlay(clip, monkeypatch, shown, texts):
+def test_labels_of_the_overlay(recorded, monkeypatch, shown, texts):
     drawn = []
     place = draw._place_text
 
@@ -37,6 +37,6 @@ def test_labels_of_the_overlay(clip, monkeypatch, shown, texts):
         place(canvas, text, *rest, **more)
 
     monkeypatch.setattr(draw, "_place_text", note)
-    result = clip.result_at(1, True)
-    draw_result(np.zeros((clip.height, clip.width, 3), np.uint8), result, paint(result.masks), shown)
+    result = recorded.result_at(1, True)
+    draw_result(np.zeros((recorded.height, recorded.width, 3), np.uint8), result, paint(result.masks), shown)
     assert drawn == texts
