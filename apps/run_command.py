@@ -104,7 +104,7 @@ class _Job:
                 folder,
                 info,
                 dataclasses.replace(self._config, graph=self._graph).to_dict(),
-                self._given(info),
+                self._decided_by(info),
                 overwrite=args.overwrite,
                 resume=args.resume,
                 config=self._config.output,
@@ -123,7 +123,7 @@ class _Job:
         counts = [self._args.max_frames, info.num_frames if info.kind in ("images", "rgbd") else None]
         return min((count for count in counts if count is not None), default=None)
 
-    def _given(self, info: SourceInfo) -> dict[str, Any]:
+    def _decided_by(self, info: SourceInfo) -> dict[str, Any]:
         """What decides what comes out beside the settings, for run.json."""
         is_folder = info.kind in ("images", "rgbd")  # named as the user typed it
         return {
