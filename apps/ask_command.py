@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from apps.console import prints_unicode
 from streamvos.answers import Answer, Evidence, clock
 from streamvos.errors import InputError
 from streamvos.export.run_report import FILE
@@ -30,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
 
     answer = ask(find_memory(args.run_dir), " ".join(args.question), args.as_of)
     if args.json:
-        sys.stdout.write(json.dumps(answer.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        plain = not prints_unicode(sys.stdout)
+        sys.stdout.write(json.dumps(answer.to_dict(), indent=2, ensure_ascii=plain) + "\n")
     else:
         sys.stdout.write(_text(answer))
     return 0

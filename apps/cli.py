@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import streamvos
+from apps.console import forgiving_console
 from apps.flags import name_flags
 from streamvos.errors import InputError, OutputError
 
@@ -34,6 +35,11 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    with forgiving_console():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     debug = "--debug" in arguments
     _quieten(debug)
@@ -49,9 +55,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(name_flags(str(error)), 1, debug)
     except InputError as error:
         return _fail(name_flags(str(error)), 2, debug)
-    except BrokenPipeError:  # whoever read stdout has seen enough
-        sys.stderr.close()
-        return 1
     except Exception as error:
         return _fail(_explained(error), 1, debug)
 
