@@ -88,7 +88,8 @@ def read_label_maps(folder: Path, keep: Callable[[Path], bool] = lambda path: Tr
         highest = int(labels[labels < VOID].max(initial=0))
         if labels.ndim != 2 or highest > len(names):
             raise InputError(
-                f"{mask}: expected one channel and labels up to {len(names)}, got {labels.shape}, {highest}"
+                f"{mask}: expected one channel and labels up to {len(names)}, got shape {labels.shape} and labels "
+                f"up to {highest}"
             )
         yield LabelledPicture(path, names, labels, complete)
 
@@ -160,7 +161,7 @@ def _from_labels(one: LabelledPicture, short_side_px: int) -> Picture:
     areas = np.bincount(labels.ravel(), minlength=len(one.names) + 1)[1 : len(one.names) + 1]
     largest = [index for index in np.argsort(-areas, kind="stable") if areas[index] >= _MIN_AREA_PX][:_MAX_REGIONS]
     regions = tuple(Region(one.names[index], labels == index + 1) for index in largest)
-    whole = tuple(region for region in regions if _is_whole(region.mask))
+    whole = tuple(region for region in regions if _is_whole(region.mask)) or regions[:1]
     void = labels == VOID
     return Picture(image, regions, whole, one.path, frozenset(one.names), one.complete, void if void.any() else None)
 
