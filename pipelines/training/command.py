@@ -65,9 +65,9 @@ def set_up(given: argparse.Namespace) -> torch.device:
     return pick_device(given.device)
 
 
-def read_pictures(given: argparse.Namespace, short_side_px: int) -> PictureSets:
+def read_pictures(given: argparse.Namespace, short_side_px: int, held_out_only: bool = False) -> PictureSets:
     """The pictures of the folders that were given, apart; one that was given several times is learned from as often."""
-    sources = {folder: read_source(folder, short_side_px) for folder in dict.fromkeys(given.source)}
+    sources = {folder: read_source(folder, short_side_px, held_out_only) for folder in dict.fromkeys(given.source)}
     validation = {"held_out": [picture for _, held_out in sources.values() for picture in held_out]}
     if given.horses:
         validation["horses"] = read_horses(given.horses, short_side_px)

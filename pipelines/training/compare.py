@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = TrackerTaskConfig(clip=ClipConfig(num_frames=given.frames, size_px=given.size), bfloat16=given.bfloat16)
     nets = [PropagationNet.from_file(path, device) for path in given.weights]
     maker = BatchMaker(config, device)
-    for name, pictures in command.read_pictures(given, TRACKER_SHORT_SIDE_PX).validation.items():
+    for name, pictures in command.read_pictures(given, TRACKER_SHORT_SIDE_PX, held_out_only=True).validation.items():
         pool = PicturePool(pictures)
         for kind in given.kinds:
             batches = (maker.make([held_out_clip(pool, config.clip, kind, i)], None) for i in range(given.count))

@@ -94,24 +94,29 @@ def read_label_maps(folder: Path, keep: Callable[[Path], bool] = lambda path: Tr
         yield LabelledPicture(path, names, labels, complete)
 
 
-def read_source(folder: Path, short_side_px: int) -> tuple[list[Picture], list[Picture]]:
+def read_source(folder: Path, short_side_px: int, held_out_only: bool = False) -> tuple[list[Picture], list[Picture]]:
     """All pictures of a source: those to learn from, and those that are set apart.
 
     Args:
         folder: in one of the layouts of the module's head. short_side_px: to which larger pictures are shrunk.
+        held_out_only: give none to learn from, and read them only where the others cannot be known without them.
 
     Raises:
         InputError: another layout, or a file that cannot be read.
     """
+
+    def wanted(path: Path) -> bool:
+        return not held_out_only or is_held_out(path.stem)
+
     if has_label_maps(folder):
-        read = [_from_labels(one, short_side_px) for one in read_label_maps(folder)]
+        read = [_from_labels(one, short_side_px) for one in read_label_maps(folder, wanted)]
         return _by_name([picture for picture in read if picture.regions])
-    if any((folder / "labels").glob("*.png")):
-        return split(read_ccp(folder, short_side_px))
-    if any((folder / "labels").glob("**/*.txt")):
-        return split(read_coco(folder, short_side_px))
+    for reader, pattern in ((read_ccp, "labels/*.png"), (read_coco, "labels/**/*.txt")):
+        if any(folder.glob(pattern)):
+            learned, held_out = split(reader(folder, short_side_px))
+            return ([] if held_out_only else learned), held_out
     if any(folder.glob("*.png")):
-        return _by_name([_drawn(path) for path in sorted(folder.glob("*.png"))])
+        return _by_name([_drawn(path) for path in sorted(folder.glob("*.png")) if wanted(path)])
     raise InputError(
         f"{folder}: expected label maps (images/, masks/, labels.json), YOLO polygons (images/, labels/*.txt), "
         "Clothing Co-Parsing (photos/, labels/*.png) or drawn objects (*.png)"

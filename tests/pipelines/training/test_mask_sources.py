@@ -43,6 +43,8 @@ def test_label_maps_give_instances_with_classes_and_what_is_unknown(tmp_path: Pa
     learned, held_out = read_source(folder, 80)
     assert len(learned) + len(held_out) == 30 and held_out
     assert all(is_held_out(picture.path.stem) for picture in held_out)
+    none, alone = read_source(folder, 80, held_out_only=True)
+    assert none == [] and [one.path for one in alone] == [one.path for one in held_out]
     picture = learned[0]
     assert [region.name for region in picture.regions] == [
         "flower pot",
