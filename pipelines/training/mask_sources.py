@@ -71,19 +71,13 @@ def read_label_maps(folder: Path, keep: Callable[[Path], bool] = lambda path: Tr
     Raises:
         InputError: a file that is missing or cannot be read, or a mask with more instances than classes.
     """
-    table = folder / "labels.json"
-    try:
-        document = json.loads(table.read_text(encoding="utf-8"))
-        complete = not document["partial"]
-        classes = {name: tuple(map(_word, each["classes"])) for name, each in sorted(document["images"].items())}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f'{table}: expected "partial" and "images" with the "classes" of each ({error!r})') from None
-    for name, names in classes.items():
-        path, mask = folder / "images" / f"{name}.jpg", folder / "masks" / f"{name}.png"
+    classes, complete = _read_table(folder)
+    for path, names in classes.items():
+        mask = folder / "masks" / f"{path.stem}.png"
         if not keep(path):
             continue
         if not path.is_file() or not mask.is_file():
-            raise InputError(f"{table}: names {name!r}; expected {path} and {mask}")
+            raise InputError(f"{folder / 'labels.json'}: names {path.stem!r}; expected {path} and {mask}")
         labels = np.asarray(Image.open(mask))
         highest = int(labels[labels < VOID].max(initial=0))
         if labels.ndim != 2 or highest > len(names):
@@ -137,9 +131,9 @@ def pictures_apart(folder: Path) -> tuple[frozenset[Path], frozenset[Path]] | No
         InputError: a file that cannot be read.
     """
     if has_label_maps(folder):
-        paths = [one.path for one in read_label_maps(folder)]
-        held_out = frozenset(path.resolve() for path in paths if is_held_out(path.stem))
-        return frozenset(path.resolve() for path in paths) - held_out, held_out
+        paths = frozenset(path.resolve() for path in _read_table(folder)[0])
+        held_out = frozenset(path for path in paths if is_held_out(path.stem))
+        return paths - held_out, held_out
     if not (any((folder / "labels").glob("*.png")) or any((folder / "labels").glob("**/*.txt"))):
         return None
     parts = [read_source(folder, short_side_px) for short_side_px in (TRACKER_SHORT_SIDE_PX, REFINER_SHORT_SIDE_PX)]
@@ -148,6 +142,19 @@ def pictures_apart(folder: Path) -> tuple[frozenset[Path], frozenset[Path]] | No
         for side in (0, 1)
     )
     return training, held_out
+
+
+def _read_table(folder: Path) -> tuple[dict[Path, tuple[str, ...]], bool]:
+    """The classes of the instances of each picture, in the order of names, and whether every object is labelled."""
+    table = folder / "labels.json"
+    try:
+        document = json.loads(table.read_text(encoding="utf-8"))
+        return {
+            folder / "images" / f"{name}.jpg": tuple(map(_word, each["classes"]))
+            for name, each in sorted(document["images"].items())
+        }, not document["partial"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f'{table}: expected "partial" and "images" with the "classes" of each ({error!r})') from None
 
 
 def _by_name(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
