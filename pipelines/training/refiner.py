@@ -1,4 +1,4 @@
-"""Trains the embedded refiner: `python -m pipelines.training.refiner --ccp DIR --coco DIR --out DIR`.
+"""Trains the embedded refiner: `python -m pipelines.training.refiner --source DIR --source DIR --out DIR`.
 
 Each crop is seen once by the frozen encoder and refined from several prompts, so that one network learns boxes, clicks
 and coarse masks and that they mean the same object. Edges count more than the rest; the predicted IoU is fitted
@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=SampleConfig.size_px, help="side of the crops in pixels")
     given = parser.parse_args(arguments)
     device = command.set_up(given)
-    pictures = command.read_pictures(given, REFINER_SHORT_SIDE_PX, coco_times=4, coco_times_held_out=4)
+    pictures = command.read_pictures(given, REFINER_SHORT_SIDE_PX)
     config = RefinerTaskConfig(given.batch, given.prompts, SampleConfig(given.size), bfloat16=given.bfloat16)
     task = RefinerTask(pictures, config, given.seed, device)
     command.learn(lambda: RefineNet().to(device, memory_format=torch.channels_last), task, given)
