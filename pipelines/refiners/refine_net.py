@@ -126,7 +126,7 @@ class RefineNet(FeatureNet):
         return (values.flatten(2) @ weights.transpose(1, 2).to(values.dtype)).unflatten(2, size)
 
     def _predict_iou(self, logits: torch.Tensor, wide: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
-        """(R,) in [0, 1]; the mask itself does not learn from it. The weights learned with the numbers below."""
+        """(R,) in [0, 1]; the mask itself does not learn from it. Its numbers are those that it was trained with."""
         inside = logits.detach().sigmoid()[:, None]
         parts = []
         for maps in (wide.detach().float(), middle.detach().float()):
