@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,9 @@ _INSTALL = {
 
 def detections_to_supervision(found: Detections) -> Any:
     """See `Detections.to_supervision`."""
-    sv = _module("supervision")
+    with _needs("supervision"):
+        import supervision
+    sv = supervision
     return sv.Detections(
         xyxy=found.boxes_xyxy.reshape(-1, 4).copy(),
         confidence=found.scores.copy(),
@@ -36,7 +38,9 @@ def detections_to_supervision(found: Detections) -> Any:
 
 def masks_to_supervision(masks: ObjectMasks) -> Any:
     """See `ObjectMasks.to_supervision`."""
-    sv = _module("supervision")
+    with _needs("supervision"):
+        import supervision
+    sv = supervision
     shown = masks[masks.boxes_xyxy[:, 2] > masks.boxes_xyxy[:, 0]]
     return sv.Detections(
         xyxy=shown.boxes_xyxy.copy(),
@@ -60,7 +64,9 @@ def detections_to_pandas(found: Detections) -> Any:
         "class_name": list(found.class_names),
         "score": found.scores,
     }
-    return _module("pandas").DataFrame(columns | _corners(found.boxes_xyxy))
+    with _needs("pandas"):
+        import pandas
+    return pandas.DataFrame(columns | _corners(found.boxes_xyxy))
 
 
 def masks_to_pandas(masks: ObjectMasks) -> Any:
@@ -73,15 +79,19 @@ def masks_to_pandas(masks: ObjectMasks) -> Any:
         "class_score": masks.class_scores,
     }
     area = {"area_px": [mask_codec.area_px(rle) for rle in masks.rles]}
-    return _module("pandas").DataFrame(columns | _corners(masks.boxes_xyxy) | area)
+    with _needs("pandas"):
+        import pandas
+    return pandas.DataFrame(columns | _corners(masks.boxes_xyxy) | area)
 
 
 def _corners(boxes_xyxy: np.ndarray) -> dict[str, np.ndarray]:
     return {name: boxes_xyxy[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))}
 
 
-def _module(name: str) -> ModuleType:
+@contextmanager
+def _needs(name: str) -> Iterator[None]:
+    """What an import that fails says: how to get the package."""
     try:
-        return importlib.import_module(name)
+        yield
     except ImportError as error:
         raise InputError(f"to_{name}() needs the package {name} ({error}); install it: {_INSTALL[name]}") from None
