@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+
+from tests.servers import Camera, Web
 
 
 @pytest.fixture
@@ -68,3 +70,27 @@ def make_video(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    """A web server of the files in tmp_path, whose links can break."""
+    server = Web(tmp_path)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def camera() -> Iterator[Callable[[list[tuple[float, bytes]]], Camera]]:
+    """Start a camera that sends JPEGs, each after a pause in seconds: `camera([(0.1, jpeg), ...]).url`."""
+    servers: list[Camera] = []
+
+    def start(parts: list[tuple[float, bytes]]) -> Camera:
+        servers.append(Camera(parts))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -115,7 +115,7 @@ def test_damaged_exif_leaves_the_picture_as_it_is(tmp_path, picture, corners, wh
     Image.fromarray(picture(1)).save(tmp_path / "0.jpg", exif=exif)
     (tmp_path / "1.png").write_bytes(png(picture(1), after=[(b"eXIf", exif[6:])]))
     (tmp_path / "2.png").write_bytes(png(picture(1), [(b"tEXt", b"Raw profile type exif\0\nexif\n 8\nzz\n")]))
-    (tmp_path / "3.png").write_bytes(png(picture(1), [(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0tiff:Orientation=\"9\"")]))
+    (tmp_path / "3.png").write_bytes(png(picture(1), [(b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0tiff:Orientation="9"')]))
     with open_source(tmp_path) as source:
         assert [corners(frame.image) for frame in source] == ["RGBW"] * 4
 
