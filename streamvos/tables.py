@@ -25,8 +25,7 @@ _INSTALL = {
 def detections_to_supervision(found: Detections) -> Any:
     """See `Detections.to_supervision`."""
     with _needs("supervision"):
-        import supervision
-    sv = supervision
+        import supervision as sv
     return sv.Detections(
         xyxy=found.boxes_xyxy.reshape(-1, 4).copy(),
         confidence=found.scores.copy(),
@@ -39,8 +38,7 @@ def detections_to_supervision(found: Detections) -> Any:
 def masks_to_supervision(masks: ObjectMasks) -> Any:
     """See `ObjectMasks.to_supervision`."""
     with _needs("supervision"):
-        import supervision
-    sv = supervision
+        import supervision as sv
     shown = masks[masks.boxes_xyxy[:, 2] > masks.boxes_xyxy[:, 0]]
     return sv.Detections(
         xyxy=shown.boxes_xyxy.copy(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from streamvos.export.run_dir import RunDirectory
 from streamvos.masks import encode, tight_box
 from streamvos.records import Detections, Frame, ObjectMasks, StepResult
 from streamvos.video.info import SourceInfo
+from tests.servers import Camera, Web
 
 
 @pytest.fixture
@@ -134,3 +135,27 @@ class RecordedClip:
 @pytest.fixture
 def recorded() -> RecordedClip:
     return RecordedClip()
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    """A web server of the files in tmp_path, whose links can break."""
+    server = Web(tmp_path)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def camera() -> Iterator[Callable[[list[tuple[float, bytes]]], Camera]]:
+    """Start a camera that sends JPEGs, each after a pause in seconds: `camera([(0.1, jpeg), ...]).url`."""
+    servers: list[Camera] = []
+
+    def start(parts: list[tuple[float, bytes]]) -> Camera:
+        servers.append(Camera(parts))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

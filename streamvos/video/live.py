@@ -149,8 +149,8 @@ class LiveSource(Source):
         if is_known and gap_s >= _STALL_S and gap_s > _STALL_SHARE * self._usual_gap_s:
             self._num_stalls += 1
             self._longest_stall_s = max(self._longest_stall_s, gap_s)
-            longest = f"the longest time {self._longest_stall_s:.1f} s"
-            self._tell("stall", f"no picture for {_STALL_S:g} s or more, {self._num_stalls} times; {longest}")
+            found = f"{self._num_stalls} found, the longest of {self._longest_stall_s:.1f} s"
+            self._tell("stall", f"pauses of {_STALL_S:g} s or more between pictures: {found}")
         self._num_gaps += 1
         self._usual_gap_s += (gap_s - self._usual_gap_s) / min(self._num_gaps, 10)
 
