@@ -66,9 +66,7 @@ def _values(image: Image.Image, path: Path) -> tuple[np.ndarray, bool]:
     if image.mode in ("L", "1", "I;16", "I;16B", "I;16L", "I"):
         return np.array(image.convert("L") if image.mode == "1" else image).astype(np.int64), False
     if image.mode not in ("RGB", "RGBA", "LA", "PA"):
-        raise InputError(
-            f"mask {str(path)!r}: expected a palette or grey picture of ids, got one of mode {image.mode}"
-        )
+        raise InputError(f"mask {str(path)!r}: expected a palette or grey picture of ids, got one of mode {image.mode}")
     pixels = np.array(image.convert("RGBA")).astype(np.int64)  # (H, W, 4)
     colours = np.where(pixels[..., 3:] > 0, pixels[..., :3], 0)
     if (colours == colours[..., :1]).all():

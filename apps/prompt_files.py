@@ -83,8 +83,7 @@ def parse_box(text: str) -> Prompt:
         object_id, sides = 0, []
     if len(sides) != 4 or not 1 <= object_id <= MAX_OBJECT_ID or not np.isfinite(sides).all():
         raise InputError(
-            f"--box {text!r}: expected id:x1,y1,x2,y2 in pixels with an id from 1 to {MAX_OBJECT_ID}, as "
-            "1:20,30,120,90"
+            f"--box {text!r}: expected id:x1,y1,x2,y2 in pixels with an id from 1 to {MAX_OBJECT_ID}, as 1:20,30,120,90"
         )
     try:
         return Prompt(0, object_id, box=np.array(sides, np.float32))

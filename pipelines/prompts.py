@@ -10,7 +10,6 @@ import numpy as np
 from streamvos.errors import InputError
 from streamvos.records import Naming, ObjectMasks, Prompt, Removal
 
-
 MAX_OBJECT_ID = 2**53 - 1  # above, readers of JSON whose numbers are floats mistake one id for another
 
 

@@ -27,7 +27,6 @@ from streamvos.answers import Answer, Evidence, clock
 from streamvos.errors import InputError, MissingWeightsError
 from streamvos.models.minilm import SentenceEncoder, load_minilm
 
-
 _FOREVER_S = 1e12  # longer than any stream, and milliseconds of it fit into an integer of SQLite
 
 

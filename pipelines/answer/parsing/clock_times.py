@@ -41,7 +41,9 @@ def mark_times(text: str) -> str:
 
     def by_clock(found: re.Match[str]) -> str:
         hours, minutes, seconds = found.groups()
-        return _marked(round(1000 * (3600 * min(int(hours or 0), int(_MOST)) + 60 * int(minutes) + float(seconds))), seconds)
+        return _marked(
+            round(1000 * (3600 * min(int(hours or 0), int(_MOST)) + 60 * int(minutes) + float(seconds))), seconds
+        )
 
     def by_amount(found: re.Match[str]) -> str:
         if " and " in found[0] and found.string[: found.start()].endswith("between "):
