@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import streamvos
@@ -45,6 +47,7 @@ def _main(argv: Sequence[str] | None) -> int:
     _quieten(debug)
     try:
         args = make_parser(arguments).parse_args(arguments)
+        _expand_home(args)
         args.words = tuple(arguments)  # results record the command that made them
         return args.run(args)
     except SystemExit as done:  # --help and --version
@@ -74,6 +77,13 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         command.add_parser(subparsers, [common])
     evaluations.add_parser(subparsers, [common], arguments)
     return parser
+
+
+def _expand_home(args: argparse.Namespace) -> None:
+    """Let "~" stand for the home folder also in `--out=~/x`, where a shell leaves it alone."""
+    for name, value in vars(args).items():
+        if isinstance(value, Path) or (name == "out" and isinstance(value, str)):
+            setattr(args, name, type(value)(os.path.expanduser(value)))
 
 
 def _explained(error: Exception) -> str:

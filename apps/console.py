@@ -37,7 +37,7 @@ def prints_unicode(stream: TextIO) -> bool:
 
 def _forgiving(stream: TextIO | None) -> Any:
     if stream is None:  # closed before the program began; no file may take its number, on which libraries print
-        return open(os.devnull, "w", encoding="utf-8")
+        return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     return _Forgiving(stream)

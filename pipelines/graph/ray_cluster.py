@@ -100,6 +100,10 @@ class Cluster:
                 f"Ray cannot start here ({_reason(error)}): it needs folders that it can write, with short names; set "
                 "RAY_TMPDIR to one, and HOME where yours cannot be written; or take runner='local', which needs neither"
             ) from error
+        except Exception as error:
+            if type(error) is not Exception:  # Ray raises a bare one where one of its processes does not start
+                raise
+            raise InputError(f"Ray cannot start here ({_reason(error)}); runner='local' works without it") from error
         finally:
             for number, handler in handlers.items():  # Ray puts its own in place
                 signal.signal(number, handler)

@@ -92,9 +92,8 @@ class Names:
             if every or not _is_weak(folded):
                 question = replace(re.escape(folded), folded, question)
         for words in sorted(self._loose, key=len, reverse=True):
-            if " " in words or every:
-                if not _is_weak(words) and vocabulary.classes_of(words) is None:
-                    question = replace(r"[\W_]*".join(map(re.escape, words.split())), self._loose[words], question)
+            if (" " in words or every) and not _is_weak(words) and vocabulary.classes_of(words) is None:
+                question = replace(r"[\W_]*".join(map(re.escape, words.split())), self._loose[words], question)
         return question, found
 
 

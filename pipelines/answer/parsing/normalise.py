@@ -83,8 +83,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\b(?:earlier|sooner) than\b", "before"),
     (rf"\b({_LEAVING}) out of {_UNSEEN}\b", r"\1"),
     (
-        rf"^((?:for )?how (?:long|much time|many (?:second|minute|hour)s)\b.*?) (?:out of {_UNSEEN}|off[ -]?screen|absent|"
-        r"away|missing|hidden|occluded|invisible|not (?:visible|there|seen|in view|present))\b",
+        rf"^((?:for )?how (?:long|much time|many (?:second|minute|hour)s)\b.*?) (?:out of {_UNSEEN}|off[ -]?screen|"
+        r"absent|away|missing|hidden|occluded|invisible|not (?:visible|there|seen|in view|present))\b",
         r"\1 gone",
     ),
     (rf"\bgoing out of {_UNSEEN}\b", "disappearing"),

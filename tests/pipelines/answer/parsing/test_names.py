@@ -8,8 +8,8 @@ from pipelines.answer.parsing.names import fold
 from pipelines.answer.parsing.read import is_understood, read_question
 
 NAMES = [
-    "kid's bike", "Dr. Who", "C++", "R&D", "A/C", "50%", "(red)", "node.js", "🐶", "❤️", "$", "$5 bill", "#1 fan", "日本",
-    "café", "Straße", "İstanbul", "person in black", "back door", "Lady in red", "second dog", "the little one",
+    "kid's bike", "Dr. Who", "C++", "R&D", "A/C", "50%", "(red)", "node.js", "🐶", "❤️", "$", "$5 bill", "#1 fan",
+    "日本", "café", "Straße", "İstanbul", "person in black", "back door", "Lady in red", "second dog", "the little one",
     "left", "first", "red", "last", "7", "time", "video", "no", "a", "what?", "!", "0:05", "Paris, Texas",
     'the "big" one', "naïve", "two", "before noon", "dog or cat", "x" * 200,
 ]  # fmt: skip
