@@ -46,7 +46,7 @@ def labels_drawn(name, monkeypatch) -> set[str]:
     ],
 )
 def test_a_name_is_drawn_or_called_object(bare_system, monkeypatch, name, shown):
-    shown = {f"#1 {shown} · tracked 1.00"} if name != "\ue000" else {"#1 tracked 1.00"}  # nothing of it can be drawn
+    shown = {f"#1 {shown} · tracked 1.00"} if name != "\ue000" else {"#1 · tracked 1.00"}  # nothing of it can be drawn
     assert labels_drawn(name, monkeypatch) == shown
 
 
