@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import signal
@@ -11,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import streamvos
 from streamvos.errors import InputError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -22,7 +22,7 @@ import ray  # noqa: E402  (reads the variables above when it is imported)
 from ray._private import ray_constants  # noqa: E402
 from ray.job_config import JobConfig  # noqa: E402
 
-_PACKAGES = Path(streamvos.__file__).resolve().parents[1]
+_PACKAGES = Path(inspect.getfile(InputError)).resolve().parents[1]
 _CONNECT_S = 5.0
 _OBJECT_STORE_BYTES = 512 * 1024 * 1024
 
