@@ -25,6 +25,7 @@ from streamvos.video.prefetch import Prefetch
 from streamvos.video.rates import parse_rate
 
 _log = logging.getLogger(__name__)
+_WEBP_SIDE = 16_383  # pixels; a damaged header can speak of 16 million, and decoding of gigabytes
 # Formats of which one file may be a film. Of the others that hold several pictures (a phone's MPO) the rest is
 # thumbnails and depth.
 FILM_FORMATS = ("WEBP", "TIFF", "PNG", "GIF")
@@ -167,7 +168,10 @@ def expect_one_size(paths: Sequence[Path]) -> tuple[int, int]:
 def opened(path: Path) -> Image.Image:
     """An image file, its header read; to be used in a `with` block. Raises `InputError`."""
     try:
-        return Image.open(path)
+        image = Image.open(path)
+        if image.format == "WEBP" and max(image.size) > _WEBP_SIDE:
+            raise SyntaxError(f"a header that speaks of {image.width}x{image.height} pixels")
+        return image
     except FileNotFoundError:
         raise InputError(f"image {str(path)!r} does not exist") from None
     except Exception as error:

@@ -77,6 +77,9 @@ def video_stream(
     if not films:
         only = " (only a cover picture)" if videos else ""
         raise InputError(f"source {shown!r} holds no video stream{only}; expected a video")
+    films = [stream for stream in films if stream.codec_context is not None]
+    if not films:
+        raise InputError(f"source {shown!r} holds video of a kind that FFmpeg cannot decode; convert it to H.264 first")
     stream = max(films, key=_rank)
     rivals = [other for other in films if _rank(other)[:2] == _rank(stream)[:2]]
     if len(rivals) > 1 and container.format.name not in ("hls", "dash"):  # where one film has several sizes
