@@ -19,6 +19,7 @@ from streamvos.models import coco
 from streamvos.sample import SAMPLES
 
 FOLDER = Path(__file__).parent
+_SCRIPTS = ("page_elements.js", "page.js", "page_viewer.js")  # one function: they share their names
 _SWITCHES = {"Masks": "masks", "Boxes": "boxes", "Names": "ids", "States": "states", "Depth": "depth"}
 _MAX_EVIDENCE = 12
 _PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
@@ -49,7 +50,8 @@ def theme() -> gr.themes.Base:
 
 def head() -> str:
     """What goes into the page's head."""
-    return f"<script>{(FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"
+    script = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    return f"<script>(() => {{\n{script}\n}})();</script>"
 
 
 def css() -> str:
