@@ -33,7 +33,7 @@ def test_a_link_that_breaks_is_no_end(web, make_numbered, number, name):
     seen = []
     web.cut_at = 0.5
     with (
-        pytest.raises(InputError, match=r"the link broke after \d+ frames .*go on with --resume"),
+        pytest.raises(InputError, match=r"the link broke after \d+ frames .*go on with resume=True"),
         open_source(web.url(name), config=QUICK) as source,
     ):
         seen += (number(frame.image) for frame in source)
