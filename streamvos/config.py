@@ -288,6 +288,8 @@ def _checked(value: Any, hint: Any, rule: _Rule, place: str) -> Any:
         value = float(value)
     if kind is tuple and isinstance(value, list):
         value = tuple(value)
+    if kind is str and rule.form is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)  # a rate without quotes, as people write numbers
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if not fits or (kind in (int, float) and not rule.holds(value)):
         raise InputError(f"setting {place}: expected {_expected(hint, rule)}, got {value!r}")

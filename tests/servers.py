@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import re
 import socketserver
@@ -26,7 +27,11 @@ class Web(http.server.ThreadingHTTPServer):
 
 class _FileHandler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        data = (self.server.folder / self.path.lstrip("/")).read_bytes()
+        path = self.server.folder / self.path.lstrip("/")
+        if not path.is_file():
+            self.send_error(404)
+            return
+        data = path.read_bytes()
         self.server.num_requests += 1
         found = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         start, end = (int(found[1]), int(found[2] or len(data) - 1)) if found else (0, len(data) - 1)
@@ -37,7 +42,8 @@ class _FileHandler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(end - start + 1))
         self.end_headers()
         limit = len(data) if self.server.cut_at is None else int(self.server.cut_at * len(data))
-        self.wfile.write(data[start : min(end + 1, limit)] if start < limit else data[start : end + 1])
+        with contextlib.suppress(OSError):  # who asked went away
+            self.wfile.write(data[start : min(end + 1, limit)] if start < limit else data[start : end + 1])
         self.close_connection = True
 
     def log_message(self, *_) -> None:
@@ -45,12 +51,17 @@ class _FileHandler(http.server.BaseHTTPRequestHandler):
 
 
 class Camera(socketserver.ThreadingTCPServer):
-    """MJPEG over HTTP: JPEGs with the pauses before them; the link stays open after the last."""
+    """MJPEG over HTTP: JPEGs with the pauses before them; the link stays open after the last.
+
+    Attributes:
+        num_links: how often it was connected to.
+        sent_s: when each JPEG was sent (`time.monotonic`).
+    """
 
     daemon_threads, allow_reuse_address = True, True
 
     def __init__(self, parts: list[tuple[float, bytes]]) -> None:
-        self.parts, self.num_links = parts, 0
+        self.parts, self.num_links, self.sent_s = parts, 0, []
         super().__init__(("127.0.0.1", 0), _CameraHandler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -65,10 +76,9 @@ class _CameraHandler(socketserver.BaseRequestHandler):
         self.request.recv(4096)
         self.request.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
         try:
-            due = time.monotonic()
             for pause_s, jpeg in self.server.parts:
-                due += pause_s
-                time.sleep(max(0, due - time.monotonic()))
+                time.sleep(pause_s)
+                self.server.sent_s.append(time.monotonic())
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 self.request.sendall(head.encode() + jpeg + b"\r\n")
             time.sleep(30)

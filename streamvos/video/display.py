@@ -11,6 +11,7 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 
 SQUARE = Fraction(1)
+_UNSPECIFIED = 2  # ITU-T H.273
 _WIDEST = 8  # a ratio of width to height of a pixel beyond it is a damaged header
 _NEARLY_SQUARE = Fraction(1, 100)  # encoders that round a size to even numbers write 1280:1281; nobody sees it
 
@@ -64,9 +65,14 @@ def displayed_size(frame: av.VideoFrame, aspect: Fraction = SQUARE) -> tuple[int
 def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     """An (H, W, 3) uint8 RGB picture of a frame, upright, scaled to `size` (H, W) where it differs.
 
-    Full and limited range, BT.601 and BT.709 are told apart by the stream's own tags. Higher bit depths are reduced
-    to 8.
+    Full and limited range, BT.601 and BT.709 are told apart by the stream's own tags; tags that FFmpeg does not know
+    (damage, or colours of the film industry) are taken for none. Higher bit depths are reduced to 8.
     """
     turn = turn_of(frame)
     height, width = size[::-1] if turn.swap else size
-    return turn.apply(frame.to_ndarray(format="rgb24", width=width, height=height))
+    try:
+        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+    except av.error.FFmpegError:
+        frame.colorspace = frame.color_primaries = frame.color_trc = _UNSPECIFIED
+        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+    return turn.apply(picture)

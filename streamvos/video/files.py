@@ -19,6 +19,7 @@ from streamvos.video.streams import StreamFacts, facts_of, video_stream
 from streamvos.video.urls import mask_secrets, name_of
 
 _log = logging.getLogger(__name__)
+_WHOLE_LENGTH, _LAST_FRAME_S = 0.9, 2.0  # lengths that containers and playlists announce are rounded up
 _WHOLE_SHARE = 0.8  # of the bytes of a file that lie before the end of its last frame; the rest is its index
 
 
@@ -88,26 +89,26 @@ class VideoFile(Source):
             clock = Clock(facts.time_base, facts.rate, facts.by_dts, facts.wrap_ticks)
             decoder = Decoder(container, stream, self._shown, self._config, show_marked=facts.is_fragmented)
             scaled = False
-            num_frames = 0
+            num_frames, last_s = 0, 0.0
             for index, (picture, time_s) in enumerate(clock.timed(decoder)):
                 if stop is not None and index >= stop:
                     break
-                num_frames += 1
+                num_frames, last_s = num_frames + 1, time_s
                 if index >= start:
                     scaled |= displayed_size(picture, aspect) != size
                     yield Frame(self._stream_id, index, time_s, to_rgb(picture, size))
             else:
-                self._judge_end(decoder, container.size)
+                self._judge_end(decoder, container.size, last_s)
             if scaled:
                 self._warn("the size changes within the video; frames were scaled to that of the first")
             if decoder.num_damaged:
                 self._warn(f"{decoder.num_damaged} damaged packets or frames")
             self._tell_times(clock, num_frames)
 
-    def _judge_end(self, decoder: Decoder, num_bytes: int) -> None:
+    def _judge_end(self, decoder: Decoder, num_bytes: int, last_s: float) -> None:
         count, facts = decoder.num_frames, self._facts
         expected = facts.num_frames if facts.is_counted else None
-        if self._scheme is not None and (why := _what_is_missing(decoder, facts, num_bytes)):
+        if self._scheme is not None and (why := _what_is_missing(decoder, facts, num_bytes, last_s)):
             raise InputError(
                 f"{self._shown!r}: the link broke after {count} frames ({why}); go on with resume=True when it is back"
             )
@@ -187,7 +188,7 @@ def expect_file(path: Path) -> None:
         raise InputError(f"{str(path)!r} is empty (0 bytes); expected a video")
 
 
-def _what_is_missing(decoder: Decoder, facts: StreamFacts, num_bytes: int) -> str | None:
+def _what_is_missing(decoder: Decoder, facts: StreamFacts, num_bytes: int, last_s: float) -> str | None:
     """Why what came over a link cannot be all; None where it can."""
     if decoder.broken:
         return decoder.broken
@@ -197,6 +198,8 @@ def _what_is_missing(decoder: Decoder, facts: StreamFacts, num_bytes: int) -> st
         return f"{expected} were announced" if is_short else None
     if decoder.is_cut:
         return "the last of them is not whole"
+    if facts.duration_s is not None and last_s + _LAST_FRAME_S < _WHOLE_LENGTH * facts.duration_s:
+        return f"{last_s:.1f} of {facts.duration_s:.1f} s came"
     if facts.is_fragmented and _unread_share(decoder, num_bytes) > 1 - _WHOLE_SHARE:
         return f"{decoder.last_byte} of {num_bytes} bytes came"
     return None

@@ -19,7 +19,7 @@ from streamvos.video.urls import mask_secrets
 
 _log = logging.getLogger(__name__)
 _PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000", "jpegls")
-_NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails
 _NO_TIMES = 0x80  # AVFMT_NOTIMESTAMPS: raw H.264, pictures in multipart HTTP
 _MPEG_SYSTEMS = ("mpegts", "mpeg")
 _SAMPLED_PACKETS = 32
@@ -130,8 +130,9 @@ def facts_of(container: av.container.InputContainer, stream: av.video.stream.Vid
 
 def _rank(stream: av.video.stream.VideoStream) -> tuple[bool, bool, int, int]:
     """Larger is more of a film: not one picture, not coded as pictures, many pixels, first."""
+    is_one = stream.frames == 1 or bool(stream.disposition & Disposition.still_image)
     is_picture = stream.codec_context.name in _PICTURE_CODECS
-    return stream.frames != 1, not is_picture, stream.width * stream.height, -stream.index
+    return not is_one, not is_picture, stream.width * stream.height, -stream.index
 
 
 def _num_hidden(stream: av.video.stream.VideoStream) -> int:

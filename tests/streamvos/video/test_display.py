@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from streamvos.errors import InputError
+from streamvos.video.display import to_rgb
 from streamvos.video.info import SourceConfig
 from streamvos.video.random_access import RandomAccessVideo
 from streamvos.video.sources import open_source
@@ -168,6 +169,14 @@ def test_a_song_with_a_cover_holds_no_video(tmp_path, suffix, codec):
         container.mux(sound.encode())
     with pytest.raises(InputError, match=r"holds no video stream \(only a cover picture\)"):
         open_source(path)
+
+
+def test_colours_that_nobody_knows(picture, number):
+    frame = av.VideoFrame.from_ndarray(picture(5), format="rgb24").reformat(format="yuv420p")
+    plain = to_rgb(frame, (64, 96))
+    frame.colorspace, frame.color_primaries, frame.color_trc = 65, 31, 243
+    np.testing.assert_array_equal(to_rgb(frame, (64, 96)), plain)
+    assert number(plain) == 5
 
 
 def test_the_limit_of_pixels_holds_for_every_picture(tmp_path, make_numbered):

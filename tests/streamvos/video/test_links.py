@@ -2,7 +2,6 @@
 
 import io
 import socket
-import time
 
 import numpy as np
 import pytest
@@ -12,7 +11,8 @@ from streamvos.errors import InputError
 from streamvos.video.info import SourceConfig
 from streamvos.video.sources import open_source
 
-QUICK = SourceConfig(open_timeout_s=1, read_timeout_s=1, reconnect_attempts=0)
+IMPATIENT = SourceConfig(open_timeout_s=1, read_timeout_s=1, reconnect_attempts=0)
+PATIENT = SourceConfig(open_timeout_s=30, read_timeout_s=30, reconnect_attempts=0)
 
 
 CONTAINERS = {
@@ -27,30 +27,49 @@ CONTAINERS = {
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_link_that_breaks_is_no_end(web, make_numbered, number, name):
     make_numbered(name, range(100), size=(192, 128), crf="5", **CONTAINERS[name])
-    with open_source(web.url(name), config=QUICK) as source:
+    with open_source(web.url(name), config=PATIENT) as source:
         assert [number(frame.image) for frame in source] == list(range(100))
     assert source.warnings == [] and not source.info.is_live
     seen = []
     web.cut_at = 0.5
     with (
         pytest.raises(InputError, match=r"the link broke after \d+ frames .*go on with resume=True"),
-        open_source(web.url(name), config=QUICK) as source,
+        open_source(web.url(name), config=PATIENT) as source,
     ):
         seen += (number(frame.image) for frame in source)
     assert 20 < len(seen) < 80 and seen == list(range(len(seen)))
-    with open_source(web.url(name), config=QUICK, max_frames=10) as source:  # nobody wanted the rest
+    with open_source(web.url(name), config=PATIENT, max_frames=10) as source:  # nobody wanted the rest
         assert len(list(source)) == 10
     web.cut_at = None
-    with open_source(web.url(name), config=QUICK, start_index=len(seen)) as source:
+    with open_source(web.url(name), config=PATIENT, start_index=len(seen)) as source:
         assert [number(frame.image) for frame in source] == list(range(len(seen), 100))
+
+
+def test_a_playlist_that_loses_its_end(web, tmp_path, make_numbered):
+    for part in range(4):
+        make_numbered(f"{part}.ts", range(50 * part, 50 * part + 50), form="mpegts")
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:2", "#EXT-X-PLAYLIST-TYPE:VOD"]
+    for part in range(4):
+        lines += ["#EXT-X-DISCONTINUITY", "#EXTINF:2.0,", f"{part}.ts"]
+    (tmp_path / "list.m3u8").write_text("\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n")
+    with open_source(web.url("list.m3u8"), config=PATIENT) as source:
+        times = [frame.time_s for frame in source]
+    assert times == pytest.approx([place / 25 for place in range(200)], abs=0.05)
+    for part in (2, 3):
+        (tmp_path / f"{part}.ts").unlink()
+    with (
+        pytest.raises(InputError, match="the link broke after"),
+        open_source(web.url("list.m3u8"), config=PATIENT) as source,
+    ):
+        list(source)
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtsp"])
 def test_a_server_that_does_not_answer_is_told_so(scheme):
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/cam"
-        with pytest.raises(InputError, match=r"no answer in 1 s"):
-            open_source(url, config=QUICK)
+        with pytest.raises(InputError, match=r"no answer in \d+ s"):
+            open_source(url, config=IMPATIENT)
 
 
 def jpeg(image: np.ndarray) -> bytes:
@@ -61,14 +80,12 @@ def jpeg(image: np.ndarray) -> bytes:
 
 def test_a_camera_without_times_keeps_the_wall_clock(camera, picture, number):
     server = camera([(0.1, jpeg(picture(index))) for index in range(30)])
-    began = time.monotonic()
-    with open_source(server.url, config=QUICK) as source:
+    with open_source(server.url, config=PATIENT) as source:
         frames = [next(source) for _ in range(12)]
-        elapsed_s = time.monotonic() - began
     assert source.info.is_live and source.info.rate is None and server.num_links == 1
     assert frames[0].time_s == 0
-    shown_s = (number(frames[-1].image) - number(frames[0].image)) * 0.1
-    assert frames[-1].time_s == pytest.approx(shown_s, abs=0.4) and frames[-1].time_s <= elapsed_s
+    first, last = (server.sent_s[number(frame.image)] for frame in (frames[0], frames[-1]))
+    assert frames[-1].time_s == pytest.approx(last - first, abs=0.4)
     assert source.warnings == []
 
 
@@ -79,7 +96,7 @@ def test_what_is_wrong_with_pictures_is_told_once_for_each_kind(camera, picture)
     large = [(0.03, jpeg(picture(index, 192, 128))) for index in range(4)]
     late = [(2.2, jpeg(picture(9)))]
     server = camera(good + cut + holes + large + good + late + good)
-    with open_source(server.url, config=SourceConfig(open_timeout_s=5, read_timeout_s=5)) as source:
+    with open_source(server.url, config=PATIENT) as source:
         for frame in source:
             assert frame.size == (64, 96)
             if any("pauses of" in text for text in source.warnings):
@@ -94,7 +111,7 @@ def test_a_camera_that_grows_beyond_the_limit_is_refused(camera, picture):
     server = camera(
         [(0.03, jpeg(picture(index, 96, 64) if index < 8 else picture(0, 1920, 1080))) for index in range(20)]
     )
-    config = SourceConfig(open_timeout_s=5, read_timeout_s=5, max_pixels=96 * 64)
+    config = SourceConfig(open_timeout_s=30, read_timeout_s=30, max_pixels=96 * 64)
     with pytest.raises(InputError, match="max_pixels"), open_source(server.url, config=config) as source:
         for _ in range(30):
             assert next(source).size == (64, 96)
@@ -102,7 +119,7 @@ def test_a_camera_that_grows_beyond_the_limit_is_refused(camera, picture):
 
 def test_a_camera_that_falls_silent_is_lost_and_says_why(camera, picture):
     server = camera([(0.05, jpeg(picture(index))) for index in range(5)])
-    with pytest.raises(InputError, match="was lost"), open_source(server.url, config=QUICK) as source:
+    with pytest.raises(InputError, match="was lost"), open_source(server.url, config=IMPATIENT) as source:
         for _ in range(20):
             next(source)
-    assert any("no answer in 1 s" in text for text in source.warnings)
+    assert any("no answer in" in text for text in source.warnings)
