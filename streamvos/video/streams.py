@@ -110,9 +110,10 @@ def facts_of(container: av.container.InputContainer, stream: av.video.stream.Vid
         seconds = float(stream.duration * time_base)
     elif container.duration:
         seconds = container.duration / 1e6
-    hidden = _num_hidden(stream)
-    count = stream.frames - hidden if stream.frames else (round(seconds * rate) if seconds and rate else None)
     is_raw, name = has_no_times(container), container.format.name
+    is_mp4 = "mp4" in name.split(",")
+    shown, hidden = _shown_and_hidden(stream) if is_mp4 else (stream.frames, 0)
+    count = shown or (round(seconds * rate) if seconds and rate else None)
     return StreamFacts(
         DEFAULT_RATE if is_raw else rate or None,
         time_base,
@@ -121,7 +122,7 @@ def facts_of(container: av.container.InputContainer, stream: av.video.stream.Vid
         hidden,
         seconds,
         name,
-        "mp4" in name.split(",") and not stream.frames,
+        is_mp4 and not stream.frames,
         is_raw,
         _is_by_dts(container, stream),
         2**33 if name in _MPEG_SYSTEMS else None,
@@ -135,13 +136,17 @@ def _rank(stream: av.video.stream.VideoStream) -> tuple[bool, bool, int, int]:
     return not is_one, not is_picture, stream.width * stream.height, -stream.index
 
 
-def _num_hidden(stream: av.video.stream.VideoStream) -> int:
-    """Frames that an edit list hides; looked for where the number of frames does not fit their length."""
+def _shown_and_hidden(stream: av.video.stream.VideoStream) -> tuple[int, int]:
+    """Frames of an MP4 that an edit list leaves, and those that it hides but that are decoded; 0 and 0 where unknown.
+
+    The header counts all frames that were ever recorded. The index is looked at where that does not fit their length.
+    """
     if not (stream.frames and stream.duration and stream.time_base and stream.average_rate):
-        return 0
+        return stream.frames, 0
     if abs(stream.frames - stream.duration * stream.time_base * stream.average_rate) < 1:
-        return 0
-    return sum(entry.is_discard for entry in stream.index_entries)
+        return stream.frames, 0
+    marks = [entry.is_discard for entry in stream.index_entries]
+    return (marks.count(False), marks.count(True)) if marks else (stream.frames, 0)
 
 
 def _is_by_dts(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> bool:

@@ -86,7 +86,7 @@ def test_a_camera_without_times_keeps_the_wall_clock(camera, picture, number):
     assert frames[0].time_s == 0
     first, last = (server.sent_s[number(frame.image)] for frame in (frames[0], frames[-1]))
     assert frames[-1].time_s == pytest.approx(last - first, abs=0.4)
-    assert source.warnings == []
+    assert not any("its times" in text for text in source.warnings)
 
 
 def test_what_is_wrong_with_pictures_is_told_once_for_each_kind(camera, picture):

@@ -60,6 +60,11 @@ def test_settings_name_the_rate_that_is_wrong():
         SourceConfig(rgbd_rate="1e99999999")
 
 
+def test_rates_without_quotes():
+    assert SourceConfig(image_rate=24).image_rate == "24"
+    assert parse_rate(SourceConfig(image_rate=29.97).image_rate) == 30 * NTSC
+
+
 def test_times_of_text_files():
     assert parse_time("1305031102.175304") == Fraction("1305031102.175304")
     assert parse_time("1.305031102175304000e+09") == Fraction("1305031102.175304")

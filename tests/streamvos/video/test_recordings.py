@@ -145,6 +145,18 @@ def test_frames_that_an_edit_list_hides_are_not_announced(tmp_path, make_numbere
     assert source.info.num_frames == 18 and source.warnings == []
 
 
+@pytest.mark.parametrize("b_frames", ["0", "3"])
+def test_an_end_that_an_edit_list_cuts_off_is_not_announced(make_numbered, number, b_frames):
+    path = make_numbered("clip.mp4", range(30), bf=b_frames, preset="medium")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12
+    data[at : at + 4] = (600).to_bytes(4, "big")  # milliseconds of 1200
+    path.write_bytes(data)
+    source, numbers, times = read(path, number)
+    assert numbers == list(range(15)) and times == regular(15)
+    assert source.info.num_frames == 15 and source.warnings == []
+
+
 def test_a_raw_stream_is_read_at_a_rate_that_is_told(make_numbered, number):
     source, numbers, times = read(make_numbered("raw.h264", range(12), form="h264", bf="2"), number)
     assert numbers == list(range(12)) and times == regular(12)
