@@ -19,6 +19,7 @@ from apps.point_options import pointed_at
 from apps.progress import Progress
 from apps.prompt_files import digest, expect_distinct, parse_box, read_first_mask
 from apps.prompt_formats import read_any_prompts
+from apps.run_summary import summary
 from apps.settings import RunConfig, graph_options, read_config
 from apps.source_lists import expand_sources
 from pipelines.prompts import check_prompts
@@ -243,16 +244,4 @@ def _say(folder: Path) -> None:
     report = read_report(folder)
     if report is None:
         raise OutputError(f"{str(folder / 'run.json')!r} was not written")
-    counts = report["counts"]
-    facts = [f"{counts['frames']} frames"]
-    if report["steady_frames_per_s"]:
-        facts.append(f"{report['steady_frames_per_s']:.2f} frames/s after start")
-    facts += [f"{counts[name]} {name}" for name in ("objects", "detections", "cuts") if name in counts]
-    if report["dropped_frames"]:
-        facts.append(f"{report['dropped_frames']} dropped")
-    sys.stdout.write(f"{folder.name}: {report['status']}, {', '.join(facts)}\n")
-    sys.stdout.write(f"  results in {folder}: {' '.join(report['files'])}\n")
-    if report["status"] == "interrupted":
-        sys.stdout.write("  go on with the same command and --resume\n")
-    elif (folder / "memory").is_dir():
-        sys.stdout.write(f'  ask: streamvos ask {folder} "what was seen?"\n')
+    sys.stdout.write("".join(f"{line}\n" for line in summary(folder, report)))

@@ -21,15 +21,10 @@ def expect_plain(paths: Iterable[Path]) -> None:
     Paths that do not exist are fine.
     """
     for path in paths:
-        try:
-            mode = os.lstat(path).st_mode
-        except FileNotFoundError:
-            continue
-        _expect(path, mode)
-        if stat.S_ISDIR(mode):
+        if _is_folder(path):
             for folder, names, files in os.walk(path):
                 for name in [*names, *files]:
-                    _expect(Path(folder, name), os.lstat(Path(folder, name)).st_mode)
+                    _is_folder(Path(folder, name))
 
 
 def expect_single(paths: Iterable[Path]) -> None:
@@ -60,9 +55,15 @@ def open_plain(path: Path, flags: int) -> int:
     return descriptor
 
 
-def _expect(path: Path, mode: int) -> None:
+def _is_folder(path: Path) -> bool:
+    """Refuses what is neither a file nor a folder; what is not there, or gone again, is no folder."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return False
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise _refusal(path)
+    return stat.S_ISDIR(mode)
 
 
 def _refusal(path: Path) -> InputError:

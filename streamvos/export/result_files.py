@@ -72,7 +72,8 @@ class ResultFiles:
         )
         self._timeline = Timeline(config.timeline_rows)
         self._map_id: int | None = None
-        self._num_detections = self._num_events = 0
+        self._num_detections = self._num_events = self._num_masks = self._num_poses = 0
+        self._num_points: int | None = None
         self._objects: list[dict[str, Any]] | None = None
 
     @property
@@ -85,7 +86,11 @@ class ResultFiles:
             "detections": self._num_detections,
             "memory_events": self._num_events,
             "cuts": self._timeline.num_cuts,
+            "masks": self._num_masks,
+            "poses": self._num_poses,
         }
+        if self._num_points is not None:
+            counts["map_points"] = self._num_points
         return counts if self._objects is None else counts | {"objects": len(self._objects)}
 
     def write(self, frame: Frame, result: StepResult) -> None:
@@ -100,6 +105,7 @@ class ResultFiles:
         self._write_pose(result)
         self._timeline.add(result)
         self._num_detections += 0 if result.detections is None else len(result.detections)
+        self._num_masks += 0 if result.masks is None else int(result.masks.boxes_xyxy.any(axis=1).sum())
         if self._config.overlay:
             self._overlay.write(draw_result(frame.image, result, labels), frame.time_s)
 
@@ -111,7 +117,7 @@ class ResultFiles:
             "last_ticks": self._overlay.last_ticks,
             "timeline": self._timeline.state_dict(),
             "map_id": self._map_id,
-            "counts": [self._num_detections, self._num_events],
+            "counts": [self._num_detections, self._num_events, self._num_masks, self._num_poses],
             "mask_warnings": list(self._masks.warnings),
         }
 
@@ -125,7 +131,7 @@ class ResultFiles:
         if mark is not None:
             self._timeline.load_state_dict(mark["timeline"])
             self._map_id = mark["map_id"]
-            self._num_detections, self._num_events = mark["counts"]
+            self._num_detections, self._num_events, self._num_masks, self._num_poses = mark["counts"]
             self._masks.warnings = list(mark["mask_warnings"])
 
     def finish(self, products: Mapping[str, Any], is_complete: bool) -> list[Exception]:
@@ -150,6 +156,7 @@ class ResultFiles:
         attempt(self._overlay.join)
         attempt(lambda: self._timeline.draw(self._folder / "timeline.png", self._info.name))
         if "reconstruct" in products:
+            self._num_points = len(products["reconstruct"]["static_xyz"])
             attempt(lambda: write_scene(self._folder / "scene.ply", products["reconstruct"]))
         may_go_on = not is_complete or bool(errors)
         for part in (self._boxes, self._events, self._trajectory):
@@ -175,6 +182,7 @@ class ResultFiles:
                 self._map_id = result.scene.map_id
                 text += f"# map {self._map_id}\n"
             text += pose_line(result.time_s, result.scene.world_from_camera) + "\n"
+            self._num_poses += 1
         self._trajectory.append(text.encode())
 
     def _assemble_tracks(self) -> None:

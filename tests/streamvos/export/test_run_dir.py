@@ -63,7 +63,8 @@ def test_the_report(tmp_path, info, step):
     found = report(tmp_path)
     assert found["status"] == "complete" and found["error"] is None and found["num_dropped"] == 3
     assert found["counts"] == {
-        "frames": 13, "next_index": 13, "detections": 10, "memory_events": 13, "cuts": 1, "objects": 3
+        "frames": 13, "next_index": 13, "detections": 10, "memory_events": 13, "cuts": 1, "objects": 3,
+        "masks": 21, "poses": 12,
     }  # fmt: skip
     assert found["timings_s"]["segment"]["mean"] == pytest.approx(0.1)
     assert found["warnings"] == ["two packets were damaged"]
