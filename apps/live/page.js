@@ -4,7 +4,7 @@
   const LOST = "The connection to the server is lost; trying again.";
   const parts = {};
   let token = null, socket = null, retry = 0, state = { state: "empty" }, shown = null, gone = false;
-  let mode = "new", chosen = null, notice = null, stopCamera = null, cameras = 0;
+  let mode = "new", chosen = null, notice = null, stopCamera = null, cameras = 0, begun = false;
   const thumbnails = new Map();
   const pending = new Map(); // object: { frame, began } of clicks whose mask is still to come
   const measured = { click: [] }; // milliseconds, read by the benchmark
@@ -55,13 +55,33 @@
 
   // ---- websocket -------------------------------------------------------------------------------------------
   const send = (command) => {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command));
+    const can = socket?.readyState === WebSocket.OPEN;
+    if (can) socket.send(JSON.stringify(command));
+    return can;
   };
+  const ours = (path) => `${location.pathname.replace(/\/$/, "")}/live/${path}`;
+
+  // The token is this page's secret: whoever has it sees and steers this page's video.
+  async function begin() {
+    let given;
+    try {
+      given = await (await fetch(ours("pages"), { method: "POST" })).json();
+    } catch {
+      say(LOST, "error");
+      setTimeout(begin, 2000);
+      return;
+    }
+    if (!given.token) {
+      say(given.error, "error");
+      return;
+    }
+    token = given.token;
+    connect();
+  }
 
   function connect() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const path = location.pathname.replace(/\/$/, "");
-    socket = new WebSocket(`${scheme}://${location.host}${path}/live/${token}/socket`);
+    socket = new WebSocket(`${scheme}://${location.host}${ours(`${token}/socket`)}`);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => { retry = 0; if (notice?.text === LOST) say(null); };
     socket.onmessage = (event) => (typeof event.data === "string" ? take(JSON.parse(event.data)) : paint(event.data));
@@ -103,7 +123,12 @@
       say(null);
     } else if (message.type === "refused") {
       pending.delete("click");
-      say(message.text, "warning");
+      const of_form = ["open", "show", "ask"].includes(message.do);
+      say(message.text, of_form ? "error" : "warning", of_form ? "form" : "video");
+    } else if (message.type === "opened") {
+      if (notice?.from === "form") say(null); // not what the video has to say of itself meanwhile
+    } else if (message.type === "answer") {
+      answer(parts.answer, message);
     } else if (message.type === "archive") {
       say(null);
       const link = make("a", { href: message.url, download: "" });
@@ -412,8 +437,7 @@
   };
   const QUESTIONS = ["what was seen?", "when did the first person appear?", "how many cars were there at once?", "was there a dog?"];
 
-  function answer(element, value) {
-    const given = value ? JSON.parse(value) : null;
+  function answer(element, given) {
     if (!given) {
       element.replaceChildren(make("p", { class: "sv-hint" }, "Answers come from what was seen so far, with the moments that prove them."),
         make("div", { class: "sv-chips" }, ...QUESTIONS.map((text) => make("button", { type: "button", class: "sv-chip", onclick: () => put_question(text) }, text))));
@@ -500,42 +524,69 @@
     if (stopCamera && (gone || ["ended", "failed"].includes(state.state))) stopCamera();
   }
 
+  // ---- forms -----------------------------------------------------------------------------------------------
+  function open(kind, discover, classes, name = null) {
+    if (kind === "camera") open_camera(); else close_camera();
+    form({ do: "open", kind, name, discover: Boolean(discover), classes: classes ?? [] });
+  }
+
+  function form(command) {
+    if (!send(command)) say(LOST, "error", "form");
+  }
+
+  function upload(element, { accept, limit }) {
+    const input = make("input", { type: "file", accept, "aria-label": "Video file" });
+    const bar = make("progress", { max: 1, value: 0, hidden: true });
+    const name = make("span", { class: "sv-small" });
+    element.replaceChildren(make("label", { class: "sv-file" }, make("span", {}, limit), input), bar, name);
+    input.addEventListener("change", () => {
+      const file = input.files[0];
+      if (!file) return;
+      delete element.dataset.uploaded;
+      name.textContent = "";
+      bar.hidden = false;
+      bar.value = 0;
+      const request = new XMLHttpRequest();
+      request.open("POST", ours(`${token}/upload?name=${encodeURIComponent(file.name)}`));
+      request.responseType = "json";
+      request.upload.onprogress = (event) => { bar.value = event.lengthComputable ? event.loaded / event.total : 0; };
+      request.onloadend = () => {
+        bar.hidden = true;
+        if (request.status === 200) {
+          element.dataset.uploaded = name.textContent = file.name;
+          if (notice?.from === "form") say(null);
+        } else {
+          say(request.response?.error ?? "The file could not be sent: is it too large, or the connection lost?", "error", "form");
+          input.value = "";
+        }
+      };
+      request.send(file);
+    });
+  }
+
   window.StreamVOS = {
     measured,
     state: () => ({ ...state, picture: shown, connected: socket?.readyState === WebSocket.OPEN }),
     disconnect: () => socket?.close(),
-    closeCamera: close_camera,
-    openCamera: open_camera,
-    mount(name, element, props, watch) {
-      element.classList.add("sv-part");
-      const place = element.firstElementChild ?? element;
-      if (name === "viewer") {
-        viewer(place);
-        const open = () => {
-          if (!props.value || socket) return;
-          const given = JSON.parse(props.value);
-          if (given.refused) { say(given.refused, "error"); return; }
-          token = given.token;
-          connect();
-        };
-        watch("value", open);
-        open();
-      } else if (name === "answer") {
-        parts.answer = place;
-        const show = () => answer(place, props.value);
-        watch("value", show);
-        show();
-      } else if (name === "said") {
-        watch("value", () => {
-          if (!props.value) return;
-          const given = JSON.parse(props.value);
-          // "all well" takes back what a form said, not what the video has to say of itself meanwhile
-          if (given.text || notice?.from === "form") say(given.text, given.kind, "form");
-        });
-      } else {
-        parts[name] = place;
+    open,
+    ask: (question) => form({ do: "ask", question }),
+    show: (shown) => form({ do: "show", shown }),
+    reveal,
+    mount() {
+      for (const [name, element, told] of (window.svParts ?? []).splice(0)) {
+        element.classList.add("sv-part");
+        const place = element.firstElementChild ?? element;
+        if (name === "viewer") {
+          viewer(place);
+          if (!begun) { begun = true; begin(); }
+        } else {
+          parts[name] = place;
+          if (name === "answer") answer(place, null);
+          if (name === "upload") upload(place, told);
+        }
       }
       draw();
     },
   };
+  window.StreamVOS.mount();
 })();
