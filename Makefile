@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Scores `eval mot`. It asks for opencv-python, which would overwrite opencv-python-headless: installed without it.
-TRACKEVAL := 'trackeval>=1.3' tabulate
+# TrackEval scores `eval mot`, supervision takes our records in tests. Both ask for opencv-python, which would overwrite
+# opencv-python-headless: they are installed without it, with what else they need.
+NO_DEPS := 'trackeval>=1.3' tabulate 'supervision>=0.26' defusedxml pydeprecate
 
 .PHONY: setup run test check clean
 
@@ -14,16 +15,16 @@ $(INSTALLED): pyproject.toml
 	@set -e; if command -v uv >/dev/null 2>&1; then \
 		test -x $(BIN)/python || uv venv --python $(PYTHON) .venv; \
 		uv pip install --python $(BIN)/python -e '.[text,dev]'; \
-		uv pip install --python $(BIN)/python --no-deps $(TRACKEVAL); \
+		uv pip install --python $(BIN)/python --no-deps $(NO_DEPS); \
 	else \
 		test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[text,dev]'; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(TRACKEVAL); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(NO_DEPS); \
 	fi
 	@touch $(INSTALLED)
 
 run: setup
-	$(BIN)/streamvos run sample:bikes --out out --resume
+	$(BIN)/streamvos run sample:bikes --classes person,bicycle,car --out out --resume
 	$(BIN)/streamvos ask out/bikes "when did the first bicycle appear?"
 	$(BIN)/streamvos ask out/bikes "how many cars were there at once?"
 

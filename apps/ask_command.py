@@ -1,4 +1,4 @@
-"""`streamvos ask RUN_DIR "question"`: answers from the long memory of a run, with what proves them."""
+"""`streamvos ask RUN_DIR question`: answers from the long memory of a run, with what proves them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from apps.console import prints_unicode
 from streamvos.answers import Answer, Evidence, clock
 from streamvos.errors import InputError
 from streamvos.export.run_report import FILE
@@ -19,7 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     )
     parser.set_defaults(run=run)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of one video's results")
-    parser.add_argument("question", help="such as: when did the first bicycle appear?")
+    parser.add_argument("question", nargs="+", help="such as: when did the first bicycle appear")
     parser.add_argument("--as-of", type=float, metavar="S", help="answer with what was known at this second")
     parser.add_argument("--json", action="store_true", help="the answer for programs")
 
@@ -28,16 +29,17 @@ def run(args: argparse.Namespace) -> int:
     """Print an answer; an abstention is an answer."""
     from pipelines.answer import ask  # loads torch, which help and wrong usage need not wait for
 
-    answer = ask(find_memory(args.run_dir), args.question, args.as_of)
+    answer = ask(find_memory(args.run_dir), " ".join(args.question), args.as_of)
     if args.json:
-        sys.stdout.write(json.dumps(answer.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        plain = not prints_unicode(sys.stdout)
+        sys.stdout.write(json.dumps(answer.to_dict(), indent=2, ensure_ascii=plain) + "\n")
     else:
         sys.stdout.write(_text(answer))
     return 0
 
 
-def find_memory(folder: Path) -> Path:
-    """The memory of a run, given its folder or a folder with exactly one run in it.
+def find_run(folder: Path) -> Path:
+    """The folder of one video's results, given it or a folder with exactly one in it.
 
     Raises:
         InputError: none, or several; says which.
@@ -52,6 +54,12 @@ def find_memory(folder: Path) -> Path:
             names = ", ".join(str(path) for path in runs)
             raise InputError(f"{str(folder)!r} holds {len(runs)} runs; give one of them: {names}")
         folder = runs[0]
+    return folder
+
+
+def find_memory(folder: Path) -> Path:
+    """The memory of a run, see `find_run`; raises `InputError` where it has none."""
+    folder = find_run(folder)
     if not (folder / "memory").is_dir():
         raise InputError(f"run {str(folder)!r} has no memory; run it with the remember stage to ask about it")
     return folder / "memory"

@@ -1,10 +1,12 @@
-"""`streamvos bench pipeline | trackers | memory | keyframes | demo`: speed, and whether memory stays bounded."""
+"""`streamvos bench pipeline | trackers | memory | keyframes | demo`: speed, and whether memory stays bounded.
+
+The options alone; what is measured takes seconds to import.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 
 def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.ArgumentParser]) -> None:
     """Add `bench` to the command line."""
-    parser = subparsers.add_parser("bench", help="measure speed and memory", description=__doc__.split(": ", 1)[1])
+    parser = subparsers.add_parser(
+        "bench", help="measure speed and memory", description="Speed, and whether memory stays bounded."
+    )
     kinds = parser.add_subparsers(required=True, metavar="pipeline|trackers|memory|keyframes|demo")
     speed = kinds.add_parser("pipeline", parents=parents, help="frames per second, Ray beside one process")
     speed.set_defaults(run=run_pipeline)
@@ -69,42 +73,47 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
 
 def run_pipeline(args: argparse.Namespace) -> int:
     """Print frames per second."""
-    module = importlib.import_module("eval.bench.pipeline")  # by name: a layer beside this one
-    return _run(args, "bench-pipeline", module.PipelineBench, module.bench_pipeline, module.headline)
+    from eval.bench import pipeline as bench
+
+    return _run(args, "bench-pipeline", bench.PipelineBench, bench.bench_pipeline, bench.headline)
 
 
 def run_trackers(args: argparse.Namespace) -> int:
     """Print frames per second of base trackers."""
-    module = importlib.import_module("eval.bench.trackers")
+    from eval.bench import trackers as bench
+
     for name in ("trackers", "objects"):
         setattr(args, name, None if getattr(args, name) is None else tuple(getattr(args, name)))
-    return _run(args, "bench-trackers", module.TrackersBench, module.bench_trackers, module.headline)
+    return _run(args, "bench-trackers", bench.TrackersBench, bench.bench_trackers, bench.headline)
 
 
 def run_memory(args: argparse.Namespace) -> int:
     """Print peak memory."""
-    module = importlib.import_module("eval.bench.memory")
-    return _run(args, "bench-memory", module.MemoryBench, module.bench_memory, module.headline)
+    from eval.bench import memory as bench
+
+    return _run(args, "bench-memory", bench.MemoryBench, bench.bench_memory, bench.headline)
 
 
 def run_keyframes(args: argparse.Namespace) -> int:
     """Print bytes and times of each tenth of a long video."""
-    module = importlib.import_module("eval.bench.keyframes")
+    from eval.bench import keyframes as bench
+
     log: list[Any] = []  # what was measured of each frame, for the plot
     return _run(
         args,
         "bench-keyframes",
-        module.KeyFramesBench,
-        lambda bench: module.bench_keyframes(bench, log),
-        module.headline,
-        lambda bench: module.plot_of(bench, log),
+        bench.KeyFramesBench,
+        lambda settings: bench.bench_keyframes(settings, log),
+        bench.headline,
+        lambda settings: bench.plot_of(settings, log),
     )
 
 
 def run_demo(args: argparse.Namespace) -> int:
     """Print how long a person waits."""
-    module = importlib.import_module("apps.live.bench")
-    return _run(args, "bench-demo", module.DemoBench, module.bench_demo, module.headline)
+    from apps.live import bench
+
+    return _run(args, "bench-demo", bench.DemoBench, bench.bench_demo, bench.headline)
 
 
 def _run(
@@ -115,19 +124,20 @@ def _run(
     headline: Callable[[list[dict[str, Any]]], Any],
     plot: Callable[[Any], Callable[[Any], None]] | None = None,
 ) -> int:
+    from eval.reporting.results import command_line, markdown_table, write_results
+
     fields = [field.name for field in dataclasses.fields(kind)]
     bench = kind(**{field: getattr(args, field) for field in fields if getattr(args, field, None) is not None})
-    results = importlib.import_module("eval.reporting.results")
     rows = measure(bench)
-    sys.stdout.write(results.markdown_table(rows))
+    sys.stdout.write(markdown_table(rows))
     if args.save is not None:
         meta = {
-            "command": results.command_line(args.words),
+            "command": command_line(args.words),
             "data": f"{bench.source} at {bench.width}x{bench.height}",
             "seed": getattr(bench, "seed", 0),
             "fps": None,
             "settings": dataclasses.asdict(bench),
         }
-        for path in results.write_results(name, rows, meta, args.save, headline(rows), plot and plot(bench)):
+        for path in write_results(name, rows, meta, args.save, headline(rows), plot and plot(bench)):
             sys.stdout.write(f"written: {path}\n")
     return 0

@@ -1,4 +1,4 @@
-"""The command line: `streamvos run | ask | demo | models | bench | eval`.
+"""The command line: `streamvos run | ask | export | demo | models | bench | eval`.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 fine, 1 failed, 2 bad usage or input, 130
 interrupted, with partial results closed properly.
@@ -10,14 +10,17 @@ once, and Ctrl-C is caught also while the rest is loading.
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
+import streamvos
+from apps.console import forgiving_console
+from apps.flags import name_flags
 from streamvos.errors import InputError, OutputError
 
 
@@ -34,11 +37,17 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    with forgiving_console():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     debug = "--debug" in arguments
     _quieten(debug)
     try:
         args = make_parser(arguments).parse_args(arguments)
+        _expand_home(args)
         args.words = tuple(arguments)  # results record the command that made them
         return args.run(args)
     except SystemExit as done:  # --help and --version
@@ -46,38 +55,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130, debug)
     except OutputError as error:
-        return _fail(str(error), 1, debug)
+        return _fail(name_flags(str(error)), 1, debug)
     except InputError as error:
-        return _fail(str(error), 2, debug)
-    except BrokenPipeError:  # whoever read stdout has seen enough
-        sys.stderr.close()
-        return 1
+        return _fail(name_flags(str(error)), 2, debug)
     except Exception as error:
         return _fail(_explained(error), 1, debug)
 
 
 def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole command line; the options of a heavy command only where `arguments` choose it."""
+    from apps import ask_command, bench_command, demo_command, export_command, models_command, run_options
+    from eval import cli as evaluations
+
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="log more, show tracebacks")
     parser = Parser(prog="streamvos", description="Streaming video perception with bounded memory.", parents=[common])
     parser.set_defaults(debug=False)
-    parser.add_argument(
-        "--version", action="version", version=f"streamvos {importlib.import_module('streamvos').__version__}"
-    )
+    parser.add_argument("--version", action="version", version=f"streamvos {streamvos.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for name in ("run_options", "ask_command", "demo_command", "models_command", "bench_command"):
-        importlib.import_module(f"apps.{name}").add_parser(subparsers, [common])
-    # The evaluations are a layer of their own, beside this one: they are found by name, not imported.
-    if importlib.util.find_spec("eval.cli") is not None:
-        importlib.import_module("eval.cli").add_parser(subparsers, [common], arguments)
+    for command in (run_options, ask_command, export_command, demo_command, models_command, bench_command):
+        command.add_parser(subparsers, [common])
+    evaluations.add_parser(subparsers, [common], arguments)
     return parser
+
+
+def _expand_home(args: argparse.Namespace) -> None:
+    """Let "~" stand for the home folder also in `--out=~/x`, where a shell leaves it alone."""
+    for name, value in vars(args).items():
+        if isinstance(value, Path) or (name == "out" and isinstance(value, str)):
+            setattr(args, name, type(value)(os.path.expanduser(value)))
 
 
 def _explained(error: Exception) -> str:
     pipeline = sys.modules.get("pipelines.graph.chain")  # where it is not loaded, nothing of it was raised
     if pipeline is not None and isinstance(error, pipeline.ActorLostError):
-        return str(error)
+        return name_flags(str(error))
     return f"{type(error).__name__}: {error} (--debug shows where)"
 
 

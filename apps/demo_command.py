@@ -6,7 +6,6 @@ The options alone; what they set in motion takes seconds to import.
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -43,13 +42,14 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
 
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
+    from apps.live.server import is_loopback, serve  # loads torch, which help and wrong usage need not wait for
+    from apps.settings import graph_options, live_defaults, read_config
+
     login = parse_login(args.auth or os.environ.get(LOGIN_VARIABLE))
-    settings = importlib.import_module("apps.settings")
-    config, limits = settings.read_config(args.config, settings.graph_options(args), settings.live_defaults())
-    server = importlib.import_module("apps.live.server")
-    if login is None and not server.is_loopback(args.host):
+    config, limits = read_config(args.config, graph_options(args), live_defaults())
+    if login is None and not is_loopback(args.host):
         sys.stderr.write("streamvos: warning: anyone who reaches this host may use the demo; --auth asks for a login\n")
-    server.serve(
+    serve(
         config,
         limits,
         host=args.host,

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from apps.mask_pictures import read_mask_picture
+from pipelines.prompts import MAX_OBJECT_ID
 from streamvos.errors import InputError, unknown_name
 from streamvos.records import Prompt, Removal
 
 _PROMPT_KEYS = ("frame", "object", "box", "points", "labels", "mask", "label")
-
-
 _REMOVAL_KEYS = ("frame", "object")
 
 
@@ -27,19 +26,21 @@ def read_prompts(path: Path) -> tuple[list[Prompt], list[Removal]]:
         path: JSON, `{"prompts": [{"frame": 0, "object": 1, "box": [x1, y1, x2, y2], "label": "dog"}, ...],
             "removals": [{"frame": 30, "object": 1}, ...]}`. In place of "box", a prompt may have "points",
             [[x, y], ...], with "labels", [1, 0, ...] (1 on the object, 0 off it), or "mask", the path of a picture
-            relative to the file, in which every pixel other than 0 is the object. A box may come with points. Pixels
-            are those of the video.
+            relative to the file, in which every pixel other than 0 and void is the object. A box may come with points.
+            Pixels are those of the video. UTF-8; UTF-16 and UTF-32, as some editors save, are read too.
 
     Raises:
         InputError: the file is not of this form; says where.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"prompts file {str(path)!r} cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"prompts file {str(path)!r} is not valid JSON: {error}") from None
     where = f"prompts file {str(path)!r}"
+    try:
+        data = json.loads(path.read_bytes())  # tells the encoding by the first bytes, a byte order mark included
+    except OSError as error:
+        raise InputError(f"{where} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not valid JSON: {error}") from None
     if not isinstance(data, dict):
         raise InputError(f'{where}: expected {{"prompts": [...]}}, got {type(data).__name__}')
     _only_known(data, ("prompts", "removals"), where)
@@ -60,18 +61,16 @@ def read_first_mask(path: Path) -> list[Prompt]:
     """Prompts for frame 0 from a label picture.
 
     Args:
-        path: a palette or grey picture; the value of a pixel is the object's id, 0 the background. A picture of 0
-            and 255 alone is object 1.
+        path: a palette or grey picture, or one of DAVIS colours; the value of a pixel is the object's id, 0 the
+            background. A picture of 0 and 255 alone is object 1; a ring of 255 around objects is void.
 
     Raises:
-        InputError: not such a picture, or no object in it.
+        InputError: not such a picture, one that can be read in several ways, or no object in it.
     """
-    labels = _read_labels(path)
+    labels = read_mask_picture(path)
     ids = np.unique(labels[labels > 0]).tolist()
     if not ids:
-        raise InputError(f"mask {str(path)!r} holds no object: every pixel is 0")
-    if ids == [255]:
-        return [Prompt(0, 1, mask=labels > 0)]
+        raise InputError(f"mask {str(path)!r} holds no object: every pixel is 0 or void")
     return [Prompt(0, object_id, mask=labels == object_id) for object_id in ids]
 
 
@@ -82,9 +81,9 @@ def parse_box(text: str) -> Prompt:
         object_id, sides = int(head), [float(side) for side in tail.split(",")]
     except ValueError:
         object_id, sides = 0, []
-    if len(sides) != 4 or object_id < 1 or not np.isfinite(sides).all():
+    if len(sides) != 4 or not 1 <= object_id <= MAX_OBJECT_ID or not np.isfinite(sides).all():
         raise InputError(
-            f"--box {text!r}: expected id:x1,y1,x2,y2 in pixels with an id of at least 1, as 1:20,30,120,90"
+            f"--box {text!r}: expected id:x1,y1,x2,y2 in pixels with an id from 1 to {MAX_OBJECT_ID}, as 1:20,30,120,90"
         )
     try:
         return Prompt(0, object_id, box=np.array(sides, np.float32))
@@ -141,6 +140,8 @@ def _whole(entry: Mapping[str, Any], key: str, least: int, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         came = "nothing" if key not in entry else repr(value)
         raise InputError(f"{where}: expected {key!r} to be a whole number of at least {least}, got {came}")
+    if value > MAX_OBJECT_ID:
+        raise InputError(f"{where}: expected {key!r} to be at most {MAX_OBJECT_ID} (2^53 - 1), got {value}")
     return value
 
 
@@ -150,6 +151,8 @@ def _prompt(entry: Any, where: str, folder: Path) -> Prompt:
     label = entry.get("label")
     if label is not None and not isinstance(label, str):
         raise InputError(f"{where}: expected 'label' to be a text, got {label!r}")
+    if label is not None and not _is_text(label):
+        raise InputError(f"{where}: expected 'label' to be Unicode text, got {label!r} (half of a character pair)")
     parts: dict[str, np.ndarray] = {}
     if "box" in entry:
         parts["box"] = _numbers(entry["box"], (4,), "'box' to be [x1, y1, x2, y2]", where)
@@ -160,7 +163,7 @@ def _prompt(entry: Any, where: str, folder: Path) -> Prompt:
     if "mask" in entry:
         if not isinstance(entry["mask"], str):
             raise InputError(f"{where}: expected 'mask' to be a path, got {entry['mask']!r}")
-        parts["mask"] = _read_labels(folder / entry["mask"]) > 0
+        parts["mask"] = read_mask_picture(folder / entry["mask"]) > 0
     try:
         return Prompt(frame, object_id, label=label, **parts)
     except InputError as error:
@@ -170,10 +173,16 @@ def _prompt(entry: Any, where: str, folder: Path) -> Prompt:
 def _removal(entry: Any, where: str, prompts: Sequence[Prompt]) -> Removal:
     _only_known(entry, _REMOVAL_KEYS, where)
     removal = Removal(_whole(entry, "frame", 0, where), _whole(entry, "object", 1, where))
-    if not any(p.object_id == removal.object_id and p.frame_index <= removal.frame_index for p in prompts):
+    frames = [prompt.frame_index for prompt in prompts if prompt.object_id == removal.object_id]
+    if not frames or min(frames) > removal.frame_index:
         raise InputError(
             f"{where}: no prompt up to frame {removal.frame_index} names object {removal.object_id}, "
             "so it cannot be removed there"
+        )
+    if min(frames) == removal.frame_index:
+        raise InputError(
+            f"{where}: object {removal.object_id} is first pointed at in frame {removal.frame_index}, the one in which "
+            f"it is removed; remove it from frame {removal.frame_index + 1} on, or leave both out"
         )
     return removal
 
@@ -191,16 +200,10 @@ def _numbers(value: Any, shape: tuple[int | None, ...], wanted: str, where: str)
     return array
 
 
-def _read_labels(path: Path) -> np.ndarray:
-    """The (H, W) values of a palette or grey picture."""
+def _is_text(label: str) -> bool:
+    """Whether every store can hold it: JSON may carry half of a surrogate pair."""
     try:
-        with Image.open(path) as image:
-            if image.mode not in ("P", "L", "1", "I;16", "I"):
-                raise InputError(
-                    f"mask {str(path)!r}: expected a palette or grey picture of ids, got one of mode {image.mode}"
-                )
-            return np.array(image.convert("L") if image.mode == "1" else image).astype(np.int64)
-    except FileNotFoundError:
-        raise InputError(f"mask {str(path)!r} does not exist") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"mask {str(path)!r} cannot be read as a picture ({error})") from None
+        label.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

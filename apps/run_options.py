@@ -7,13 +7,13 @@ wait for it.
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
 
 # As the layers below define them; a test compares.
 STAGES = ("detect", "segment", "reconstruct", "remember")
 RUNNERS = ("local", "ray")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+PROMPT_FRAMES = ("first", "all")
 
 
 def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.ArgumentParser]) -> None:
@@ -26,15 +26,38 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     )
     parser.set_defaults(run=_run)
     add = parser.add_argument
-    add("sources", nargs="+", metavar="SOURCE", help="video, folder or pattern of images, URL, camera, sample:bikes")
+    add(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="video, folder or pattern of images, URL, camera, sample:bikes; - or a .txt file lists sources",
+    )
     add("--out", required=True, metavar="DIR", help="results go into DIR/<video>/")
     add("--stages", metavar="A,B", help=f"any of {','.join(STAGES)} (default: all)")
     add("--runner", choices=RUNNERS, default="ray", help="where the stages run (default: %(default)s)")
     add("--address", help="of a running Ray cluster (default: Ray is started on this machine)")
     add("--placement", choices=("fused", "split"), help="all stages in one process, or one each (default: by CPUs)")
-    add("--prompts", type=Path, metavar="FILE", help="JSON with prompts and removals at any frame")
+    add("--start", metavar="T", help="begin at this time of the video: seconds or H:MM:SS")
+    add("--end", metavar="T", help="end before this time")
+    add("--fps", type=float, metavar="N", help="process at most so many frames a second of video")
+    add("--prompts", type=Path, metavar="PATH", help="JSON with prompts; or COCO, YOLO, CVAT, DAVIS masks")
+    add(
+        "--prompt-frames",
+        choices=PROMPT_FRAMES,
+        default="first",
+        help="of such annotations: each object's first frame, or all (default: %(default)s)",
+    )
     add("--first-mask", type=Path, metavar="PNG", help="label picture of the first frame")
     add("--box", action="append", default=[], metavar="ID:X1,Y1,X2,Y2", help="box in the first frame; repeatable")
+    add(
+        "--point",
+        action="append",
+        default=[],
+        metavar="ID:X,Y[,-]",
+        help="click in the first frame, with - one that is not on the object; repeatable, also for one id",
+    )
+    add("--classes", metavar="A,B", help="COCO names that the detector looks for (default: all 80)")
+    add("--min-score", type=float, metavar="S", help="how sure the detector must be of a class, 0 to 1")
     add("--discover", action=argparse.BooleanOptionalAction, help="follow what the detector finds beside prompts")
     add("--detect-every", type=int, metavar="K", help="run the detector on every K-th frame")
     add("--max-frames", type=int, metavar="N", help="stop after the first N frames")
@@ -51,4 +74,6 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
 
 
 def _run(args: argparse.Namespace) -> int:
-    return importlib.import_module("apps.run_command").run(args)
+    from apps.run_command import run
+
+    return run(args)

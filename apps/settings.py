@@ -17,6 +17,7 @@ from streamvos.errors import InputError
 from streamvos.export.result_files import OutputConfig
 from streamvos.video.info import SourceConfig
 
+_MIN_SCORES = ("detect", "start", "episodes")  # what is found, followed and remembered; the others come after these
 _COMMIT_S = 0.2  # of video until the memory can be asked about it
 _LIVE = Path(__file__).parent / "live" / "live.toml"
 
@@ -114,7 +115,7 @@ def read_config(
             raise InputError(f"setting {name}: expected a table, got {table!r}")
     defaults = defaults or RunConfig()
     run = RunConfig(
-        merge(merge(defaults.graph, {**graph, **values}, moved=MOVED), options),
+        merge(merge(merge(defaults.graph, graph, moved=MOVED), values, moved=MOVED), options),
         merge(defaults.output, tables["output"], "output."),
         merge(defaults.source, tables["source"], "source."),
     )
@@ -130,6 +131,17 @@ def graph_options(args: argparse.Namespace) -> dict[str, Any]:
     }
     if args.stages is not None:
         options["stages"] = tuple(name.strip() for name in args.stages.split(",") if name.strip())
+    detect: dict[str, Any] = {}
     if args.detect_every is not None:
-        options["detect"] = {"every": args.detect_every}
+        detect["every"] = args.detect_every
+    if getattr(args, "classes", None) is not None:  # options of `run` alone
+        detect["classes"] = tuple(name.strip() for name in args.classes.split(",") if name.strip())
+        if not detect["classes"]:
+            raise InputError(f"--classes: expected names such as dog,cat; got {args.classes!r}")
+    if detect:
+        options["detect"] = detect
+    if getattr(args, "min_score", None) is not None:
+        if not 0 <= args.min_score <= 1:
+            raise InputError(f"--min-score: expected 0 to 1, got {args.min_score}")
+        options["scores"] = dict.fromkeys(_MIN_SCORES, args.min_score)
     return options

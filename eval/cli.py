@@ -6,8 +6,8 @@ Such a module has `add_arguments(parser)` and `run(args) -> int`; its name is th
 from __future__ import annotations
 
 import argparse
-import importlib
 from collections.abc import Sequence
+from types import ModuleType
 
 COMMANDS = {
     "davis": "J&F on DAVIS (2016 and 2017 layout), the first masks given",
@@ -40,6 +40,42 @@ def add_parser(
     for name, summary in COMMANDS.items():
         command = sets.add_parser(name, parents=list(parents), help=summary, description=summary)
         if name == chosen:
-            module = importlib.import_module(f"eval.commands.{name.replace('-', '_')}")
+            module = load(name)
             module.add_arguments(command)
             command.set_defaults(run=module.run)
+
+
+def load(name: str) -> ModuleType:
+    """The module of one evaluation; all of them would take seconds to import."""
+    match name:
+        case "davis":
+            from eval.commands import davis as command
+        case "lvos":
+            from eval.commands import lvos as command
+        case "longvideos":
+            from eval.commands import longvideos as command
+        case "ablation":
+            from eval.commands import ablation as command
+        case "vots":
+            from eval.commands import vots as command
+        case "imagenet-vid":
+            from eval.commands import imagenet_vid as command
+        case "mot":
+            from eval.commands import mot as command
+        case "trajectory":
+            from eval.commands import trajectory as command
+        case "depth":
+            from eval.commands import depth as command
+        case "compose":
+            from eval.commands import compose as command
+        case "questions":
+            from eval.commands import questions as command
+        case "cdnet":
+            from eval.commands import cdnet as command
+        case "strips":
+            from eval.commands import strips as command
+        case "report":
+            from eval.commands import report as command
+        case _:
+            raise KeyError(name)
+    return command

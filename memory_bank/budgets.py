@@ -19,6 +19,9 @@ class MemoryBudgets(Settings, at="memory"):
         above=0,
     )
     object_keyframes_mib: float = setting(12.0, "key frames of one object; larger keeps more views of it", above=0)
+    objects_mib: float = setting(
+        256.0, "what is kept of objects from frame to frame; larger follows more at once, up to max_objects", above=0
+    )
     appearance_mib: float = setting(8.0, "what objects and background look like; larger knows more objects", above=0)
     retired_mib: float = setting(1.0, "looks of objects that left; larger recognises them after more others", above=0)
     features_mib: float = setting(8.0, "feature vectors and expected places; larger remembers more looks", above=0)

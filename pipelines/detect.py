@@ -1,65 +1,71 @@
-"""The detect stage: what is in the frame, every few frames, with a memory that helps where the frame is
-degraded.
+"""The detect stage: what is in the frame, every few frames, with a memory that helps where the frame is degraded.
 
-After MAMBA (Sun et al., AAAI 2021): feature maps are enhanced from a bank of feature vectors between
-backbone and heads, then each expected thing lends its class evidence to the anchor at its expected place.
-Both only on frames that are blurred, noisy or dark beside the rest of their shot; on every other frame the
-detector's output passes untouched, bit for bit. A cut voids all expected places.
+After MAMBA (Sun et al., AAAI 2021): feature maps are enhanced from a bank of feature vectors between backbone and
+heads, then each expected instance lends its class evidence to the anchor at its expected place. Both only on frames
+that are blurred, noisy or dark beside the rest of their shot; on every other frame the detector's output passes
+untouched, bit for bit. A cut voids all expected places.
 
-On real clips with made-up bursts of blur, noise and darkness, measured against the detector's own output on
-the clean frames, each level helped alone (places more than vectors) and both together most, on the clips
-that the settings were chosen on and on others; the memory of another video did worse than none. So both are
-on.
+On real clips with made-up bursts of blur, noise and darkness, measured against the detector's own output on the clean
+frames, each level helped alone (places more than vectors) and both together most, on the clips that the settings were
+chosen on and on others; the memory of another video did worse than none. So both are on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from memory_bank.budgets import MemoryBudgets
 from memory_bank.features.memory import FeatureMemory
 from memory_bank.features.policy import FeatureMemoryConfig
 from memory_bank.protocol import MemoryStats
 from pipelines.frame_quality import GateConfig, QualityGate
+from pipelines.scores import ScoreThresholds
 from streamvos import masks
 from streamvos.boxes import box_iou, boxes_around, keep_apart
+from streamvos.config import Settings, setting, table
 from streamvos.errors import InputError
 from streamvos.models import coco
-from streamvos.models.ssd_mobilenet import LEVELS, Candidates, SsdMobileNet, suppress
+from streamvos.models.detectors import DETECTORS
+from streamvos.models.ssd_boxes import Candidates, suppress
 from streamvos.records import Detections, Frame, Prompt, StepResult
 
-_MAX_CANDIDATES = 200  # that enter the search for doubles, best first
+_MAX_CANDIDATES = 200  # that enter the search for duplicates, best first: four times what is kept by default
+_MIN_PROMPT_IOU = 0.5  # of a prompt's box with a found one, or an expected place, that it refers to; the usual half
 
 
 @dataclass(frozen=True)
-class DetectConfig:
-    """How often, how readily and with which memory the detector looks."""
+class DetectConfig(Settings, at="detect"):
+    """How often the detector runs, and with which memory; its scores are those of `[scores]`."""
 
-    # Runs on every so many-th frame, after a cut, and where a click must be explained; larger is faster and finds
-    # things later.
-    every: int = 5
-    min_score: float = 0.4  # lower finds more and errs more
-    remember_score: float = 0.4  # only things at least so sure enter the memory; lower remembers more errors
-    nms: float = 0.6  # boxes of one class that overlap more are one thing; lower merges neighbours
-    same_place: float = 0.85  # boxes of different classes that overlap more are one thing, the better one stays
-    max_detections: int = 50  # the best so many are kept in a frame
-    classes: tuple[str, ...] = ()  # names to look for; empty: all 80
-    memory: bool = True  # off: every frame is seen alone
-    gate: GateConfig = field(default_factory=GateConfig)
-    features: FeatureMemoryConfig = field(default_factory=FeatureMemoryConfig)
-
-    def __post_init__(self) -> None:
-        for setting, low in (("every", 1), ("max_detections", 1)):
-            if getattr(self, setting) < low:
-                raise InputError(f"detect.{setting}: expected at least {low}, got {getattr(self, setting)}")
-        for setting in ("min_score", "remember_score", "nms", "same_place"):
-            if not 0 < getattr(self, setting) <= 1:
-                raise InputError(f"detect.{setting}: expected within (0, 1], got {getattr(self, setting)}")
-        coco.class_ids(self.classes)
+    detector: str = setting("ssd-mobilenet-v2", "the network that finds instances", names=DETECTORS.names)
+    every: int = setting(
+        5,
+        "it runs on every so many-th frame, after a cut, and where a click must be explained; larger is faster and "
+        "finds instances later",
+        low=1,
+    )
+    classes: tuple[str, ...] = setting((), "COCO names to look for; empty: all 80", names=coco.NAMES)
+    max_detections: int = setting(50, "the best so many are kept of a frame", low=1)
+    nms: float = setting(
+        0.6,
+        "boxes of one class that overlap by a larger IoU are one instance; lower merges neighbours",
+        above=0,
+        high=1,
+    )
+    same_place: float = setting(
+        0.85,
+        "boxes of different classes that overlap by a larger IoU are one instance, the better stays",
+        above=0,
+        high=1,
+    )
+    memory: bool = setting(True, "help degraded frames by what was seen before; off: every frame is seen alone")
+    gate: GateConfig = table(GateConfig)
+    features: FeatureMemoryConfig = table(FeatureMemoryConfig)
 
 
 class DetectStage:
@@ -67,6 +73,8 @@ class DetectStage:
 
     Args:
         config: see `DetectConfig`.
+        scores: from which a detection counts, and enters the memory.
+        budgets: of which the feature memory has its bytes.
         device: where the network runs.
         seed: of the memory's random choices.
 
@@ -76,22 +84,33 @@ class DetectStage:
 
     name = "detect"
 
-    def __init__(self, config: DetectConfig, device: torch.device, seed: int = 0) -> None:
-        self.config = config
-        self._class_ids = coco.class_ids(config.classes or coco.NAMES)
-        self._detector = SsdMobileNet(device)
-        self._memory = FeatureMemory(config.features, LEVELS, seed) if config.memory else None
+    def __init__(
+        self,
+        config: DetectConfig,
+        scores: ScoreThresholds,
+        budgets: MemoryBudgets,
+        device: torch.device,
+        seed: int = 0,
+    ) -> None:
+        self.config, self.scores = config, scores
+        self._class_ids = frozenset(coco.ID_OF[name] for name in config.classes or coco.NAMES)
+        self._detector = DETECTORS.get(config.detector)(device)
         self._gate = QualityGate(config.gate)
+        self._memory: FeatureMemory | None = None
+        if config.memory:
+            self._memory = FeatureMemory(
+                config.features, budgets.bytes_of("features"), self._detector.levels, coco.NAME_OF, seed
+            )
         self._last_run = -1
 
     def step(self, frame: Frame, result: StepResult) -> StepResult:
         if result.is_cut:
             self._gate.reset()
             if self._memory:
-                self._memory.start_shot(frame.index)
+                self._memory.instances.start_shot(frame.index)
         if self._memory:
             for removal in result.removals:
-                self._memory.remove(removal.object_id)
+                self._memory.remove(removal.object_id, frame.index)
         found = None
         due = self._last_run < 0 or frame.index - self._last_run >= self.config.every
         if due or result.is_cut or any(prompt.clicks_alone for prompt in result.prompts):
@@ -99,9 +118,9 @@ class DetectStage:
             found = self._look(frame, result.prompts)
         elif self._memory:
             for prompt in result.prompts:
-                row = _claimed(prompt, self._memory.things.places(frame.index))
+                row = _meant_by(prompt, self._memory.instances.places(frame.index))
                 if row is not None:
-                    self._memory.things.name(row, prompt.object_id)
+                    self._memory.instances.assign(row, prompt.object_id)
         events = self._memory.drain_events() if self._memory else ()
         return replace(result, detections=found, events=result.events + events)
 
@@ -112,7 +131,7 @@ class DetectStage:
             self._memory.reset()
 
     def stats(self) -> Mapping[str, MemoryStats]:
-        return {self._memory.name: self._memory.stats()} if self._memory else {}
+        return self._memory.stats() if self._memory else {}
 
     def state_dict(self) -> dict[str, Any]:
         memory = self._memory.state_dict() if self._memory else None
@@ -137,10 +156,10 @@ class DetectStage:
         degraded = self._gate.judge(frame.image) if self._memory else None
         arrays = self._detector.to_arrays(maps) if self._memory else {}
         if degraded:
-            maps = self._detector.from_arrays(self._memory.read(frame.index, arrays))
+            maps = self._detector.from_arrays(self._memory.vectors.read(frame.index, arrays))
         candidates = self._detector.predict(maps, frame.size)
         if degraded:
-            raised = self._memory.things.recall(frame.index, candidates.boxes_xyxy, candidates.scores)
+            raised = self._memory.instances.read(frame.index, candidates.boxes_xyxy, candidates.scores)
             candidates = replace(candidates, scores=raised)
         found = self._choose(candidates)
         if self._memory:
@@ -149,7 +168,9 @@ class DetectStage:
 
     def _choose(self, candidates: Candidates) -> Detections:
         config = self.config
-        boxes, scores, class_ids = suppress(candidates, config.min_score, config.nms, _MAX_CANDIDATES, self._class_ids)
+        boxes, scores, class_ids = suppress(
+            candidates, self.scores.detect, config.nms, _MAX_CANDIDATES, self._class_ids
+        )
         kept = keep_apart(boxes, config.same_place)[: config.max_detections]
         names = tuple(coco.NAME_OF[class_id] for class_id in class_ids[kept].tolist())
         return Detections(boxes[kept], scores[kept], class_ids[kept], names, np.full(len(kept), -1, np.int64))
@@ -162,37 +183,35 @@ class DetectStage:
         prompts: tuple[Prompt, ...],
         degraded: str | None,
     ) -> None:
-        sure = found.scores >= self.config.remember_score
+        sure = found.scores >= self.scores.remember
         boxes = found.boxes_xyxy[sure]
-        object_ids = self._memory.expect(
+        self._memory.write(
             frame.index,
+            frame.size,
+            arrays,
             boxes,
             found.class_ids[sure],
             found.scores[sure],
-            _named(boxes, prompts),
-            degraded is not None,
+            _object_ids(boxes, prompts),
+            degraded,
         )
-        if degraded:
-            self._memory.skip(frame.index, degraded)
-        else:
-            self._memory.write(frame.index, frame.size, arrays, boxes, object_ids)
 
 
-def _named(boxes_xyxy: np.ndarray, prompts: tuple[Prompt, ...]) -> np.ndarray:
-    """(M,) names that the user's prompts of this frame give to found boxes, -1 where none."""
-    names = np.full(len(boxes_xyxy), -1, np.int64)
+def _object_ids(boxes_xyxy: np.ndarray, prompts: tuple[Prompt, ...]) -> np.ndarray:
+    """(M,) objects that found boxes are by the user's prompts of this frame, -1 where none."""
+    object_ids = np.full(len(boxes_xyxy), -1, np.int64)
     for prompt in prompts:
-        row = _claimed(prompt, boxes_xyxy)
+        row = _meant_by(prompt, boxes_xyxy)
         if row is not None:
-            names[row] = prompt.object_id
-    return names
+            object_ids[row] = prompt.object_id
+    return object_ids
 
 
-def _claimed(prompt: Prompt, boxes_xyxy: np.ndarray) -> int | None:
-    """The row of (M, 4) boxes that a prompt speaks of: the best fit, or the smallest around its points."""
+def _meant_by(prompt: Prompt, boxes_xyxy: np.ndarray) -> int | None:
+    """The row of (M, 4) boxes that a prompt refers to: the best fit, or the smallest around its points."""
     if prompt.clicks_alone:
         rows = boxes_around(prompt.points[prompt.labels], boxes_xyxy)
         return int(rows[0]) if len(rows) else None
     box = prompt.box if prompt.box is not None else masks.tight_box(prompt.mask)
     overlaps = box_iou(box[None], boxes_xyxy)[0]
-    return int(overlaps.argmax()) if len(overlaps) and overlaps.max() >= 0.5 else None
+    return int(overlaps.argmax()) if len(overlaps) and overlaps.max() >= _MIN_PROMPT_IOU else None

@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+import numpy as np
+
 from streamvos.errors import InputError
 from streamvos.records import Naming, ObjectMasks, Prompt, Removal
+
+MAX_OBJECT_ID = 2**53 - 1  # above, readers of JSON whose numbers are floats mistake one id for another
 
 
 def check_prompts(prompts: Iterable[Prompt], size: tuple[int, int], num_frames: int | None = None) -> None:
@@ -14,6 +18,10 @@ def check_prompts(prompts: Iterable[Prompt], size: tuple[int, int], num_frames: 
     height, width = size
     for prompt in prompts:
         who = f"prompt for object {prompt.object_id} at frame {prompt.frame_index}"
+        if prompt.object_id > MAX_OBJECT_ID:
+            raise InputError(f"{who}: expected an id of at most {MAX_OBJECT_ID} (2^53 - 1)")
+        if _looks_normalised(prompt, size):
+            raise InputError(f"{who}: coordinates look normalised; expected pixels of the frame of {width}x{height}")
         if prompt.mask is not None and prompt.mask.shape != size:
             have = f"{prompt.mask.shape[1]}x{prompt.mask.shape[0]}"
             raise InputError(f"{who}: expected a mask of the frame's size, {width}x{height}; got {have}")
@@ -33,6 +41,17 @@ def check_prompts(prompts: Iterable[Prompt], size: tuple[int, int], num_frames: 
             raise InputError(f"{who}: the source has {num_frames} frames, from 0 to {num_frames - 1}")
 
 
+def _looks_normalised(prompt: Prompt, size: tuple[int, int]) -> bool:
+    """Whether box and points lie between 0 and 1, as some tools give them, in a frame that is larger."""
+    given = [array.ravel() for array in (prompt.box, prompt.points) if array is not None]
+    if not given or min(size) < 2:
+        return False
+    values = np.concatenate(given)
+    if values.min() < 0 or values.max() > 1:
+        return False
+    return prompt.box is not None or bool((values % 1 != 0).any())  # a click on a corner pixel is whole
+
+
 class Schedule:
     """Prompts, removals and names on their way to their frame. May be used from several threads.
 
@@ -46,6 +65,7 @@ class Schedule:
         self._removals: dict[int, list[Removal]] = {}
         self._namings: dict[int, list[Naming]] = {}
         self._prompted: set[int] = set()
+        self._begun: set[int] = set()  # objects whose first prompt was sent
         self._followed: frozenset[int] = frozenset()
         self._lock = threading.Lock()
 
@@ -60,6 +80,12 @@ class Schedule:
         with self._lock:
             return [prompt for _, prompts in sorted(self._prompts.items()) for prompt in prompts]
 
+    @property
+    def waiting_removals(self) -> list[Removal]:
+        """Removals whose frame has not come."""
+        with self._lock:
+            return [removal for _, removals in sorted(self._removals.items()) for removal in removals]
+
     def add(self, prompt: Prompt) -> None:
         """Let a prompt take effect at its frame."""
         with self._lock:
@@ -68,11 +94,23 @@ class Schedule:
             self._prompted.add(prompt.object_id)
 
     def remove(self, object_id: int, frame_index: int | None = None) -> None:
-        """Let a removal take effect at a frame, the next one by default."""
+        """Let a removal take effect at a frame, the next one by default.
+
+        An object that is first pointed at in that very frame is not followed at all.
+        """
         with self._lock:
             index = self.next_index if frame_index is None else frame_index
             self._expect_future(index, f"removal of object {object_id}")
             self._expect_followed(object_id, "removed")
+            if object_id not in self._begun | self._followed:
+                first = min(at for at, prompts in self._prompts.items() if object_id in _ids(prompts))
+                if first > index:
+                    raise InputError(
+                        f"removal of object {object_id} at frame {index}: it is first pointed at in frame {first}"
+                    )
+                if first == index:
+                    self._take_back(object_id, index)
+                    return
             self._removals.setdefault(index, []).append(Removal(index, object_id))
             if not any(prompt.object_id == object_id for waiting in self._prompts.values() for prompt in waiting):
                 self._prompted.discard(object_id)
@@ -89,6 +127,7 @@ class Schedule:
         """What takes effect at this frame, which is the next one."""
         with self._lock:
             self.next_index = frame_index + 1
+            self._begun |= _ids(self._prompts.get(frame_index, ()))
             waiting = self._prompts, self._removals, self._namings
             return tuple(tuple(words.pop(frame_index, ())) for words in waiting)
 
@@ -96,6 +135,9 @@ class Schedule:
         """Go on at a frame: what took effect before it is in the stages' snapshot."""
         with self._lock:
             self.next_index = next_index
+            for index, prompts in self._prompts.items():
+                if index < next_index:
+                    self._begun |= _ids(prompts)
             for waiting in (self._prompts, self._removals, self._namings):
                 for index in [index for index in waiting if index < next_index]:
                     del waiting[index]
@@ -104,6 +146,15 @@ class Schedule:
         """Learn from a result who is followed now."""
         if masks is not None:
             self._followed = frozenset(masks.object_ids.tolist())
+
+    def _take_back(self, object_id: int, index: int) -> None:
+        kept = [prompt for prompt in self._prompts.pop(index) if prompt.object_id != object_id]
+        if kept:
+            self._prompts[index] = kept
+        for at, namings in self._namings.items():
+            self._namings[at] = [naming for naming in namings if naming.object_id != object_id]
+        if not any(object_id in _ids(prompts) for prompts in self._prompts.values()):
+            self._prompted.discard(object_id)
 
     def _expect_followed(self, object_id: int, what: str) -> None:
         known = self._prompted | self._followed
@@ -114,3 +165,7 @@ class Schedule:
     def _expect_future(self, frame_index: int, what: str) -> None:
         if frame_index < self.next_index:
             raise InputError(f"{what} at frame {frame_index}: that frame is past, the next one is {self.next_index}")
+
+
+def _ids(prompts: Iterable[Prompt]) -> set[int]:
+    return {prompt.object_id for prompt in prompts}

@@ -1,7 +1,7 @@
 """The stage that remembers: turns masks and detections of each frame into the long memory's facts.
 
 After the perception-memory split of InternLM-XComposer2.5-OmniLive (2412.09596): this stage only writes; questions
-are answered by `pipelines.answer.ask` from the same directory, also while the stream runs.
+are answered by `pipelines.answer.answering` from the same directory, also while the stream runs.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ import dataclasses
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 
-from memory_bank.episodes import EpisodeConfig, EpisodeMemory, Moment, Sighting
+from memory_bank.episodes import EpisodeConfig, EpisodeMemory, Moment, Sighting, policy
 from memory_bank.episodes.colours import colour_name
 from memory_bank.protocol import MemoryStats
+from pipelines.scores import ScoreThresholds
 from streamvos import masks as mask_codec
-from streamvos.errors import InputError, MissingWeightsError
+from streamvos.config import Settings, setting, table
+from streamvos.errors import MissingWeightsError
 from streamvos.models.minilm import SentenceEncoder, load_minilm
 from streamvos.records import Frame, ObjectMasks, StepResult
 
@@ -29,30 +31,16 @@ _MAX_LABEL = 64
 
 
 @dataclass(frozen=True)
-class RememberConfig:
-    """Settings of the stage.
+class RememberConfig(Settings, at="remember"):
+    """Settings of the stage."""
 
-    Args:
-        episodes: budget and times of the memory.
-        thumbnail_px: longer side of the key-frame pictures; larger shows more, costs bytes.
-        jpeg_quality: 1..100; higher looks better, costs bytes.
-        min_score: detections below are not remembered where no objects are followed; lower remembers more and errs
-            more.
-        text_embeddings: "auto" computes sentence embeddings of the summaries where the extra `text` is installed;
-            "on" refuses to run without it; "off" never does.
-    """
-
-    episodes: EpisodeConfig = field(default_factory=EpisodeConfig)
-    thumbnail_px: int = 256
-    jpeg_quality: int = 75
-    min_score: float = 0.5
-    text_embeddings: Literal["auto", "on", "off"] = "auto"
-
-    def __post_init__(self) -> None:
-        if self.thumbnail_px < 16:
-            raise InputError(f"thumbnail_px: expected at least 16, got {self.thumbnail_px}")
-        if not 1 <= self.jpeg_quality <= 100:
-            raise InputError(f"jpeg_quality: expected 1..100, got {self.jpeg_quality}")
+    thumbnail_px: int = setting(256, "longer side of the key-frame pictures; larger shows more, costs bytes", low=16)
+    jpeg_quality: int = setting(75, "of these pictures; higher looks better, costs bytes", low=1, high=100)
+    text_embeddings: Literal["auto", "on", "off"] = setting(
+        "auto",
+        "sentence embeddings of the summaries; auto: where the extra `text` is installed, on: refuse to run without it",
+    )
+    episodes: EpisodeConfig = table(EpisodeConfig)
 
 
 class RememberStage:
@@ -63,6 +51,8 @@ class RememberStage:
         directory: where the memory lies; must be empty, or be resumed by `load_state_dict`.
         stream_id: name of the stream.
         source: where it comes from, without secrets.
+        min_score: of detections, from which they are remembered where no objects are followed.
+        budget_bytes: of the memory on disk.
 
     Raises:
         InputError: the directory holds something that is not a memory.
@@ -71,10 +61,18 @@ class RememberStage:
 
     name = "remember"
 
-    def __init__(self, config: RememberConfig, directory: Path, stream_id: str, source: str) -> None:
-        self.config = config
+    def __init__(
+        self,
+        config: RememberConfig,
+        directory: Path,
+        stream_id: str,
+        source: str,
+        min_score: float = ScoreThresholds().episodes,
+        budget_bytes: int = policy.BUDGET_BYTES,
+    ) -> None:
+        self.config, self._min_score = config, min_score
         encoder, absent = _encoder(config.text_embeddings)
-        self.memory = EpisodeMemory(Path(directory), stream_id, source, config.episodes, encoder, absent)
+        self.memory = EpisodeMemory(Path(directory), stream_id, source, config.episodes, budget_bytes, encoder, absent)
         self._labels: dict[int, str] = {}
         self._detector_ran = False
 
@@ -179,13 +177,11 @@ class RememberStage:
         height, width = frame.size
         scale = np.array([width, height, width, height], np.float32)
         sightings = []
-        names = {found.class_names[row] for row in range(len(found)) if found.scores[row] >= self.config.min_score}
-        for name in sorted(names):
-            rows = [
-                row
-                for row in range(len(found))
-                if found.class_names[row] == name and found.scores[row] >= self.config.min_score
-            ]
+        by_class: dict[str, list[int]] = {}
+        for row in range(len(found)):
+            if found.scores[row] >= self._min_score:
+                by_class.setdefault(found.class_names[row], []).append(row)
+        for name, rows in sorted(by_class.items()):
             best = max(rows, key=lambda row: (float(found.scores[row]), -row))
             box = _box(found.boxes_xyxy[best] / scale)
             colour = None

@@ -66,13 +66,13 @@ def record(
 
 
 def unused_prompts(session: Session) -> str | None:
-    """One sentence on the prompts whose frame never came; None where all were used."""
-    prompts = session.waiting_prompts
-    if not prompts:
+    """One sentence on the prompts and removals whose frame never came; None where all were used."""
+    told = [f"prompt for object {prompt.object_id} at frame {prompt.frame_index}" for prompt in session.waiting_prompts]
+    told += [f"removal of object {one.object_id} at frame {one.frame_index}" for one in session.waiting_removals]
+    if not told:
         return None
-    named = [f"object {prompt.object_id} at frame {prompt.frame_index}" for prompt in prompts[:_SHOWN_PROMPTS]]
-    more = f" and {len(prompts) - _SHOWN_PROMPTS} more" if len(prompts) > _SHOWN_PROMPTS else ""
-    return f"never used, the source ended before: prompt for {', '.join(named)}{more}"
+    more = f" and {len(told) - _SHOWN_PROMPTS} more" if len(told) > _SHOWN_PROMPTS else ""
+    return f"never used, the source ended before: {', '.join(told[:_SHOWN_PROMPTS])}{more}"
 
 
 def _warn(run_dir: RunDirectory, source: Source) -> None:

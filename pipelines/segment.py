@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ import torch
 from memory_bank.appearance import RetiredObjects
 from memory_bank.budgets import MemoryBudgets
 from memory_bank.protocol import MemoryStats
+from pipelines.refiners.config import RefineConfig
 from pipelines.refiners.first_mask import first_candidate
-from pipelines.refiners.policy import RefineConfig
-from pipelines.refiners.registry import make_refiner
+from pipelines.refiners.protocol import RefinerSetup
+from pipelines.refiners.registry import first_mask_names, make_refiner, refiner_kinds, refiner_names
 from pipelines.scores import ScoreThresholds
 from pipelines.segmentation.appearance import AppearanceModel
 from pipelines.segmentation.discovery import Discovery
@@ -31,14 +32,10 @@ from pipelines.segmentation.new_objects import NewObjects
 from pipelines.segmentation.object_table import ObjectTable
 from pipelines.segmentation.refinement import Refinement
 from pipelines.segmentation.track_state import Track, TrackRules, judge, update
-from pipelines.trackers.cutie import CutieConfig
-from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from pipelines.trackers.protocol import Propagation
-from pipelines.trackers.registry import make_tracker
-from pipelines.trackers.sam2 import Sam2Config, VideoModelConfig
-from pipelines.trackers.trained import TrainedTrackerConfig
+from pipelines.trackers.registry import TRACKERS, make_tracker, tracker_settings
 from streamvos import masks
-from streamvos.config import setting
+from streamvos.config import Settings, chosen, setting, table
 from streamvos.device import Precision
 from streamvos.errors import InputError
 from streamvos.records import Detections, Frame, ObjectMasks, Prompt, StepResult
@@ -48,27 +45,26 @@ PERSON_IDS = 100  # of an interactive run: ids up to it are for the objects that
 
 
 @dataclass(frozen=True)
-class SegmentConfig:
+class SegmentConfig(Settings, at="segment"):
     """What is followed and how."""
 
-    discover: bool = True  # start objects from detections; off: only prompts
-    # Base tracker: "trained" adds a network of ours to "embedded"; the last three need fetched weights.
-    base: Literal["embedded", "trained", "cutie", "sam2", "edgetam"] = "trained"
-    max_objects: int = 12  # followed at once; more are refused (prompts) or wait (detections)
-    # A person points while it runs: at first there may be nothing to follow, a prompt that cannot be followed is
-    # refused by an event where otherwise it ends the run, and what is found gets ids above PERSON_IDS.
-    interactive: bool = False
-    first_masks: Literal["grabcut", "embedded"] = "embedded"  # what makes masks of boxes and clicks
-    refiner: Literal["none", "grabcut", "embedded", "sam-hq"] = "embedded"  # of tracked masks; "none" is faster
-    refiner_precision: Precision = "auto"  # of the embedded refiner; bfloat16 moves borders by a pixel at most
-    sam_size: Literal["vit_tiny", "vit_b", "vit_l", "vit_h"] = "vit_tiny"  # larger is finer and slower
-    sam_weights: str = ""  # a checkpoint of that size; empty: the one that `streamvos models fetch` got
-    tracker: EmbeddedTrackerConfig = field(default_factory=EmbeddedTrackerConfig)
-    trained: TrainedTrackerConfig = field(default_factory=TrainedTrackerConfig)
-    cutie: CutieConfig = field(default_factory=CutieConfig)
-    sam2: Sam2Config = field(default_factory=Sam2Config)
-    edgetam: VideoModelConfig = field(default_factory=VideoModelConfig)
-    refine: RefineConfig = field(default_factory=RefineConfig)
+    discover: bool = setting(True, "start objects from detections; off: only prompts")
+    base: str = setting(
+        "trained",
+        "the tracker that carries masks: trained adds a network of this project to embedded; cutie, sam2 and edgetam "
+        "need fetched weights",
+        names=TRACKERS.names,
+    )
+    tracker: Settings = chosen("base", tracker_settings)
+    max_objects: int = setting(12, "followed at once; more are refused (prompts) or wait (detections)", low=1)
+    # At first there may be nothing to follow, a prompt that cannot be followed is refused by an event where otherwise
+    # it ends the run, and what is found gets ids above PERSON_IDS.
+    interactive: bool = setting(False, "a person points while it runs")
+    first_masks: str = setting("embedded", "what makes masks of boxes and clicks", names=first_mask_names)
+    refiner: str = setting("embedded", "what refines tracked masks; none is faster", names=refiner_names)
+    # Below `tracker`: the table [segment.embedded] is the tracker's, as the refiner of that name has no settings.
+    refiner_settings: Settings | None = chosen("refiner", refiner_kinds)
+    refine: RefineConfig = table(RefineConfig)
     lost_after_s: float = setting(2.0, "an object that was not seen for longer is lost; larger waits longer", above=0)
     retire_after_s: float = setting(
         5.0, "a found object not seen for longer is no longer looked for, only recognised", above=0
@@ -91,9 +87,9 @@ class SegmentStage:
         seed: of the refiner's random choices.
         scores: how sure detections must be; None: the defaults.
         budgets: of the memories, likewise.
+        precision: of frozen networks.
 
     Raises:
-        InputError: a setting out of range.
         MissingWeightsError: weights that the configuration asks for are not on this machine.
     """
 
@@ -107,17 +103,21 @@ class SegmentStage:
         seed: int = 0,
         scores: ScoreThresholds | None = None,
         budgets: MemoryBudgets | None = None,
+        precision: Precision = "auto",
     ) -> None:
         scores, budgets = scores or ScoreThresholds(), budgets or MemoryBudgets()
         self.config, self._track_rules = config, TrackRules()
-        self.tracker = make_tracker(config.base, config, size, device)
-        makes = {config.first_masks, config.refiner}  # often the same, which needs its network once
-        sam = config.sam_size, config.sam_weights
-        made = {make: make_refiner(make, config.refiner_precision, *sam, device, seed) for make in makes}
+        self.tracker = make_tracker(config.base, config.tracker, size, device, budgets, precision)
+        # Often the same, which needs its network once; what makes first masks has no settings.
+        names = {config.first_masks: None, config.refiner: config.refiner_settings}
+        setup = RefinerSetup(device, precision, seed)
+        made = {name: make_refiner(name, settings, setup) for name, settings in names.items()}
         self._first_refiner = made[config.first_masks]
         retired = RetiredObjects(budgets.bytes_of("retired"))
         first_found_id = PERSON_IDS + 1 if config.interactive else 1
-        self._table = ObjectTable(self.tracker, retired, config.max_objects, first_found_id)
+        self._table = ObjectTable(
+            self.tracker, retired, config.max_objects, budgets.bytes_of("objects"), first_found_id
+        )
         self._new_objects = NewObjects(scores, config.min_area_share, retired)
         finds = self.tracker, self._table, self._new_objects, self._first_refiner
         self._discovery = Discovery(scores, config.discover, *finds)
@@ -152,6 +152,7 @@ class SegmentStage:
         self.tracker.memorize(frame.index, propagation, confident)
         corrected = {prompt.object_id for prompt in result.prompts}
         self._identity.learn(frame.index, propagation, verdicts, confident, decided, corrected)
+        self._table.note_size()
         told = (self.tracker.drain_events(), self._table.drain_events(), self._identity.drain_events())
         return dataclasses.replace(
             result,
@@ -214,7 +215,9 @@ class SegmentStage:
             if not judgement.visible:
                 hidden[object_id] = np.zeros_like(probability)
             if track.state != before and track.state != "tracked":
-                self._table.tell("skip", frame.index, f"object {object_id}", f"{track.state}: {judgement.reason}")
+                numbers = {"area_px": area_px, "confidence": confidence}
+                reason = f"object {object_id} is {track.state}: {judgement.reason}"
+                self._table.tell("skip", frame.index, f"object {object_id}", reason, numbers)
             confident[object_id] = judgement.confident
         return propagation.with_some(hidden), confident
 
@@ -236,11 +239,12 @@ class SegmentStage:
         known = self._table.tracks.get(prompt.object_id)
         if known is None:
             self._table.make_room(prompt.object_id)
-        things = None if found is None else found.boxes_xyxy
-        first = first_candidate(frame.image, prompt, self._first_refiner, things=things)
-        self.tracker.add(frame.index, prompt.object_id, first.mask, afresh=True)
+        instances = None if found is None else found.boxes_xyxy
+        first = first_candidate(frame.image, prompt, self._first_refiner, instances=instances)
+        self.tracker.add(frame.index, prompt.object_id, first.mask, replace=True)
         if prompt.mask is None:
-            self._table.tell("refine", frame.index, f"object {prompt.object_id}", first.reason)
+            numbers = {} if first.predicted_iou is None else {"predicted_iou": first.predicted_iou}
+            self._table.tell("refine", frame.index, f"object {prompt.object_id}", first.reason, numbers)
         track = known or Track(True)
         track.prompted, track.state, track.score, track.usual_area_px = True, "tracked", 1.0, 0.0
         track.label = prompt.label or track.label
@@ -270,6 +274,7 @@ class SegmentStage:
             np.array([track.score for track in tracks], np.float32),
             tuple(track.state for track in tracks),
             tuple(track.class_name for track in tracks),
+            np.array([np.nan if track.class_score is None else track.class_score for track in tracks], np.float32),
         )
 
 

@@ -6,7 +6,8 @@ import dataclasses
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,19 +15,17 @@ import numpy as np
 
 from memory_bank.protocol import MemoryStats
 from pipelines.answer import ask
-from pipelines.graph.build import GraphConfig, StreamSetup, resolve
+from pipelines.graph.build import GraphConfig, StreamSetup, resolve, with_settings
 from pipelines.graph.chain import Runner, Step
-from pipelines.graph.local_runner import LocalRunner
-from pipelines.graph.moved_settings import MOVED
+from pipelines.graph.runners import RUNNERS, RunnerSetup
 from pipelines.prompts import Schedule, check_prompts
-from streamvos import config as configuration
 from streamvos.answers import Answer
-from streamvos.errors import InputError, unknown_name
-from streamvos.records import Frame, Prompt, StepResult
-from streamvos.video.info import Source, SourceConfig, SourceInfo
+from streamvos.errors import InputError
+from streamvos.records import Frame, Prompt, Removal, StepResult
+from streamvos.video.arrays import ArraySource, FrameClock, is_source_of_arrays
+from streamvos.video.info import Source, SourceConfig, SourceInfo, parse_rate
 from streamvos.video.sources import open_source
 
-RUNNERS = ("local", "ray")
 _BUILDING = threading.Lock()  # models load one after the other: libraries that import on demand fail in two threads
 
 
@@ -39,6 +38,7 @@ class Session:
         memory_dir: folder of the long memory; a temporary one, removed by `close`, where None.
         prompts: objects to follow; more may come by `add`.
         discover: also start objects that the detector finds; None: only where no `prompts` are given.
+        rate: frames a second, as 30 or "30000/1001", of pictures that come without a time.
         address: of a running Ray cluster; None starts Ray on this machine.
         placement: "fused" or "split", see `pipelines.graph.ray_runner`; None decides by the number of CPUs.
         cluster: a `pipelines.graph.ray_cluster.Cluster` shared with other sessions, in place of `address`; not closed
@@ -64,28 +64,23 @@ class Session:
         memory_dir: str | Path | None = None,
         prompts: Iterable[Prompt] = (),
         discover: bool | None = None,
+        rate: str | float | Fraction | None = None,
         address: str | None = None,
         placement: Literal["fused", "split"] | None = None,
         cluster: Any = None,
         **settings: Any,
     ) -> None:
-        if runner not in RUNNERS:
-            raise unknown_name("runner", str(runner), RUNNERS)
-        prompts = list(prompts)
-        self.config = resolve(_with_discovery(_with(config or GraphConfig(), settings), discover, bool(prompts)))
-        self._runner_name, self._address, self._placement = runner, address, placement
+        self._make_runner = RUNNERS.get(str(runner))
+        self._prompts = tuple(prompts)
+        config = _with_discovery(with_settings(config or GraphConfig(), settings), discover, bool(self._prompts))
+        self.config = resolve(config)
+        self._rate = None if rate is None else parse_rate(str(rate))
+        self._address, self._placement = address, placement
         self._cluster, self._owns_cluster = cluster, cluster is None
         self._memory_dir = None if memory_dir is None else Path(memory_dir)
         self._temporary: Path | None = None
-        self._schedule = Schedule()
-        self._runner: Runner | None = None
-        self._restored: dict[str, Any] | None = None
-        self._size: tuple[int, int] | None = None
-        self._last_time_s: float | None = None
-        self._last: tuple[dict[str, MemoryStats], dict[str, Any]] = {}, {}
-        self._ended = False
-        for prompt in prompts:
-            self.add(prompt)
+        self._closed = False
+        self._begin()
 
     @property
     def next_index(self) -> int:
@@ -96,6 +91,11 @@ class Session:
     def waiting_prompts(self) -> list[Prompt]:
         """Prompts whose frame has not come; after the end of the stream, those that were never used."""
         return self._schedule.waiting
+
+    @property
+    def waiting_removals(self) -> list[Removal]:
+        """Removals whose frame has not come."""
+        return self._schedule.waiting_removals
 
     def add(self, prompt: Prompt) -> None:
         """Follow an object, or correct one, from `prompt.frame_index` on.
@@ -131,7 +131,7 @@ class Session:
     def step(
         self,
         image: np.ndarray,
-        time_s: float,
+        time_s: float | None = None,
         depth_m: np.ndarray | None = None,
         intrinsics: np.ndarray | None = None,
     ) -> StepResult:
@@ -139,31 +139,41 @@ class Session:
 
         Args:
             image: (H, W, 3) uint8 RGB, the same size for all frames of the session.
-            time_s: when it was taken, in seconds; later than the frame before.
+            time_s: when it was taken, in seconds; later than the frame before. None: one step of the session's `rate`
+                after the frame before; where it has no rate, as much later as this call came after the one before.
+                The first frame is then at 0.
             depth_m: (H, W) float32 metres, 0 where unknown, aligned with the image.
             intrinsics: (3, 3) pinhole matrix in pixels of the image.
 
         Raises:
             InputError: an array of another form, or a time that does not increase.
         """
-        matrix = None if intrinsics is None else np.asarray(intrinsics, np.float64)
-        frame = Frame("stream", self.next_index, float(time_s), np.asarray(image), depth_m, matrix)
+        at_s = self._clock.stamp(self._last_time_s, time_s)
+        frame = Frame("stream", self.next_index, at_s, np.asarray(image), depth_m, intrinsics)
         envelope = self._envelope(frame)
         result = self._start("stream", "frames of a program").step(frame, envelope)
         self._schedule.note(result.masks)
         return result
 
-    def run(self, source: str | int | Path | Source, max_frames: int | None = None) -> Iterator[StepResult]:
+    def run(
+        self, source: str | int | Path | Source | Iterable[Any], max_frames: int | None = None
+    ) -> Iterator[StepResult]:
         """Results of a source, frame by frame, as they come; at its end the stream ends, and can be asked about.
 
         With `runner="ray"` up to four frames are on their way when a result comes, so `next_index` is ahead of it.
+        Where a loop over the results was left early, the next `run` goes on at `next_index`. After the end of a stream
+        it starts anew, with the prompts of the constructor; the memory of the stream before is let go.
 
         Args:
-            source: what `open_source` takes (a path, a folder, a URL, a camera's number), or an open source.
+            source: what `open_source` takes (a path, a folder, a URL, a camera's number), an open source, or pictures:
+                a list, an (N, H, W, 3) array or a generator of (H, W, 3) uint8 RGB arrays or of `Frame` records. Their
+                times are counted at the session's `rate`; without one, at that of a folder of pictures (setting
+                `source.image_rate`, 24) for what is there already, and by their arrival for a generator.
             max_frames: frames of index `max_frames` and above are not read.
 
         Raises:
-            InputError: the source cannot be read, or there is nothing to follow.
+            InputError: the source cannot be read, there is nothing to follow, or the session cannot start anew: it is
+                closed, or was given a `memory_dir`, which holds what was remembered.
         """
         for step in self.steps(source, max_frames):
             yield step.result
@@ -171,16 +181,16 @@ class Session:
 
     def steps(
         self,
-        source: str | int | Path | Source,
+        source: str | int | Path | Source | Iterable[Any],
         max_frames: int | None = None,
         snapshot_every: int | None = None,
         source_config: SourceConfig | None = None,
     ) -> Iterator[Step]:
         """As `run`, with the frames, and with a snapshot of all stages after every so many-th frame."""
+        if self._ended:
+            self._begin_anew()
         check_followable(self.config, not self._schedule.is_empty)
-        opened = source
-        if not isinstance(source, Source):
-            opened = open_source(source, max_frames=max_frames, start_index=self.next_index, config=source_config)
+        opened = self._open(source, max_frames, source_config)
         try:
             first = next(opened, None)
             if first is None and self.next_index == 0:
@@ -201,7 +211,7 @@ class Session:
         self._start(info.name, info.location, info)
 
     def ask(self, question: str, as_of_s: float | None = None) -> Answer:
-        """Answer a question from the long memory, also while frames are still coming.
+        """Answer a question from the long memory, from the first frame on, also while frames are still coming.
 
         Args:
             question: in English. as_of_s: with what was known at this time of the stream; None for everything.
@@ -246,20 +256,59 @@ class Session:
 
     def close(self) -> None:
         """Let go of processes, and of the memory where it was temporary."""
+        self._closed = True
         try:
             self._end()
         finally:
             if self._owns_cluster and self._cluster is not None:
                 self._cluster.close()
-            if self._temporary is not None:
-                shutil.rmtree(self._temporary, ignore_errors=True)
-                self._temporary = self._memory_dir = None
+            self._drop_temporary()
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _begin(self) -> None:
+        """As nothing had come yet."""
+        self._schedule, self._clock = Schedule(), FrameClock(self._rate)
+        self._runner: Runner | None = None
+        self._restored: dict[str, Any] | None = None
+        self._size: tuple[int, int] | None = None
+        self._last_time_s: float | None = None
+        self._last: tuple[dict[str, MemoryStats], dict[str, Any]] = {}, {}
+        self._ended = False
+        for prompt in self._prompts:
+            self.add(prompt)
+
+    def _begin_anew(self) -> None:
+        """After the end of a stream."""
+        if self._closed:
+            raise InputError("this session is closed; make a new Session for another stream")
+        if self._memory_dir is not None and self._temporary is None:
+            raise InputError(
+                f"this session's stream has ended, and {str(self._memory_dir)!r} holds its memory; make a new Session "
+                "with another memory_dir for another stream"
+            )
+        self._drop_temporary()
+        self._begin()
+
+    def _drop_temporary(self) -> None:
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = self._memory_dir = None
+
+    def _open(self, source: Any, max_frames: int | None, config: SourceConfig | None) -> Source:
+        if isinstance(source, Source):
+            return source
+        if not is_source_of_arrays(source):
+            source = int(source) if isinstance(source, np.integer) else source
+            return open_source(source, max_frames=max_frames, start_index=self.next_index, config=config)
+        rate = self._rate
+        if rate is None and isinstance(source, np.ndarray | Sequence):  # arrival says nothing of what is there already
+            rate = parse_rate((config or SourceConfig()).image_rate)
+        return ArraySource(source, rate, self.next_index, max_frames)
 
     def _end(self) -> None:
         runner, self._runner, self._ended = self._runner, None, True
@@ -295,26 +344,23 @@ class Session:
                 self._temporary = Path(tempfile.mkdtemp(prefix="streamvos-memory-"))
                 self._memory_dir = self._temporary
             stream = StreamSetup(stream_id, location, self._memory_dir)
+            # a live picture grows old while it waits, and so does a person who has clicked: then none waits
+            waits = not self.config.segment.interactive and (info is None or not info.is_live)
+            setup = RunnerSetup(self._ray_cluster, self._placement, 4 if waits else 1)
             with _BUILDING:
-                self._runner = self._make_runner(stream, info is not None and info.is_live)
+                self._runner = self._make_runner(self.config, stream, setup)
             if self._restored is not None:
                 state, self._restored = self._restored, None
                 self._runner.load_state_dict(state)
         return self._runner
 
-    def _make_runner(self, stream: StreamSetup, is_live: bool) -> Runner:
-        if self._runner_name == "local":
-            return LocalRunner(self.config, stream)
-        from pipelines.graph.ray_cluster import (
-            Cluster,  # Ray takes a second to import, which local runs need not wait for
-        )
-        from pipelines.graph.ray_runner import RayRunner
-
+    def _ray_cluster(self) -> Any:
+        """The cluster that was given, or one of this session's own."""
         if self._cluster is None:
+            from pipelines.graph.ray_cluster import Cluster  # Ray takes a second to import
+
             self._cluster = Cluster(self._address)
-        # a live picture grows old while it waits, and so does a person who has clicked: then none waits
-        in_flight = 1 if is_live or self.config.segment.interactive else 4
-        return RayRunner(self.config, stream, self._cluster, self._placement, max_in_flight=in_flight)
+        return self._cluster
 
 
 def check_followable(config: GraphConfig, has_prompts: bool) -> None:
@@ -323,25 +369,12 @@ def check_followable(config: GraphConfig, has_prompts: bool) -> None:
         return
     if "detect" not in config.stages:
         raise InputError(
-            "the segment stage has nothing to follow: give prompts (--prompts, --first-mask or --box), "
-            "or add the detect stage, which finds objects"
+            "the segment stage has nothing to follow: give prompts, or add the detect stage, which finds objects"
         )
     if not config.segment.discover:
         raise InputError(
-            "the segment stage has nothing to follow: give prompts (--prompts, --first-mask or --box), "
-            "or let it discover objects (--discover)"
+            "the segment stage has nothing to follow: give prompts, or let it discover objects (discover=True)"
         )
-
-
-def _with(config: GraphConfig, settings: Mapping[str, Any]) -> GraphConfig:
-    """The configuration with settings laid over it: values, tables, or whole nested configurations."""
-    whole = {name: value for name, value in settings.items() if dataclasses.is_dataclass(value)}
-    values = {name: value for name, value in settings.items() if name not in whole}
-    config = configuration.merge(config, values, moved=MOVED)
-    for name, value in whole.items():
-        if type(getattr(config, name, None)) is not type(value):
-            raise InputError(f"setting {name}: expected another kind of value, got {type(value).__name__}")
-    return dataclasses.replace(config, **whole)
 
 
 def _with_discovery(config: GraphConfig, discover: bool | None, has_prompts: bool) -> GraphConfig:

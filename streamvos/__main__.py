@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
+from apps.cli import main
+
 if __name__ == "__main__":
-    sys.exit(importlib.import_module("apps.cli").main())  # by name: the command line lies in a layer above
+    sys.exit(main())

@@ -173,24 +173,25 @@ def merge(config: T, values: Mapping[str, Any], where: str = "", moved: Mapping[
     Raises:
         InputError: an unknown name, a wrong type or a value out of its range; names the setting.
     """
+    _refuse_moved(values, where, moved or {})
     fields = {field.name: field for field in dataclasses.fields(config)}
     hints = _hints(type(config))
     plain = {name for name, field in fields.items() if "chosen" not in field.metadata}
     changed: dict[str, Any] = {}
     for name in plain & set(values):
         place, value, current = f"{where}{name}", values[name], getattr(config, name)
-        if dataclasses.is_dataclass(current):
+        if isinstance(current, Settings):
             if not isinstance(value, Mapping):
                 raise InputError(f"setting {place}: expected a table, got {value!r}")
-            changed[name] = merge(current, value, f"{place}.", moved)
+            changed[name] = merge(current, value, f"{place}.")
         else:
-            changed[name] = _checked(value, hints[name], fields[name].metadata.get("rule", _Rule("")), place)
+            changed[name] = _checked(value, hints[name], fields[name].metadata["rule"], place)
     rest = {name: value for name, value in values.items() if name not in plain}
     for name, field in fields.items():
         if "chosen" in field.metadata:
-            changed[name] = _merge_chosen(config, field, {**changed}, rest, where, moved)
-    for name, value in rest.items():
-        raise _unknown(f"{where}{name}", value, [f"{where}{one}" for one in _names_in_files(config)], moved or {})
+            changed[name] = _merge_chosen(config, field, changed, rest, where)
+    for name in rest:
+        raise unknown_name("setting", f"{where}{name}", [f"{where}{one}" for one in _names_in_files(config)])
     return dataclasses.replace(config, **changed)
 
 
@@ -199,7 +200,7 @@ def to_dict(config: Settings) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
+        if isinstance(value, Settings):
             name = getattr(config, field.metadata["chosen"].by) if "chosen" in field.metadata else field.name
             plain[name] = to_dict(value)
         elif "chosen" not in field.metadata:
@@ -287,6 +288,8 @@ def _checked(value: Any, hint: Any, rule: _Rule, place: str) -> Any:
         value = float(value)
     if kind is tuple and isinstance(value, list):
         value = tuple(value)
+    if kind is str and rule.form is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)  # a rate without quotes, as people write numbers
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if not fits or (kind in (int, float) and not rule.holds(value)):
         raise InputError(f"setting {place}: expected {_expected(hint, rule)}, got {value!r}")
@@ -322,7 +325,6 @@ def _merge_chosen(
     changed: Mapping[str, Any],
     rest: dict[str, Any],
     where: str,
-    moved: Mapping[str, str] | None,
 ) -> Settings | None:
     """The table of what is chosen now, with its part of `rest`, which is taken out of there."""
     choice = field.metadata["chosen"]
@@ -341,7 +343,7 @@ def _merge_chosen(
                 f"setting {place}: these are settings of {other!r}, but {where}{choice.by} is {name!r}; "
                 f"set {where}{choice.by} = {other!r}, or leave the table out"
             )
-        current = merge(current, value, f"{place}.", moved)
+        current = merge(current, value, f"{place}.")
     return current
 
 
@@ -353,15 +355,14 @@ def _names_in_files(config: Settings) -> list[str]:
     return names
 
 
-def _unknown(place: str, value: Any, known: list[str], moved: Mapping[str, str]) -> InputError:
-    """The error for a setting that there is not, or not any more."""
-    parts = place.split(".")
-    for length in range(len(parts), 0, -1):
-        told = moved.get(".".join(parts[:length]))
-        if told:
-            return InputError(f"setting {place}: {told}")
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            if any(old == f"{place}.{name}" or old.startswith(f"{place}.{name}.") for old in moved):
-                return _unknown(f"{place}.{name}", inner, known, moved)
-    return unknown_name("setting", place, known)
+def _refuse_moved(values: Mapping[str, Any], where: str, moved: Mapping[str, str]) -> None:
+    """Raise `InputError` for a value whose place, or the nearest place above it, is told in `moved`."""
+    for name, value in values.items():
+        place = f"{where}{name}"
+        if isinstance(value, Mapping) and any(old.startswith(f"{place}.") for old in moved):
+            _refuse_moved(value, f"{place}.", moved)
+        parts = place.split(".")
+        for length in range(len(parts), 0, -1):
+            told = moved.get(".".join(parts[:length]))
+            if told is not None:
+                raise InputError(f"setting {place}: {told}")

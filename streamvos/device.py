@@ -21,7 +21,7 @@ def pick_device(name: str = "auto") -> torch.device:
         raise InputError(f"unknown device {name!r} (valid: {', '.join(DEVICES)})")
     if not present[name]:
         have = ", ".join(kind for kind, there in present.items() if there)
-        raise InputError(f"device {name!r} is not available here (available: {have}); use --device auto")
+        raise InputError(f"device {name!r} is not available here (available: {have}); use device='auto'")
     return torch.device(name)
 
 

@@ -1,33 +1,28 @@
 """The records that travel through the graph.
 
-Frozen, validated once at construction, NumPy on the CPU; masks travel as COCO RLE. A `Frame` enters the
-graph with a fresh `StepResult`; every stage returns the `StepResult` with its own part filled in
-(`dataclasses.replace`).
+Frozen, validated once at construction, NumPy on the CPU; masks travel as COCO RLE. Lists and numbers of another type
+are taken where they say the same (`streamvos.arrays`). A `Frame` enters the graph with a fresh `StepResult`; every
+stage returns the `StepResult` with its own part filled in (`dataclasses.replace`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from streamvos.arrays import set_array, set_tuples
 from streamvos.errors import InputError
+from streamvos.rows import Detection, Rows, TrackedObject, row_of, some_rows
 
 ObjectState = Literal["tracked", "occluded", "lost"]
 OBJECT_STATES: tuple[ObjectState, ...] = ("tracked", "occluded", "lost")
 MemoryAction = Literal["write", "skip", "merge", "evict", "refine", "reject", "remove", "reset"]
 Rle = dict[str, Any]  # COCO run-length encoding: {"size": [H, W], "counts": bytes}
-
-
-def _expect(name: str, array: np.ndarray, shape: tuple[int | None, ...], dtype: Any) -> None:
-    fits = array.ndim == len(shape) and all(
-        want is None or have == want for have, want in zip(array.shape, shape, strict=True)
-    )
-    if not fits or array.dtype != np.dtype(dtype):
-        want = ", ".join("*" if side is None else str(side) for side in shape)
-        raise InputError(f"{name}: expected ({want}) {np.dtype(dtype)}, got {array.shape} {array.dtype}")
+_DETECTION_ROWS = ("scores", "boxes_xyxy", "class_ids", "class_names", "object_ids")
+_MASK_ROWS = ("object_ids", "rles", "boxes_xyxy", "scores", "states", "class_names", "class_scores")
 
 
 @dataclass(frozen=True)
@@ -51,13 +46,17 @@ class Frame:
     intrinsics: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        _expect("Frame.image", self.image, (None, None, 3), np.uint8)
+        set_array(self, "image", (None, None, 3), np.uint8)
         if min(self.image.shape[:2]) < 1:
             raise InputError(f"Frame.image: expected at least 1x1 pixels, got {self.image.shape[:2]}")
         if self.depth_m is not None:
-            _expect("Frame.depth_m", self.depth_m, self.image.shape[:2], np.float32)
+            if np.asarray(self.depth_m).dtype.kind in "iu":
+                raise InputError(
+                    "Frame.depth_m: expected metres as floats, got whole numbers; divide millimetres by 1000"
+                )
+            set_array(self, "depth_m", self.image.shape[:2], np.float32)
         if self.intrinsics is not None:
-            _expect("Frame.intrinsics", self.intrinsics, (3, 3), np.float64)
+            set_array(self, "intrinsics", (3, 3), np.float64)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -100,16 +99,16 @@ class Prompt:
                 f"Prompt: expected one of mask, box, points, or a box with points; got {', '.join(given) or 'none'}"
             )
         if self.mask is not None:
-            _expect("Prompt.mask", self.mask, (None, None), np.bool_)
+            set_array(self, "mask", (None, None), np.bool_)
         if self.box is not None:
-            _expect("Prompt.box", self.box, (4,), np.float32)
+            set_array(self, "box", (4,), np.float32)
             if not (self.box[2] > self.box[0] and self.box[3] > self.box[1]):
                 raise InputError(f"Prompt.box: expected x1 < x2 and y1 < y2, got {self.box.tolist()}")
         if self.points is not None:
-            _expect("Prompt.points", self.points, (None, 2), np.float32)
+            set_array(self, "points", (None, 2), np.float32)
             if self.labels is None:
                 raise InputError("Prompt.points: expected labels, (P,) bool, one for each point")
-            _expect("Prompt.labels", self.labels, (len(self.points),), np.bool_)
+            set_array(self, "labels", (len(self.points),), np.bool_)
             if self.box is None and not self.labels.any():
                 raise InputError("Prompt.labels: expected at least one point on the object")
 
@@ -140,6 +139,9 @@ class Naming:
 class Detections:
     """What the detector found in one frame.
 
+    `found[0]` is one `Detection`, and so is what a loop gives; `found[found.scores > 0.5]`, a slice or rows give
+    `Detections` of some.
+
     Args:
         boxes_xyxy: (M, 4) float32 pixels of the full frame.
         scores: (M,) float32 in [0, 1].
@@ -156,29 +158,62 @@ class Detections:
 
     def __post_init__(self) -> None:
         count = len(self.scores)
-        _expect("Detections.boxes_xyxy", self.boxes_xyxy, (count, 4), np.float32)
-        _expect("Detections.scores", self.scores, (count,), np.float32)
-        _expect("Detections.class_ids", self.class_ids, (count,), np.int64)
-        _expect("Detections.object_ids", self.object_ids, (count,), np.int64)
+        set_array(self, "boxes_xyxy", (count, 4), np.float32)
+        set_array(self, "scores", (count,), np.float32)
+        set_array(self, "class_ids", (count,), np.int64)
+        set_array(self, "object_ids", (count,), np.int64)
+        set_tuples(self, "class_names")
         if len(self.class_names) != count:
             raise InputError(f"Detections.class_names: expected {count} names, got {len(self.class_names)}")
 
     def __len__(self) -> int:
         return len(self.scores)
 
+    def __getitem__(self, rows: int | Rows) -> Any:
+        row = row_of(rows, len(self), "detections")
+        return some_rows(self, rows, _DETECTION_ROWS) if row is None else self._row(row)
+
+    def __iter__(self) -> Iterator[Detection]:
+        return (self._row(row) for row in range(len(self)))
+
+    def to_supervision(self) -> Any:
+        """As `supervision.Detections`; `tracker_id` is -1 where a detection is no object.
+
+        Raises:
+            InputError: supervision is not installed.
+        """
+        from streamvos.tables import detections_to_supervision  # which imports the masks, and they the records
+
+        return detections_to_supervision(self)
+
+    def to_pandas(self) -> Any:
+        """As a `pandas.DataFrame`, one row for each detection; raises `InputError` where pandas is absent."""
+        from streamvos.tables import detections_to_pandas
+
+        return detections_to_pandas(self)
+
+    def _row(self, row: int) -> Detection:
+        score, class_id, object_id = float(self.scores[row]), int(self.class_ids[row]), int(self.object_ids[row])
+        return Detection(self.boxes_xyxy[row], score, class_id, self.class_names[row], object_id)
+
 
 @dataclass(frozen=True)
 class ObjectMasks:
     """The objects that are followed in one frame, in ascending order of id.
+
+    `masks[0]` is one `TrackedObject`, and so is what a loop gives; `masks[masks.scores > 0.5]`, a slice or rows give
+    `ObjectMasks` of some. `masks.find(3)` is the object of id 3.
 
     Args:
         size: (H, W) of the frame that the masks belong to.
         object_ids: (N,) int64, >= 1, unique.
         rles: N COCO run-length encodings at full size; masks do not overlap; empty where not visible.
         boxes_xyxy: (N, 4) float32 tight boxes, zeros where the mask is empty.
-        scores: (N,) float32 in [0, 1], the tracker's confidence.
+        scores: (N,) float32 in [0, 1], the tracker's confidence in the mask.
         states: N of "tracked" (seen now), "occluded" (expected, not seen), "lost" (given up until it returns).
         class_names: N names, "" where unknown.
+        class_scores: (N,) float32 in [0, 1], how sure the detector was of the class when it last confirmed the
+            object; NaN where it never did, and everywhere where None is given.
     """
 
     size: tuple[int, int]
@@ -188,12 +223,17 @@ class ObjectMasks:
     scores: np.ndarray
     states: tuple[ObjectState, ...]
     class_names: tuple[str, ...]
+    class_scores: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.object_ids)
-        _expect("ObjectMasks.object_ids", self.object_ids, (count,), np.int64)
-        _expect("ObjectMasks.boxes_xyxy", self.boxes_xyxy, (count, 4), np.float32)
-        _expect("ObjectMasks.scores", self.scores, (count,), np.float32)
+        if self.class_scores is None:
+            object.__setattr__(self, "class_scores", np.full(count, np.nan, np.float32))
+        set_array(self, "class_scores", (count,), np.float32)
+        set_tuples(self, "rles", "states", "class_names")
+        set_array(self, "object_ids", (count,), np.int64)
+        set_array(self, "boxes_xyxy", (count, 4), np.float32)
+        set_array(self, "scores", (count,), np.float32)
         if count and (self.object_ids.min() < 1 or (np.diff(self.object_ids) <= 0).any()):
             raise InputError(f"ObjectMasks.object_ids: expected ascending ids >= 1, got {self.object_ids.tolist()}")
         for name in ("rles", "states", "class_names"):
@@ -205,6 +245,56 @@ class ObjectMasks:
 
     def __len__(self) -> int:
         return len(self.object_ids)
+
+    def __getitem__(self, rows: int | Rows) -> Any:
+        row = row_of(rows, len(self), "objects")
+        return some_rows(self, rows, _MASK_ROWS) if row is None else self._row(row)
+
+    def __iter__(self) -> Iterator[TrackedObject]:
+        return (self._row(row) for row in range(len(self)))
+
+    @property
+    def masks(self) -> np.ndarray:
+        """(N, H, W) bool, decoded when asked for and not kept: N H W bytes."""
+        from streamvos.masks import decode  # which imports the records
+
+        return np.stack([decode(rle) for rle in self.rles]) if self.rles else np.zeros((0, *self.size), bool)
+
+    def find(self, object_id: int) -> TrackedObject | None:
+        """The object of this id; None where it is not followed."""
+        row = int(np.searchsorted(self.object_ids, object_id))
+        return self._row(row) if row < len(self) and self.object_ids[row] == object_id else None
+
+    def to_supervision(self) -> Any:
+        """As `supervision.Detections` with masks, of the objects that are visible.
+
+        `confidence` is the score of the mask; the class's is in `data["class_score"]`. `class_id` is COCO's number of
+        the class, -1 where COCO has none of that name.
+
+        Raises:
+            InputError: supervision is not installed.
+        """
+        from streamvos.tables import masks_to_supervision
+
+        return masks_to_supervision(self)
+
+    def to_pandas(self) -> Any:
+        """As a `pandas.DataFrame`, one row for each object; raises `InputError` where pandas is absent."""
+        from streamvos.tables import masks_to_pandas
+
+        return masks_to_pandas(self)
+
+    def _row(self, row: int) -> TrackedObject:
+        class_score = None if np.isnan(self.class_scores[row]) else float(self.class_scores[row])
+        return TrackedObject(
+            int(self.object_ids[row]),
+            self.rles[row],
+            self.boxes_xyxy[row],
+            float(self.scores[row]),
+            class_score,
+            self.states[row],
+            self.class_names[row],
+        )
 
 
 @dataclass(frozen=True)
@@ -236,11 +326,11 @@ class SceneEstimate:
     num_dynamic: int = 0
 
     def __post_init__(self) -> None:
-        _expect("SceneEstimate.intrinsics", self.intrinsics, (3, 3), np.float64)
+        set_array(self, "intrinsics", (3, 3), np.float64)
         if (self.world_from_camera is None) != (self.tracking == "lost"):
             raise InputError("SceneEstimate: expected a pose when tracking is ok, and none when it is lost")
         if self.world_from_camera is not None:
-            _expect("SceneEstimate.world_from_camera", self.world_from_camera, (4, 4), np.float64)
+            set_array(self, "world_from_camera", (4, 4), np.float64)
 
 
 @dataclass(frozen=True)
@@ -248,12 +338,13 @@ class MemoryEvent:
     """One decision of a memory, with a reason that a person can read.
 
     Args:
-        bank: "keyframes", "features", "scene" or "episodes".
+        bank: "keyframes", "features", "expected_places", "scene" or "episodes".
         action: what was done.
         frame_index: the frame at which it was decided.
         entry: which entry, in the bank's own words ("object 2, slot 5").
-        reason: why, with the numbers that decided it.
+        reason: why, in a sentence.
         bytes: size of the bank after the decision.
+        numbers: those that decided it, by name.
     """
 
     bank: str
@@ -262,6 +353,7 @@ class MemoryEvent:
     entry: str
     reason: str
     bytes: int
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,9 @@ def load_snapshot(path: Path) -> dict[str, Any]:
     except (*_DAMAGES, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file's beginning
             raise
-        raise IntegrityError(f"snapshot {path} is damaged ({error}); run again with --overwrite") from None
+        raise IntegrityError(f"snapshot {path} is damaged ({error}); run again with overwrite=True") from None
     if not isinstance(state, dict):
-        raise IntegrityError(f"snapshot {path} is damaged (no table of values); run again with --overwrite")
+        raise IntegrityError(f"snapshot {path} is damaged (no table of values); run again with overwrite=True")
     return state
 
 

@@ -1,8 +1,10 @@
-"""Imports go one way: apps, eval -> pipelines -> memory_bank -> streamvos."""
+"""Imports go one way, in the open; files stay short enough to be read."""
 
 from __future__ import annotations
 
+import ast
 import logging
+import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("apps", "eval", "pipelines", "memory_bank", "streamvos")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MAX_LINES, MAX_MEDIAN_LINES = 400, 150
+MAX_ENTRIES = 20  # of pipelines/: what one look takes in
 cli = pytest.importorskip("importlinter.cli", reason="import-linter is not installed (extra: dev)")
 
 
@@ -51,3 +57,67 @@ def test_the_linter_would_notice(
     assert "lower_layer is not allowed to import upper_layer" in capsys.readouterr().out
     for name in ("lower_layer", "upper_layer"):
         sys.modules.pop(name, None)
+
+
+def imports_by_name(tree: ast.AST) -> list[int]:
+    """Lines that import what no linter can see."""
+    names = {"import_module", "__import__"}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            used = {node.id}
+        elif isinstance(node, ast.Attribute):
+            used = {node.attr}
+        elif isinstance(node, ast.ImportFrom):
+            used = {alias.name for alias in node.names}
+        else:
+            continue
+        if used & names:
+            found.append(node.lineno)
+    return found
+
+
+def test_nothing_is_imported_by_name() -> None:
+    found = {str(path.relative_to(ROOT)): imports_by_name(ast.parse(path.read_text("utf-8"))) for path in SOURCES}
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["importlib.import_module('a')", "from importlib import import_module as load", "__import__('a')"]
+)
+def test_imports_by_name_are_found(line: str) -> None:
+    assert imports_by_name(ast.parse(line)) == [1]
+
+
+def test_no_layer_takes_a_public_name_from_the_face_of_the_package() -> None:
+    """`streamvos/__init__.py` may import upwards, so whoever imports from it could reach what lies above unseen."""
+    import streamvos
+
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "streamvos"
+        and any(alias.name in streamvos.__all__ for alias in node.names)
+    ]
+    assert found == []
+
+
+def num_lines(path: Path) -> int:
+    return len(path.read_text("utf-8").splitlines())
+
+
+def test_no_file_is_long() -> None:
+    everything = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
+    assert {str(path.relative_to(ROOT)): num_lines(path) for path in everything if num_lines(path) > MAX_LINES} == {}
+
+
+def test_most_files_are_short() -> None:
+    assert len(SOURCES) > 100
+    assert statistics.median(map(num_lines, SOURCES)) <= MAX_MEDIAN_LINES
+
+
+def test_pipelines_shows_few_entries_at_its_top() -> None:
+    entries = sorted(path.name for path in (ROOT / "pipelines").iterdir() if path.name != "__pycache__")
+    assert len(entries) <= MAX_ENTRIES, entries

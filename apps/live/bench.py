@@ -8,7 +8,6 @@ The browser computes on the same cores.
 
 from __future__ import annotations
 
-import importlib
 import socket
 import tempfile
 import threading
@@ -29,6 +28,7 @@ from apps.live.chromium import find_chromium, open_chromium
 from apps.live.pages import Pages
 from apps.live.server import make_app
 from apps.settings import RunConfig, live_defaults, read_config
+from eval.reporting.results import Headline
 from streamvos.errors import InputError
 from streamvos.video.sources import open_source
 
@@ -103,12 +103,10 @@ def bench_demo(bench: DemoBench) -> list[dict[str, Any]]:
         pages.close()
 
 
-def headline(rows: Sequence[dict[str, Any]]) -> Any:
+def headline(rows: Sequence[dict[str, Any]]) -> Headline:
     """The wait for a mask while the video plays, beside its goal."""
     row = rows[1]
-    return importlib.import_module("eval.reporting.results").Headline(
-        f"s, {row['what']}, p95", row["p95, s"], row["goal, s"], "goal"
-    )
+    return Headline(f"s, {row['what']}, p95", row["p95, s"], row["goal, s"], "goal")
 
 
 def _visit(bench: DemoBench, page: Any, pages: Pages, video: Path) -> list[dict[str, Any]]:

@@ -26,7 +26,8 @@ class Known:
 
     name: str = ""
     state: str = ""
-    score: float = 0.0
+    score: float = 0.0  # of the mask
+    class_score: float | None = None  # None where the detector never named it
     thumbnail: bytes = b""
     number: int = 0  # of the thumbnail
     taken_at: int = -_THUMBNAIL_EVERY
@@ -96,6 +97,7 @@ class Objects:
             known = self._known.setdefault(object_id, Known())
             known.name, known.state = result.masks.class_names[row], result.masks.states[row]
             known.score = float(result.masks.scores[row])
+            known.class_score = result.masks[row].class_score
             box = result.masks.boxes_xyxy[row]
             area_px = float((box[2] - box[0]) * (box[3] - box[1]))
             is_due = frame.index - known.taken_at >= _THUMBNAIL_EVERY or area_px > 1.5 * known.area_px
@@ -111,6 +113,7 @@ class Objects:
                 "name": known.name,
                 "state": known.state,
                 "score": round(known.score, 2),
+                "class_score": None if known.class_score is None else round(known.class_score, 2),
                 "colour": "#{:02x}{:02x}{:02x}".format(*id_colour(object_id)),
                 "hidden": object_id in self.hidden,
                 "found": object_id > PERSON_IDS,

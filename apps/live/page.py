@@ -16,6 +16,7 @@ from streamvos.models import coco
 from streamvos.sample import SAMPLES
 
 FOLDER = Path(__file__).parent
+_SCRIPTS = ("page_elements.js", "page_viewer.js", "page_forms.js", "page.js")  # one function: they share their names
 _SWITCHES = {"masks": "Masks", "boxes": "Boxes", "ids": "Names", "states": "States", "depth": "Depth"}
 
 
@@ -45,6 +46,12 @@ def theme() -> gr.themes.Base:
 def head() -> str:
     """What goes into the page's head."""
     return '<script src="live/page.js"></script>'
+
+
+def script() -> str:
+    """What `live/page.js` is."""
+    parts = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    return f"(() => {{\n{parts}\n}})();\n"
 
 
 def css() -> str:

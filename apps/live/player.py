@@ -18,7 +18,7 @@ from apps.live.archive import Log, write_archive
 from apps.live.gate import Gate
 from apps.live.history import Moment
 from apps.live.pointing import Pointing
-from apps.live.view import View, source_facts
+from apps.live.view import PageView, source_facts
 from apps.settings import DemoConfig, RunConfig, for_a_person
 from pipelines.graph.chain import Step
 from pipelines.run_recorder import record
@@ -66,7 +66,7 @@ class Player:
         self._run, self._limits = dataclasses.replace(run, graph=for_a_person(run.graph)), limits
         self._open, self._discover, self._runner, self._cluster = open_source, discover, runner, cluster
         self.folder, self.on_change, self._expect_room = folder, on_change, expect_room
-        self.view = View(limits)
+        self.view = PageView(limits)
         self._lock = self.view.lock
         self._log, self._pointing = Log(), Pointing()
         self._info: SourceInfo | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, WebSocket
@@ -11,10 +10,10 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 
 from apps.live.connection import Connection
 from apps.live.login import COOKIE, Login, login_page
+from apps.live.page import script
 from apps.live.pages import Pages
 from streamvos.errors import InputError, OutputError
 
-_SCRIPT = Path(__file__).with_name("page.js")
 _MAX_FORM = 4096
 _NEVER_KEPT = {"cache-control": "no-store"}
 
@@ -24,8 +23,8 @@ def page_routes(pages: Pages) -> APIRouter:
     router = APIRouter()
 
     @router.get("/live/page.js")
-    def script() -> Response:
-        return FileResponse(_SCRIPT, media_type="text/javascript", headers=_NEVER_KEPT)
+    def page_script() -> Response:
+        return Response(script(), media_type="text/javascript", headers=_NEVER_KEPT)
 
     @router.post("/live/pages")
     def new_page() -> Response:

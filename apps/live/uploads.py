@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from streamvos.errors import InputError
 from streamvos.export.parts import disk_errors
-from streamvos.video.info import safe_name
+from streamvos.video.names import safe_name
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
 _SILENT_S = 30.0  # then the sender counts as gone

@@ -27,7 +27,7 @@ _RATE_OVER_S = 3.0
 _GAUGES_EVERY_S = 0.4  # with Ray they wait for the stages
 
 
-class View:
+class PageView:
     """Bounded however long the video runs. May be used from any thread.
 
     Args:

@@ -10,11 +10,14 @@ from memory_bank.protocol import MemoryStats
 from streamvos.answers import clock
 from streamvos.records import MemoryEvent, StepResult
 
-# As they are shown; `appearance` says who an object is, and stands beside the key frames that it is learned from.
+# As they are shown, in this order.
 MEMORIES = {
+    "objects": "Objects",
     "keyframes": "Key frames",
     "appearance": "Appearance",
+    "retired": "Objects that left",
     "features": "Features",
+    "expected_places": "Expected places",
     "scene": "Scene",
     "episodes": "Long memory",
 }

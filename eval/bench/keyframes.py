@@ -23,6 +23,8 @@ from matplotlib.figure import Figure
 
 from eval.bench.playback import LoopedSource, load_images
 from eval.reporting.results import Headline, Plot
+from memory_bank.budgets import MemoryBudgets
+from memory_bank.keyframes.config import KeyFrameConfig
 from pipelines.graph.chain import available_threads, use_threads
 from pipelines.segment import SegmentConfig, SegmentStage
 from streamvos.device import pick_device
@@ -133,7 +135,8 @@ class _Runner:
     """A segment stage on its way through the frames."""
 
     def __init__(self, bench: KeyFramesBench, images: list[np.ndarray]) -> None:
-        self._stage = SegmentStage(_config(bench), bench.size, pick_device(bench.device), bench.seed)
+        budgets, device = MemoryBudgets(keyframes_mib=bench.budget_mib), pick_device(bench.device)
+        self._stage = SegmentStage(_config(bench), bench.size, device, bench.seed, budgets=budgets)
         self._frames = iter(LoopedSource(images, 0, bench.frames))
         self._play = _Play(bench)
         self._process = psutil.Process()
@@ -214,16 +217,11 @@ class _Play:
 
 def _config(bench: KeyFramesBench) -> SegmentConfig:
     """The tracker and its memory alone: nothing keeps views out of it, or is timed with it."""
-    if bench.base not in ("trained", "embedded"):
+    plain = SegmentConfig(base=bench.base)
+    if not hasattr(plain.tracker, "keyframes"):
         raise InputError(f"bench keyframes: expected base trained or embedded, which have key frames, got {bench.base}")
-    plain = SegmentConfig()
-    name = {"trained": "trained", "embedded": "tracker"}[bench.base]
-    settings = getattr(plain, name)
-    keyframes = replace(settings.keyframes, budget_bytes=int(bench.budget_mib * 2**20), policy=bench.policy)
-    alone = replace(
-        plain, base=bench.base, discover=False, refiner="none", identity=replace(plain.identity, check=False)
-    )
-    return replace(alone, **{name: replace(settings, keyframes=keyframes)})
+    tracker = replace(plain.tracker, keyframes=KeyFrameConfig(policy=bench.policy))
+    return replace(plain, tracker=tracker, discover=False, refiner="none", verify=False)
 
 
 def _row(bench: KeyFramesBench, name: str, part: Sequence[Sample], first: Sequence[Sample]) -> dict[str, Any]:

@@ -45,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
     config = graph_config(args, stages=["detect", "segment", "reconstruct"])
     results = score_sequences(CdnetTask(args.root, config, args.out, args.max_frames), names, args, "the graph")
     rows = [row for method in (DYNAMIC, MASKS) for row in _rows(method, videos, results)]
-    floor = None
+    baseline = None
     for kind, title in BASELINES.items() if args.baseline else ():
         task = BaselineTask(args.root, kind, args.max_frames)
         rows += _rows(title, videos, score_sequences(task, names, args, title))
-        floor = rows[-1]["F"] if kind == "mog2" else floor
+        baseline = rows[-1]["F"] if kind == "mog2" else baseline
     ours = next(row for row in reversed(rows) if row["method"] == DYNAMIC)
     return publish(
         args,
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         results,
         data=f"CDnet 2014 layout, {len(names)} videos: {', '.join(names)}",
         path_names={args.root: "CDNET"},
-        headline=None if ours["F"] is None else Headline("foreground F", ours["F"], floor, "MOG2"),
+        headline=None if ours["F"] is None else Headline("foreground F", ours["F"], baseline, "MOG2"),
         plot=bars([{**row, "at": f"{row['video']}, {row['method']}"} for row in rows], "at", ("F",), "F"),
     )
 
@@ -92,7 +92,7 @@ class CdnetTask:
 
 @dataclass(frozen=True)
 class BaselineTask:
-    """The floor: OpenCV's background subtractor with its defaults, or nothing at all."""
+    """The baseline: OpenCV's background subtractor with its defaults, or nothing at all."""
 
     root: Path
     kind: Literal["mog2", "nothing"]

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--cutouts", action="append", required=True, metavar="DIR[:CLASS]",
-        help="pictures with masks: COCO json, YOLO polygons, or pictures beside masks; may be given again",
+        help="pictures with masks: COCO json, label maps, YOLO polygons, or pictures beside masks; may be given again",
     )  # fmt: skip
     parser.add_argument(
         "--pictures", choices=PICTURES, default="all",

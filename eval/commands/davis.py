@@ -63,19 +63,19 @@ def run(args: argparse.Namespace) -> int:
     """Score the tracker, print and save."""
     benchmark = Davis(args.root, args.resolution, args.year == 2016, *_late(args))
     names = list_sequences(args.root, args.sequences, resolution=args.resolution, year=args.year, image_set=args.set)
-    results, floors = score_benchmark(benchmark, names, args)
+    results, baselines = score_benchmark(benchmark, names, args)
     more = identity_columns if args.late_objects else None
     rows = jf_rows(results, more)
     mean = rows[-1]
-    if floors is not None:
-        rows.append({**jf_row(f"mean, {BASELINES[args.first]}", floors, more), "frames/s": None})
+    if baselines is not None:
+        rows.append({**jf_row(f"mean, {BASELINES[args.first]}", baselines, more), "frames/s": None})
     return publish(
         args,
         rows,
         results,
         data=f"DAVIS layout, {len(names)} sequences: {', '.join(names)}",
         path_names={args.root: "DAVIS"},
-        headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if floors else None, BASELINES[args.first]),
+        headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if baselines else None, BASELINES[args.first]),
         plot=quality_plot(
             [*(jf_row(one.name, [one]) for one in results), mean],
             ("J mean", "F mean"),

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--withhold: expected 2 or more (1 leaves no depth at all), got {args.withhold}")
     names = [sequence.name for sequence in find_sequences(args.root, args.sequences)]
     config = graph_config(args, stages=["reconstruct"])
-    rows, results, floor = [], [], None
+    rows, results, baseline = [], [], None
     for kind in dict.fromkeys(args.inputs):
         task = DepthTask(args.root, config, kind, args.out, args.max_frames, args.withhold, args.align)
         part = score_sequences(task, names, args, TITLES[kind])
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         rows += _rows(TITLES[kind], part, "errors", frames_per_second(part))
         if args.baseline:
             rows += _rows(f"baseline: {BASELINE}, {TITLES[kind]}", part, "baseline", None)
-            floor = rows[-1]["AbsRel"] if floor is None else floor
+            baseline = rows[-1]["AbsRel"] if baseline is None else baseline
     best = next((row for row in reversed(rows) if row["input"] == rows[0]["input"]), rows[0])
     return publish(
         args,
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         path_names={args.root: "RGBD"},
         headline=None
         if best["AbsRel"] is None
-        else Headline(f"AbsRel of depth, {best['input']}", best["AbsRel"], floor, BASELINE),
+        else Headline(f"AbsRel of depth, {best['input']}", best["AbsRel"], baseline, BASELINE),
         plot=bars([{**row, "at": f"{row['sequence']}, {row['input']}"} for row in rows], "at", ("AbsRel",), "AbsRel"),
         notes={"alignment of colour alone": f"median, one factor a {args.align}", "held out": f"1 in {args.withhold}"},
     )
@@ -109,19 +109,19 @@ class DepthTask:
                 true_depths[:] = [np.zeros(frame.size, np.float32) if frame.depth_m is None else frame.depth_m]
                 yield dataclasses.replace(frame, depth_m=None) if self._is_scored(frame.index) else frame
 
-        found, floor = [], []
+        found, baseline = [], []
         with sequence.open(self.max_frames) as source:
             for frame, result in scenes(withheld(source)):
                 if self._is_scored(frame.index):
                     assert result.scene is not None
                     found.append(_compared(result.scene, true_depths[0]))
-                    floor.append(dataclasses.replace(found[-1], estimate=np.ones_like(found[-1].estimate)))
+                    baseline.append(dataclasses.replace(found[-1], estimate=np.ones_like(found[-1].estimate)))
                     self._keep(name, frame.index, result.scene)
         if not found:
             raise InputError(f"{sequence.folder}: expected at least {self.withhold} frames to withhold one of")
         scores = {
             "errors": dataclasses.asdict(evaluate(found, self._align)),
-            "baseline": dataclasses.asdict(evaluate(floor, self.align)),
+            "baseline": dataclasses.asdict(evaluate(baseline, self.align)),
             "num_scored": len(found),
         }
         return SequenceScores(name, scenes.num_frames, scenes.seconds, scores)

@@ -38,7 +38,8 @@ from streamvos.video.images import read_image
 
 PROTOCOL = "causal: frames in order, each once, from an empty memory for each video"
 _UNHARMED = ("", "frozen", "dropped")  # the picture itself is as good as any
-_SETTINGS = {"every": 1, "min_score": 0.05, "max_detections": 100}  # AP wants the doubtful ones, too
+_MIN_SCORE = 0.05  # AP wants the doubtful ones, too
+_SETTINGS = {"every": 1, "max_detections": 100}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     classes = counterparts(videos.categories)
     if not classes:
         raise InputError(f"{args.root}: none of its classes is known to the detector")
-    config = graph_config(args, stages=["detect"], detect=_SETTINGS | {"classes": sorted(classes)})
+    detect = _SETTINGS | {"classes": sorted(classes)}
+    config = graph_config(args, stages=["detect"], detect=detect, scores={"detect": _MIN_SCORE})
     if config.detect.every != 1:
         raise InputError(f"setting detect.every: expected 1, every frame is scored; got {config.detect.every}")
     methods = METHODS[:1] + METHODS[1:2] * args.baseline + METHODS[2:] * args.controls

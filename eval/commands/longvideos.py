@@ -36,18 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score the tracker, print and save."""
     names = list_videos(args.root, args.sequences)
-    results, floors = score_benchmark(LongVideos(args.root), names, args)
+    results, baselines = score_benchmark(LongVideos(args.root), names, args)
     rows = jf_rows(results)
     mean = rows[-1]
-    if floors is not None:
-        rows.append({**jf_row(f"mean, {BASELINES[args.first]}", floors), "frames/s": None})
+    if baselines is not None:
+        rows.append({**jf_row(f"mean, {BASELINES[args.first]}", baselines), "frames/s": None})
     return publish(
         args,
         rows,
         results,
         data=f"Long Videos layout, {len(names)} videos: {', '.join(names)}",
         path_names={args.root: "LONG_VIDEOS"},
-        headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if floors else None, BASELINES[args.first]),
+        headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if baselines else None, BASELINES[args.first]),
         plot=quality_plot(
             [*(jf_row(one.name, [one]) for one in results), mean],
             ("J mean", "F mean"),

@@ -39,19 +39,19 @@ def run(args: argparse.Namespace) -> int:
     """Score the tracker, print and save."""
     split = read_split(args.root, args.set, args.unseen)
     names = split.names(args.sequences)
-    results, floors = score_benchmark(Lvos(args.root, args.set, args.unseen), names, args)
+    results, baselines = score_benchmark(Lvos(args.root, args.set, args.unseen), names, args)
     sequences = [_row(one.name, [one], split) for one in results]
     mean = _row("mean", results, split)
     rows = [*sequences, *_part_means(results, split), mean]
-    if floors is not None:
-        rows.append({**_row(f"mean, {BASELINES[args.first]}", floors, split), "frames/s": None})
+    if baselines is not None:
+        rows.append({**_row(f"mean, {BASELINES[args.first]}", baselines, split), "frames/s": None})
     return publish(
         args,
         rows,
         results,
         data=f"LVOS layout, {args.set}, {len(names)} videos, {sum(name in split.unseen for name in names)} unseen",
         path_names={args.root: "LVOS", args.unseen or args.root: "UNSEEN"} if args.unseen else {args.root: "LVOS"},
-        headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if floors else None, BASELINES[args.first]),
+        headline=Headline("J&F", mean["J&F"], rows[-1]["J&F"] if baselines else None, BASELINES[args.first]),
         plot=quality_plot([*sequences, mean], MEASURES, [one.scores["curve"] for one in results]),
         notes={**tracking_notes(args), "given": f"the {args.first} of each object where it appears first"},
     )
@@ -73,7 +73,7 @@ class Lvos:
         return read_split(self.root, self.subset, self.unseen).sequence(name)
 
     def starts(self, sequence: MaskSequence) -> Mapping[int, int]:
-        wanted = read_split(self.root, self.subset, self.unseen).lives[sequence.name]
+        wanted = read_split(self.root, self.subset, self.unseen).ranges[sequence.name]
         starts = {key: start for key, start in sequence.first_appearances().items() if key in wanted}
         unshown = sorted(set(wanted) - set(starts))
         if unshown:
@@ -86,10 +86,10 @@ class Lvos:
     def score(
         self, sequence: MaskSequence, starts: Mapping[int, int], predictions: Iterator[np.ndarray]
     ) -> dict[str, Any]:
-        lives = read_split(self.root, self.subset, self.unseen).lives[sequence.name]
+        ranges = read_split(self.root, self.subset, self.unseen).ranges[sequence.name]
         numbers = frame_numbers(sequence)
         frames = ((numbers[index], ours, truth) for index, ours, truth in annotated(sequence, predictions))
-        objects = score_sequence(frames, lives)
+        objects = score_sequence(frames, ranges)
         return {
             "objects": {str(key): score.percents() for key, score in objects.items()},
             "curve": _curve(objects.values()),

@@ -51,18 +51,18 @@ def run(args: argparse.Namespace) -> int:
     title = OURS if args.results is None else "given results"
     results = score_sequences(MotTask(args.root, title, config, args.results, args.out), names, args, title)
     rows = [*(_row(one.name, [one]) for one in results), _row("all", results)]
-    score, floor = rows[-1]["HOTA"], None
+    score, baseline = rows[-1]["HOTA"], None
     if args.baseline:
-        floors = score_sequences(MotTask(args.root, BASELINE, config, None, None), names, args, BASELINE)
-        rows.append(_row(f"all, {BASELINE}", floors))
-        floor = rows[-1]["HOTA"]
+        baselines = score_sequences(MotTask(args.root, BASELINE, config, None, None), names, args, BASELINE)
+        rows.append(_row(f"all, {BASELINE}", baselines))
+        baseline = rows[-1]["HOTA"]
     return publish(
         args,
         rows,
         results,
         data=f"MOTChallenge layout, {len(names)} sequences: {', '.join(names)}; classes: {' '.join(args.classes)}",
         path_names={args.root: "MOT", **({args.results: "RESULTS"} if args.results else {})},
-        headline=Headline("HOTA", score, floor, BASELINE),
+        headline=Headline("HOTA", score, baseline, BASELINE),
         plot=bars(rows, "sequence", ("MOTA", "IDF1", "HOTA"), "percent"),
         notes={"method": title, "scored by": "TrackEval"},
     )

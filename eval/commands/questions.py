@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.compose.answer_scores import Judged, judge, say, summary
+from eval.compose.answer_scores import JudgedAnswer, judge, say, summary
 from eval.compose.questions import Question, read_questions
 from eval.datasets.composed import SequenceTruth
 from eval.reporting.results import Headline, bars
@@ -26,6 +26,8 @@ from pipelines.answer import ask
 from pipelines.graph.build import STAGES, GraphConfig
 from streamvos.answers import Answer
 from streamvos.errors import InputError, unknown_name
+
+_FITTED = "always most frequent is fitted on these very questions, so it is high"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,14 +49,14 @@ def run(args: argparse.Namespace) -> int:
     config = graph_config(args, stages=stages)
     title = "true perception" if args.oracle else "whole graph"
     results = score_sequences(AskTask(args.root, config, args.oracle, args.out), names, args, title)
-    floors = {}
+    baselines = {}
     if args.baseline:
         for title, replies in (("not observed", {}), ("most frequent", most_frequent(_all(args.root, names)))):
-            task = FloorTask(args.root, tuple(sorted(replies.items())))
-            floors[title] = score_sequences(task, names, args, f"always {title}")
-    rows = _rows(results, floors)
+            task = ConstantAnswersTask(args.root, tuple(sorted(replies.items())))
+            baselines[title] = score_sequences(task, names, args, f"always {title}")
+    rows = _rows(results, baselines)
     total = rows[-1]
-    best = max(floors, key=lambda name: total[f"always {name}, %"], default=None)
+    best = max(baselines, key=lambda name: total[f"always {name}, %"], default=None)
     return publish(
         args,
         rows,
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         plot=bars(rows, "kind", ("accuracy, %",), "percent"),
         notes={
             "perception": "the truth" if args.oracle else f"stages {', '.join(config.stages)}",
-            **({"floor": "always most frequent is fitted on these very questions, so it is high"} if floors else {}),
+            **({"baseline": _FITTED} if baselines else {}),
         },
     )
 
@@ -93,7 +95,8 @@ def find_asked(root: Path, names: Sequence[str] | None = None) -> list[str]:
 def most_frequent(questions: Sequence[Question]) -> dict[str, str]:
     """The answer that is right most often for questions that begin alike (times to the second), as JSON.
 
-    As a floor for these same questions it is fitted on what it is tested on: higher than one that learned from others.
+    As a baseline for these same questions it is fitted on what it is tested on, so it is higher than one that learned
+    from others.
     """
     times: dict[str, Counter[str]] = {}
     for question in questions:
@@ -132,7 +135,7 @@ class AskTask:
 
 
 @dataclass(frozen=True)
-class FloorTask:
+class ConstantAnswersTask:
     """Gives all questions that begin alike the same answer, "not observed" where none is named.
 
     Args:
@@ -165,7 +168,7 @@ def _timed(memory: Path, question: Question) -> tuple[Answer, float]:
     return answer, round(1000 * (time.perf_counter() - start), 2)
 
 
-def _keep(path: Path, questions: Sequence[Question], answers: Sequence[Answer], judged: Sequence[Judged]) -> None:
+def _keep(path: Path, questions: Sequence[Question], answers: Sequence[Answer], judged: Sequence[JudgedAnswer]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as lines:
         for question, answer, one in zip(questions, answers, judged, strict=True):
@@ -186,10 +189,10 @@ def _rounded(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {key: float(round(value)) if key in ("time_s", "seconds") else value for key, value in answer.items()}
 
 
-def _rows(results: Sequence[SequenceScores], floors: Mapping[str, Sequence[SequenceScores]]) -> list[dict[str, Any]]:
+def _rows(results: Sequence[SequenceScores], baselines: Mapping[str, Sequence[SequenceScores]]) -> list[dict[str, Any]]:
     """A row for each kind of question, and one for all."""
     ours = _judged(results)
-    theirs = {name: _judged(found) for name, found in floors.items()}
+    theirs = {name: _judged(found) for name, found in baselines.items()}
     kinds = list(dict.fromkeys(one.kind for one in ours))
     rows = []
     for label, wanted in (*((kind, {kind}) for kind in kinds), ("all", set(kinds))):
@@ -200,5 +203,5 @@ def _rows(results: Sequence[SequenceScores], floors: Mapping[str, Sequence[Seque
     return rows
 
 
-def _judged(results: Sequence[SequenceScores]) -> list[Judged]:
-    return [Judged(**plain) for one in results for plain in one.scores["judged"]]
+def _judged(results: Sequence[SequenceScores]) -> list[JudgedAnswer]:
+    return [JudgedAnswer(**plain) for one in results for plain in one.scores["judged"]]

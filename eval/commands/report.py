@@ -1,4 +1,4 @@
-"""`streamvos eval report`: the headline of every saved result in one table, put into the README between two markers."""
+"""`streamvos eval report`: the headline of every saved result in one table, put into a page between two markers."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `streamvos eval report`."""
     add = parser.add_argument
     add("--results", type=Path, default=RESULTS, metavar="DIR", help="saved results (default: %(default)s)")
-    add("--readme", type=Path, metavar="FILE", help="file whose table between the markers is replaced")
+    add("--page", type=Path, metavar="FILE", help="page whose table between the markers is replaced")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table; with --readme also put it there."""
-    table = markdown_table(report_rows(args.results, args.readme))
+    """Print the table; with --page also put it there."""
+    table = markdown_table(report_rows(args.results, args.page))
     sys.stdout.write(table)
-    if args.readme is not None:
-        replace_table(args.readme, table)
+    if args.page is not None:
+        replace_table(args.page, table)
     return 0
 
 
-def report_rows(results: Path, readme: Path | None = None) -> list[dict[str, Any]]:
+def report_rows(results: Path, page: Path | None = None) -> list[dict[str, Any]]:
     """One row for each result with a headline, in order of name; names link to the page beside the JSON.
 
     Raises:
         InputError: no such result, or one that cannot be read.
     """
-    base = results if readme is None else Path(os.path.relpath(results.resolve(), readme.resolve().parent))
+    base = results if page is None else Path(os.path.relpath(results.resolve(), page.resolve().parent))
     documents = {path: _read(path) for path in sorted(results.glob("*.json"))}
     rows = [
         _row(document, (base / path.name).with_suffix(".md"))
@@ -53,34 +53,34 @@ def report_rows(results: Path, readme: Path | None = None) -> list[dict[str, Any
     return rows
 
 
-def replace_table(readme: Path, table: str) -> None:
+def replace_table(page: Path, table: str) -> None:
     """Replace what stands between the markers.
 
     Raises:
         InputError: the file has not both markers.
     """
     try:
-        text = readme.read_text(encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--readme {readme} cannot be read ({error})") from None
+        raise InputError(f"--page {page} cannot be read ({error})") from None
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise InputError(f"{readme}: expected the lines {BEGIN!r} and {END!r}, each once, in this order")
+        raise InputError(f"{page}: expected the lines {BEGIN!r} and {END!r}, each once, in this order")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    part = readme.with_name(readme.name + ".part")
+    part = page.with_name(page.name + ".part")
     part.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{after}", encoding="utf-8")
-    part.replace(readme)
+    part.replace(page)
 
 
 def _row(document: dict[str, Any], page: Path) -> dict[str, Any]:
     headline, meta = document["headline"], document["meta"]
-    floor = None
+    baseline = None
     if headline["baseline"] is not None:
-        floor = f"{headline['baseline']} ({headline['baseline_name']})"
+        baseline = f"{headline['baseline']} ({headline['baseline_name']})"
     return {
         "evaluation": f"[{document['name']}]({page.as_posix()})",
         "measure": headline["measure"],
         "StreamVOS": headline["value"],
-        "floor": floor,
+        "baseline": baseline,
         "frames/s": None if _was_busy(meta) else meta["fps"],
         "command": f"`{meta['command']}`",
     }

@@ -161,7 +161,7 @@ def _ablation(args: argparse.Namespace) -> int:
     """Score the stage with and without masks of moving things; without a folder on a ray-cast room."""
     if args.baseline or args.delta != 1:
         raise InputError(
-            "--ablation has its own floor, one memory for all, and measures no RPE: leave out --baseline and --delta"
+            "--ablation has its own baseline, one memory for all, and measures no RPE: leave out --baseline and --delta"
         )
     names = [ROOM] if args.root is None else [one.name for one in find_sequences(args.root, args.sequences)]
     config = graph_config(args, stages=["detect", "segment", "reconstruct"])
@@ -173,7 +173,7 @@ def _ablation(args: argparse.Namespace) -> int:
             results += score_sequences(task, names, args, f"{TITLES[kind]}, masks: {masks}")
             rows += ablation_rows(TITLES[kind], masks, results[-len(names) :])
     first = [row for row in reversed(rows) if row["input"] == rows[0]["input"]]  # the mean comes last
-    best, floor = (next(row for row in first if row["masks"] == masks) for masks in ("true", "none"))
+    best, baseline = (next(row for row in first if row["masks"] == masks) for masks in ("true", "none"))
     # The ATE of a run that is lost more often is of fewer frames, so ghosts compare better where they are known.
     measure = "ATE, cm" if best["ghosts, %"] is None else "ghosts, %"
     labels = [f"{row['sequence']}, {row['input']}: {row['memories']}, masks: {row['masks']}" for row in rows]
@@ -185,7 +185,7 @@ def _ablation(args: argparse.Namespace) -> int:
         path_names={} if args.root is None else {args.root: "COMPOSED"},
         headline=None
         if best[measure] is None
-        else Headline(f"two memories: {measure}", best[measure], floor[measure], "one memory for all"),
+        else Headline(f"two memories: {measure}", best[measure], baseline[measure], "one memory for all"),
         plot=bars(
             [{**row, "at": label} for row, label in zip(rows, labels, strict=True)],
             "at",

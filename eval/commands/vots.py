@@ -30,8 +30,8 @@ from streamvos.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-OURS, FLOOR = "streamvos", "copy-first-mask"
-TITLES = {OURS: "StreamVOS", FLOOR: "copy of the first mask"}
+OURS, BASELINE = "streamvos", "copy-first-mask"
+TITLES = {OURS: "StreamVOS", BASELINE: "copy of the first mask"}
 _TOLERANCE = 1e-6
 
 
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     toolkit = None if args.no_toolkit else find_toolkit(args.toolkit)
     trackers: dict[str, MakeTracker] = {OURS: SessionTracker(graph_config(args, stages=["segment"]))}
     if args.baseline:
-        trackers[FLOOR] = CopyFirstMask()
+        trackers[BASELINE] = CopyFirstMask()
     workspace = _prepared(args, trackers)
     names = workspace.sequence_names(args.sequences)
     if toolkit is not None:
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     if toolkit is not None and args.pack:
         sys.stdout.write(f"{toolkit.pack(workspace, OURS)}\n")
     means = {tracker: _mean(results[tracker]) for tracker in trackers}
-    floor = means[FLOOR].quality if args.baseline else None
+    baseline = means[BASELINE].quality if args.baseline else None
     rows = _rows(results, theirs)
     return publish(
         args,
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         results[OURS],
         data=f"{'DAVIS layout' if args.root else 'VOT workspace'}, {len(names)} sequences: {', '.join(names)}",
         path_names=_path_names(args),
-        headline=Headline("VOTS quality", round(means[OURS].quality, 4), _rounded(floor), TITLES[FLOOR]),
+        headline=Headline("VOTS quality", round(means[OURS].quality, 4), _rounded(baseline), TITLES[BASELINE]),
         plot=bars(rows[: len(names) + 1], "sequence", ("quality", "accuracy", "robustness"), "share"),
         notes=_notes(args, toolkit),
     )

@@ -22,7 +22,7 @@ from eval.compose.questions import Question
 from eval.compose.visibility import inside
 from streamvos.answers import Answer, clock
 
-Verdict = Literal["correct", "wrong", "abstained rightly", "abstained wrongly", "hallucinated"]
+AnswerVerdict = Literal["correct", "wrong", "abstained rightly", "abstained wrongly", "hallucinated"]
 GROUNDING_SLACK_S = 1.0
 
 _RIGHT_OUTCOME = {"not_observed": "not_observed", "cannot_detect": "not_detectable", "not_covered": "not_covered"}
@@ -38,12 +38,12 @@ _WENT = re.compile(r"\b(?:left|leaves|disappear\w*|was hidden|was lost|gone|went
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedAnswer:
     """What became of one question; `grounded` is None where the answer is not correct or has nothing to prove."""
 
     kind: str
     never_happened: bool
-    verdict: Verdict
+    verdict: AnswerVerdict
     grounded: bool | None
     ms: float
 
@@ -51,7 +51,7 @@ class Judged:
         return asdict(self)
 
 
-def judge(question: Question, answer: Answer, ms: float, times_s: Sequence[float] = ()) -> Judged:
+def judge(question: Question, answer: Answer, ms: float, times_s: Sequence[float] = ()) -> JudgedAnswer:
     """Judge one answer.
 
     Args:
@@ -66,10 +66,10 @@ def judge(question: Question, answer: Answer, ms: float, times_s: Sequence[float
         cited = [time for proof in answer.evidence for time in (proof.from_s, proof.to_s)]
         cited += [times_s[proof.frame_index] for proof in answer.evidence if 0 <= proof.frame_index < len(times_s)]
         grounded = any(inside(time, question.evidence, GROUNDING_SLACK_S) for time in cited)
-    return Judged(question.kind, question.never_happened, verdict, grounded, ms)
+    return JudgedAnswer(question.kind, question.never_happened, verdict, grounded, ms)
 
 
-def summary(judged: Sequence[Judged]) -> dict[str, Any]:
+def summary(judged: Sequence[JudgedAnswer]) -> dict[str, Any]:
     """Numbers of all questions or of a kind; None where nothing was asked that could tell.
 
     Returns:
@@ -82,7 +82,7 @@ def summary(judged: Sequence[Judged]) -> dict[str, Any]:
     return {
         "questions": len(judged),
         "accuracy, %": _percent(right),
-        **{name: verdicts.count(name) for name in Verdict.__args__},
+        **{name: verdicts.count(name) for name in AnswerVerdict.__args__},
         "hallucinated, %": _percent(traps),
         "grounded, %": _percent([one.grounded for one in judged if one.grounded is not None]),
         "median ms": round(median(one.ms for one in judged), 1) if judged else None,
@@ -109,7 +109,7 @@ def say(truth: Mapping[str, Any]) -> Answer:
     return Answer(said[kind](), 1.0, "answered")
 
 
-def _verdict(question: Question, answer: Answer) -> Verdict:
+def _verdict(question: Question, answer: Answer) -> AnswerVerdict:
     truth = question.answer
     text = answer.text.lower()
     if question.never_happened:

@@ -18,7 +18,7 @@ import numpy as np
 from eval.compose.floor import Plane, find_floor
 from streamvos.errors import InputError
 from streamvos.records import Frame
-from streamvos.video.images import IMAGE_SUFFIXES, natural_key
+from streamvos.video.names import IMAGE_SUFFIXES, natural_key
 from streamvos.video.rgbd import layout_of, read_pose
 from streamvos.video.sources import open_source
 

@@ -1,4 +1,4 @@
-"""Folders of pictures with masks of things: COCO instances, YOLO polygons, pictures beside masks."""
+"""Folders of pictures with masks of things: COCO instances, label maps, YOLO polygons, pictures beside masks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from pipelines.training.mask_sources import has_label_maps, read_label_maps
 from streamvos.errors import InputError
 from streamvos.models.coco import NAME_OF, NAMES
-from streamvos.video.images import IMAGE_SUFFIXES, image_size, natural_key
+from streamvos.video.images import image_size
+from streamvos.video.names import IMAGE_SUFFIXES, natural_key
 
 _log = logging.getLogger(__name__)
 _MAX_PICTURES = 150  # of a folder of one class; more are thinned out evenly, to be read in seconds
@@ -43,8 +45,9 @@ def read_folder(
     """Pictures of a folder in a layout that is recognised, in natural order.
 
     Args:
-        folder: COCO style (a .json with "segmentation" of its annotations), YOLO polygons (`images/` and `labels/` with
-            .txt) or two folders with pictures and masks of the same stem.
+        folder: label maps (see `pipelines.training.mask_sources`), COCO style (a .json with "segmentation" of its
+            annotations), YOLO polygons (`images/` and `labels/` with .txt) or two folders with pictures and masks of
+            the same stem.
         class_name: class of all things where the layout does not name one; the default is the name of the pictures'
             folder, or "person" for masks with several labels (parts of clothing).
         keep: says of a picture's path whether it may be used; the others are not read.
@@ -54,6 +57,8 @@ def read_folder(
     """
     if not folder.is_dir():
         raise InputError(f"cut-outs {str(folder)!r}: expected a folder with pictures and masks")
+    if has_label_maps(folder):
+        return _read_label_maps(folder, keep)
     jsons = [path for path in sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])]
     if jsons:
         return _read_coco(folder, jsons[0], keep)
@@ -61,6 +66,13 @@ def read_folder(
     if texts:
         return _read_yolo(folder, texts, keep)
     return _read_pairs(folder, class_name, keep)
+
+
+def _read_label_maps(folder: Path, keep: Callable[[Path], bool]) -> Iterator[PictureObjects]:
+    for one in read_label_maps(folder, keep):
+        if one.names:
+            values = np.arange(1, len(one.names) + 1)[:, None, None]
+            yield PictureObjects(one.path, one.names, (one.labels == values).astype(np.uint8))
 
 
 def _read_coco(folder: Path, path: Path, keep: Callable[[Path], bool]) -> Iterator[PictureObjects]:

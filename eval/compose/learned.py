@@ -1,7 +1,7 @@
 """Which pictures may be cut from: all, those that no training of ours has seen, or those that trainings learn from.
 
 What a tracker scores on objects that it was trained on says little; and clips for training must not show what is held
-out. The line is the trainings' own (`pipelines.training.datasets.pictures_apart`), not a second one that could differ.
+out. The line is the trainings' own (`pipelines.training.mask_sources.pictures_apart`), not a second one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
-from pipelines.training.datasets import pictures_apart
+from pipelines.training.mask_sources import pictures_apart
 from streamvos.errors import InputError
 
 Pictures = Literal["all", "held-out", "training"]

@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from streamvos.errors import InputError, unknown_name
-from streamvos.video.images import find_images, natural_key
+from streamvos.video.images import find_images
 from streamvos.video.info import Source
+from streamvos.video.names import folders_in
 from streamvos.video.sources import open_source
 
 
@@ -97,7 +98,7 @@ def _is_video(folder: Path) -> bool:
 
 
 def _folders(parent: Path) -> list[Path]:
-    return sorted((path for path in parent.iterdir() if path.is_dir()), key=natural_key)
+    return folders_in(parent)
 
 
 def _video(category: str, folder: Path) -> CdnetVideo:
@@ -117,7 +118,7 @@ def _number(path: Path) -> int:
 def _temporal_roi(path: Path, numbers: Sequence[int]) -> tuple[int, int]:
     if not path.is_file():
         return numbers[0], numbers[-1]
-    words = path.read_text(encoding="utf-8").split()
+    words = path.read_text(encoding="utf-8-sig").split()
     if len(words) != 2 or not all(word.isdigit() for word in words):
         raise InputError(f"{path}: expected the numbers of the first and the last frame, got {' '.join(words)!r}")
     return int(words[0]), int(words[1])

@@ -110,7 +110,7 @@ class _Document:
 def _load(path: Path, changed: int) -> _Document:
     """`changed` keeps a file that was written anew from being taken for the old one."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{str(path)!r}: expected a CocoVID json ({error})") from None
     missing = [key for key in _WHOLE if not isinstance(document, dict) or not isinstance(document.get(key), list)]

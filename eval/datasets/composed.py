@@ -16,6 +16,7 @@ from typing import Any
 
 from streamvos.errors import InputError
 from streamvos.export.parts import replacing
+from streamvos.video.rates import parse_rate
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class SequenceTruth:
             InputError: there is none, or it is not such a file.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise InputError(f"truth {str(path)!r} cannot be read ({error.strerror})") from None
         except ValueError as error:
@@ -142,7 +143,7 @@ def _from_dict(values: Mapping[str, Any]) -> SequenceTruth:
     width, height = values["size"]
     return SequenceTruth(
         sequence=values["sequence"],
-        fps=Fraction(values["fps"]),
+        fps=parse_rate(str(values["fps"])),
         num_frames=values["num_frames"],
         size=(width, height),
         seed=values["seed"],

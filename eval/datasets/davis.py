@@ -21,6 +21,7 @@ from eval.datasets.mask_sequences import (
     write_label_map,
 )
 from streamvos.errors import InputError, unknown_name
+from streamvos.video.names import files_in, natural_key
 
 __all__ = ["find_sequences", "list_sequences", "read_label_map", "write_label_map"]
 
@@ -88,7 +89,7 @@ def find_sequences(
 def _image_set(root: Path, resolution: str, year: int, image_set: str | None) -> list[str] | None:
     """Names in a list of sequences; None where none was asked for and there is none."""
     folders = [root / "ImageSets" / str(year), root / "ImageSets" / resolution]
-    paths = {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.txt"))}
+    paths = {path.stem: path for folder in reversed(folders) for path in files_in(folder, "*.txt")}
     if (image_set or "val") not in paths:
         if image_set is None:
             return None
@@ -96,8 +97,8 @@ def _image_set(root: Path, resolution: str, year: int, image_set: str | None) ->
             raise InputError(f"--set {image_set}: expected {folders[0] / image_set}.txt, which is not there")
         raise unknown_name(f"set in {root / 'ImageSets'}", image_set, paths)
     path = paths[image_set or "val"]
-    lines = [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    names = sorted({Path(line).parent.name if "/" in line else line for line in lines})
+    lines = [line.split()[0] for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    names = sorted({Path(line).parent.name if "/" in line else line for line in lines}, key=natural_key)
     if not names:
         raise InputError(f"{path} lists no sequence")
     return names

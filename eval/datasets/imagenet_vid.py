@@ -16,6 +16,7 @@ from typing import Any
 from eval.datasets.cocovid import Video, VideoFrame, VideoSet, read_cocovid
 from streamvos.errors import InputError, unknown_name
 from streamvos.models import coco
+from streamvos.video.names import files_in, folders_in
 
 # WordNet id: (name, the COCO class that is the same thing, or None)
 CLASSES: dict[str, tuple[str, str | None]] = {
@@ -107,7 +108,7 @@ def _read_ilsvrc(root: Path, names: Sequence[str] | None) -> VideoSet:
 
 @functools.lru_cache(maxsize=1)
 def _pictures(folder: Path) -> dict[str, tuple[Path, ...]]:
-    pictures = {place.name: tuple(sorted(place.glob("*.JPEG"))) for place in sorted(folder.iterdir()) if place.is_dir()}
+    pictures = {place.name: tuple(files_in(place, "*.JPEG")) for place in folders_in(folder)}
     empty = [name for name, files in pictures.items() if not files]
     if not pictures or empty:
         raise InputError(f"{str(folder)!r}: expected folders of .JPEG files, got {empty[0] if empty else 'none'}")

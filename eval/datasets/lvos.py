@@ -15,12 +15,13 @@ from typing import Any
 
 from eval.datasets.mask_sequences import MaskSequence, choose, expect_folders, pair_up, subfolders
 from streamvos.errors import InputError
+from streamvos.video.names import files_in, natural_key
 
 EVERY = 5  # frames
 
 
 @dataclass(frozen=True)
-class Life:
+class FrameRange:
     """When an object is there, by the numbers in the names of the frames.
 
     Args:
@@ -50,17 +51,17 @@ class LvosSplit:
 
     Args:
         root: folder that holds `JPEGImages`, `Annotations` and the meta file.
-        lives: of the objects of each video, by the meta file.
+        ranges: of the objects of each video, by the meta file.
         unseen: names of videos of unseen classes.
     """
 
     root: Path
-    lives: Mapping[str, Mapping[int, Life]]
+    ranges: Mapping[str, Mapping[int, FrameRange]]
     unseen: frozenset[str]
 
     def names(self, chosen: Sequence[str] | None = None) -> list[str]:
         """The videos of the meta file, or those chosen; raises `InputError` for unknown ones."""
-        return choose("LVOS", chosen, sorted(self.lives))
+        return choose("LVOS", chosen, sorted(self.ranges, key=natural_key))
 
     def sequence(self, name: str) -> MaskSequence:
         """One video; raises `InputError` where its frames, or annotations of frames, are not there."""
@@ -81,12 +82,12 @@ def read_split(root: Path, subset: str = "valid", unseen: Path | None = None) ->
     inside = [name for name in ("valid", "val") if (root / name / "JPEGImages").is_dir()]
     hint = f"; give the folder of the split, {root / inside[0]}" if inside else ""
     expect_folders(root, "an LVOS", root / "JPEGImages", root / "Annotations", hint=hint)
-    lives = _read_meta(root, subset)
+    ranges = _read_meta(root, subset)
     there = subfolders(root / "Annotations")
-    missing = sorted(set(lives) - set(there))
+    missing = sorted(set(ranges) - set(there))
     if missing:
         raise InputError(
-            f"{subset}_meta.json names {len(lives)} videos, of which {len(missing)} are not in {root / 'Annotations'} "
+            f"{subset}_meta.json names {len(ranges)} videos, of which {len(missing)} are not in {root / 'Annotations'} "
             f"(first: {missing[0]}); complete the data"
         )
     path = root / "unseen_videos.txt" if unseen is None else unseen
@@ -95,7 +96,7 @@ def read_split(root: Path, subset: str = "valid", unseen: Path | None = None) ->
             f"{path} is not there; the evaluation package of LVOS (lvos-evaluation) has it: put it there, or give "
             "--unseen FILE with the names of the videos of unseen classes (an empty file: all are seen)"
         )
-    return LvosSplit(root, lives, frozenset(path.read_text(encoding="utf-8").split()))
+    return LvosSplit(root, ranges, frozenset(path.read_text(encoding="utf-8-sig").split()))
 
 
 def frame_numbers(sequence: MaskSequence) -> list[int]:
@@ -106,26 +107,27 @@ def frame_numbers(sequence: MaskSequence) -> list[int]:
     return [int(path.stem) for path in sequence.frames]
 
 
-def _read_meta(root: Path, subset: str) -> dict[str, dict[int, Life]]:
+def _read_meta(root: Path, subset: str) -> dict[str, dict[int, FrameRange]]:
     path = root / f"{subset}_meta.json"
     if not path.is_file():
-        there = ", ".join(sorted(other.name for other in root.glob("*_meta.json"))) or "none"
+        there = ", ".join(other.name for other in files_in(root, "*_meta.json")) or "none"
         raise InputError(f"expected {path} (--set {subset}); meta files there: {there}")
     try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
-        lives = {
-            name: {int(key): _life(entry) for key, entry in video["objects"].items()} for name, video in videos.items()
+        videos = json.loads(path.read_text(encoding="utf-8-sig"))["videos"]
+        ranges = {
+            name: {int(key): _frame_range(entry) for key, entry in video["objects"].items()}
+            for name, video in videos.items()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f'{path}: expected {{"videos": {{name: {{"objects": {{id: {{"frame_range": {{"start", "end", "frame_nums"}}'
             f"}}}}}}}}}}, got something else ({type(error).__name__}: {error})"
         ) from None
-    if not any(lives.values()):
+    if not any(ranges.values()):
         raise InputError(f"{path} names no object")
-    return lives
+    return ranges
 
 
-def _life(entry: Mapping[str, Any]) -> Life:
+def _frame_range(entry: Mapping[str, Any]) -> FrameRange:
     span = entry["frame_range"]
-    return Life(int(span["start"]), int(span["end"]), int(span["frame_nums"]))
+    return FrameRange(int(span["start"]), int(span["end"]), int(span["frame_nums"]))

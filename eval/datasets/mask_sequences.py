@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from streamvos.errors import InputError, unknown_name
 from streamvos.masks import VOID, davis_palette, ids_in
 from streamvos.video.images import image_size, read_image
+from streamvos.video.names import files_in, folders_in, natural_key
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,10 @@ def pair_up(name: str, images: Path, annotations: Path, dense: bool, merge: bool
     Raises:
         InputError: no frames, no annotations, an annotation without frame, or a frame without one it must have.
     """
-    frames = sorted(images.glob("*.jpg"))
-    masks = {path.stem: path for path in sorted(annotations.glob("*.png"))}
-    odd = sorted({path.stem for path in frames} ^ set(masks)) if dense else sorted({*masks} - {p.stem for p in frames})
+    frames = files_in(images, "*.jpg")
+    masks = {path.stem: path for path in files_in(annotations, "*.png")}
+    stems = {path.stem for path in frames}
+    odd = sorted(stems ^ set(masks) if dense else set(masks) - stems, key=natural_key)
     if not frames or not masks or odd:
         wanted = "one annotation for each frame" if dense else "frames, and annotations of some of them"
         raise InputError(
@@ -157,8 +159,8 @@ def write_label_map(path: Path, labels: np.ndarray) -> None:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders inside a folder, in order."""
-    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+    """Names of the folders inside a folder, in natural order."""
+    return [path.name for path in folders_in(folder)]
 
 
 def expect_folders(root: Path, kind: str, *folders: Path, hint: str = "") -> None:

@@ -16,11 +16,13 @@ from pathlib import Path
 
 from streamvos.errors import InputError, unknown_name
 from streamvos.video.images import find_images
-from streamvos.video.info import parse_rate
+from streamvos.video.names import folders_in
+from streamvos.video.rates import parse_rate
 
 # Sets whose truth says what each box shows, by how their sequences are named; in others (MOT15) all boxes count.
 _WITH_CLASSES = ("MOT16", "MOT17", "MOT20")
 _PLACES = ("", "train", "mot")
+_TRUTH_VALUES = 8
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def find_sequences(root: Path, names: Sequence[str] | None = None) -> list[MotSe
         InputError: no such layout, an unknown name, or an incomplete seqinfo.ini.
     """
     for place in (root / folder for folder in _PLACES):
-        there = sorted(path.parent.name for path in place.glob("*/seqinfo.ini"))
+        there = [path.name for path in folders_in(place) if (path / "seqinfo.ini").is_file()] if place.is_dir() else []
         if there:
             for name in names or ():
                 if name not in there:
@@ -79,10 +81,30 @@ def find_sequences(root: Path, names: Sequence[str] | None = None) -> list[MotSe
     raise InputError(f"{str(root)!r} is not a MOTChallenge folder: expected <sequence>/seqinfo.ini and gt/gt.txt")
 
 
+def truth_lines(path: Path) -> list[str]:
+    """The lines of a gt.txt in the order of frames, without blank ones.
+
+    Raises:
+        InputError: a line with fewer values than TrackEval needs, or without the number of a frame; names it.
+    """
+    lines: list[tuple[int, str]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+        values = [value.strip() for value in line.replace(" ", ",").split(",") if value.strip()]
+        if not values:
+            continue
+        if len(values) < _TRUTH_VALUES or not values[0].isdecimal():
+            raise InputError(
+                f"{path}, line {number}: expected frame, id, left, top, width, height, flag, class (at least "
+                f"{_TRUTH_VALUES} values), got {line[:80]!r}"
+            )
+        lines.append((int(values[0]), line))
+    return [line for _, line in sorted(lines, key=lambda entry: entry[0])]
+
+
 def _sequence(folder: Path) -> MotSequence:
     info, truth = configparser.ConfigParser(interpolation=None), folder / "gt" / "gt.txt"
     try:
-        info.read(folder / "seqinfo.ini", encoding="utf-8")
+        info.read(folder / "seqinfo.ini", encoding="utf-8-sig")
         part = info["Sequence"]
         num_frames = int(part["seqLength"])
     except (configparser.Error, KeyError, ValueError) as error:
@@ -95,6 +117,7 @@ def _sequence(folder: Path) -> MotSequence:
         rate = parse_rate(part.get("frameRate", "25"))
     except InputError as error:
         raise InputError(f"{str(folder / 'seqinfo.ini')!r}: frameRate: {error}") from None
+    truth_lines(truth)  # now, not when hours of following are over
     frames, elsewhere = folder / part.get("imDir", "img1"), folder.parent.parent / "JPEGImages" / "480p" / folder.name
     if not frames.is_dir() and folder.parent.name == "mot" and elsewhere.is_dir():
         frames = elsewhere

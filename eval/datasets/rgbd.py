@@ -14,8 +14,9 @@ import numpy as np
 
 from streamvos.errors import InputError, unknown_name
 from streamvos.export.trajectory import Trajectory, associate, read_trajectory
-from streamvos.video.images import natural_key
 from streamvos.video.info import Source
+from streamvos.video.names import files_in, folders_in
+from streamvos.video.rates import parse_time
 from streamvos.video.rgbd import layout_of, read_pose
 from streamvos.video.sources import open_source
 
@@ -41,7 +42,7 @@ class RgbdSequence:
         """
         if layout_of(self.folder) == "tum":
             return _tum_truth(self.folder, times_s)
-        files = sorted(self.folder.glob("frame-*.pose.txt"), key=natural_key)
+        files = files_in(self.folder, "frame-*.pose.txt")
         if len(files) < len(times_s):
             raise InputError(f"{self.folder}: expected a .pose.txt for each of {len(times_s)} frames, got {len(files)}")
         poses = np.stack([read_pose(path) for path in files[: len(times_s)]])
@@ -54,7 +55,7 @@ class RgbdSequence:
             InputError: there are none.
         """
         folder = self.folder.parent.parent / "Annotations" / "480p" / self.name
-        paths = sorted(folder.glob("*.png"), key=natural_key)
+        paths = files_in(folder, "*.png")
         if not paths:
             raise InputError(f"{self.folder}: expected label maps of what moves in {folder} (composed data has them)")
         return paths
@@ -76,7 +77,7 @@ def find_sequences(root: Path, names: Sequence[str] | None = None) -> list[RgbdS
         there = [RgbdSequence(root.resolve().name, root)]
     else:
         parent = root / "rgbd" if (root / "rgbd").is_dir() else root
-        folders = sorted((path for path in parent.iterdir() if path.is_dir() and layout_of(path)), key=natural_key)
+        folders = [path for path in folders_in(parent) if layout_of(path)]
         there = [RgbdSequence(path.name, path) for path in folders]
     if not there:
         raise InputError(
@@ -101,5 +102,5 @@ def _tum_truth(folder: Path, times_s: np.ndarray) -> Trajectory:
 
 
 def _first_time_s(listing: Path) -> float:
-    words = (line.split() for line in listing.read_text(encoding="utf-8", errors="replace").splitlines())
-    return min(float(line[0]) for line in words if line and not line[0].startswith("#"))
+    words = (line.split() for line in listing.read_text(encoding="utf-8-sig", errors="replace").splitlines())
+    return min(float(parse_time(line[0])) for line in words if line and not line[0].startswith("#"))

@@ -164,7 +164,7 @@ def read_trajectory(path: Path) -> PackedRegions:
     try:
         if path.suffix == ".bin":
             return PackedRegions(_cut_bytes(path.read_bytes()))
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         for line in lines:
             parse_region(line)
         return PackedRegions(lines)

@@ -1,4 +1,4 @@
-"""LVOS (Hong et al., ICCV 2023; v2: T-PAMI 2025): J, F and V of each object on every fifth frame of its life.
+"""LVOS (Hong et al., ICCV 2023; v2: T-PAMI 2025): J, F and V of each object on every fifth frame of its range.
 
 The same numbers as the official evaluation package (lvos-evaluation), in our own words. An object is scored on frames
 start, start + 5, start + 10, ... before `end` of its range in the meta file, without the first of them, and without the
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.datasets.lvos import Life
+from eval.datasets.lvos import FrameRange
 from eval.metrics.davis import score_frame
 from streamvos.errors import InputError
 
@@ -41,29 +41,29 @@ class ObjectScore:
 
 
 def score_sequence(
-    frames: Iterable[tuple[int, np.ndarray, np.ndarray | None]], lives: Mapping[int, Life]
+    frames: Iterable[tuple[int, np.ndarray, np.ndarray | None]], ranges: Mapping[int, FrameRange]
 ) -> dict[int, ObjectScore]:
     """Score a sequence; one frame is held at a time.
 
     Args:
         frames: number, prediction (H, W) and truth (H, W), or None where there is none, of all frames.
-        lives: of the objects.
+        ranges: of the objects.
 
     Raises:
         InputError: a frame to be scored does not come, or has no truth, or sizes differ.
     """
-    wanted = {object_id: life.scored() for object_id, life in lives.items()}
+    wanted = {key: one.scored() for key, one in ranges.items()}
     ids_of: dict[int, list[int]] = {}
     for object_id, numbers in wanted.items():
         for number in numbers:
             ids_of.setdefault(number, []).append(object_id)
-    found: dict[int, dict[int, tuple[float, float]]] = {object_id: {} for object_id in lives}
+    found: dict[int, dict[int, tuple[float, float]]] = {object_id: {} for object_id in ranges}
     for number, prediction, truth in frames:
         ids = ids_of.get(number, [])
         if ids and truth is not None:
             for object_id, *scores in zip(ids, *score_frame(number, prediction, truth, ids), strict=True):
                 found[object_id][number] = (scores[0], scores[1])
-    return {key: _object_score(key, wanted[key], found[key], life.num_frames - 2) for key, life in lives.items()}
+    return {key: _object_score(key, wanted[key], found[key], one.num_frames - 2) for key, one in ranges.items()}
 
 
 def final_means(objects: Sequence[Mapping[str, float]], unseen: Sequence[bool]) -> dict[str, float | None]:

@@ -7,15 +7,15 @@ which overwrites the opencv-python-headless that this project uses, and which th
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eval.datasets.mot import MotSequence
+from eval.datasets.mot import MotSequence, truth_lines
 from streamvos.errors import InputError
 
 INSTALL = "pip install --no-deps 'trackeval>=1.3' tabulate"
@@ -40,8 +40,8 @@ def score_tracks(sequence: MotSequence, results: Path) -> RawScores:
         raise InputError(f"sequence {sequence.name}: expected its results as {str(results)!r}")
     trackeval, said = _trackeval(), io.StringIO()
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            data = trackeval.datasets.MotChallenge2DBox(_settings(sequence, results))
+        with _tidy_truth(sequence) as truth, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            data = trackeval.datasets.MotChallenge2DBox(_settings(sequence, results, truth))
             raw = data.get_raw_seq_data("", sequence.name)
             boxes = data.get_preprocessed_seq_data(raw, "pedestrian")
             scores = {family: _metric(family).eval_sequence(boxes) for family in _FAMILIES}
@@ -75,9 +75,10 @@ def measures(scores: RawScores) -> dict[str, float]:
 def _trackeval() -> Any:
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it could not import of itself
-            return importlib.import_module("trackeval")
+            import trackeval  # an optional package
     except ImportError as error:
         raise InputError(f"eval mot scores by TrackEval, which is not installed ({error}): {INSTALL}") from None
+    return trackeval
 
 
 def _metric(family: str) -> Any:
@@ -85,9 +86,23 @@ def _metric(family: str) -> Any:
     return kind() if family == "HOTA" else kind({"PRINT_CONFIG": False})
 
 
-def _settings(sequence: MotSequence, results: Path) -> dict[str, Any]:
+@contextlib.contextmanager
+def _tidy_truth(sequence: MotSequence) -> Iterator[Path]:
+    """A folder of sequences with the truth as TrackEval wants it: no blank lines, frames in order, no BOM."""
+    tidy = "".join(f"{line}\n" for line in truth_lines(sequence.truth))
+    if tidy.encode() == sequence.truth.read_bytes():
+        yield sequence.truth.parents[2]
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / sequence.name / "gt" / "gt.txt"
+        path.parent.mkdir(parents=True)
+        path.write_text(tidy, encoding="utf-8")
+        yield Path(folder)
+
+
+def _settings(sequence: MotSequence, results: Path, truth: Path) -> dict[str, Any]:
     return {
-        "GT_FOLDER": str(sequence.truth.parents[2]),
+        "GT_FOLDER": str(truth),
         "TRACKERS_FOLDER": str(results.parent),
         "TRACKERS_TO_EVAL": [""],
         "TRACKER_SUB_FOLDER": "",

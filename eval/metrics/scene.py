@@ -1,4 +1,7 @@
-"""What a map of points is worth beside true depth: ghosts in it, and where moving things are."""
+"""What a map of points is worth beside true depth: ghosts in it, and where moving things are.
+
+The camera's geometry stands here once more, apart from that of the pipeline, whose faults must not hide in its score.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipelines.reconstruction import geometry
-from pipelines.reconstruction.feature_tracks import at_pixels
-from pipelines.reconstruction.points import in_picture
-
 _TOLERANCE_M, _TOLERANCE_RATIO = 0.1, 0.05  # a point this near to the true surface lies on it
+_NEAREST_M = 1e-3  # nothing nearer to a camera is seen
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,36 @@ def ghost_share(xyz: np.ndarray, sights: Sequence[Sight]) -> float | None:
     """
     through, there = np.zeros(len(xyz), np.int64), np.zeros(len(xyz), np.int64)
     for sight in sights:
-        xy, z = geometry.project(geometry.invert(sight.world_from_camera), xyz.astype(np.float64), sight.intrinsics)
-        rows = np.flatnonzero(in_picture(xy, z, sight.depth_m.shape))
-        depth = at_pixels(sight.depth_m, xy[rows])
-        gap, tolerance = depth - z[rows], np.maximum(_TOLERANCE_M, _TOLERANCE_RATIO * z[rows])
-        known, moves = depth > 0, at_pixels(sight.labels, xy[rows]) > 0
-        through[rows] += known & (gap > tolerance)
-        there[rows] += known & ~moves & (np.abs(gap) <= tolerance)
+        points, columns, rows, z = visible(sight, xyz)
+        depth = sight.depth_m[rows, columns]
+        gap, tolerance = depth - z, np.maximum(_TOLERANCE_M, _TOLERANCE_RATIO * z)
+        known, moves = depth > 0, sight.labels[rows, columns] > 0
+        through[points] += known & (gap > tolerance)
+        there[points] += known & ~moves & (np.abs(gap) <= tolerance)
     judged = through + there > 0
     return float((through > there)[judged].mean()) if judged.any() else None
+
+
+def visible(sight: Sight, xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Where points fall into a picture, as if nothing hid them.
+
+    Args:
+        xyz: (N, 3) in the world.
+
+    Returns:
+        (V,) indices of the points before the camera and inside the picture; their columns and rows, rounded to the
+        nearest pixel; their depths in metres.
+    """
+    rotation, position = sight.world_from_camera[:3, :3], sight.world_from_camera[:3, 3]
+    camera = (xyz.astype(np.float64) - position) @ rotation  # the rows of a rotation's inverse are its columns
+    points = np.flatnonzero(camera[:, 2] > _NEAREST_M)
+    x, y, z = camera[points].T
+    (fx, _, cx), (_, fy, cy), _ = sight.intrinsics
+    column, row = fx * x / z + cx, fy * y / z + cy
+    height, width = sight.depth_m.shape
+    inside = (column >= 0) & (column <= width - 1) & (row >= 0) & (row <= height - 1)
+    column, row = (np.rint(value[inside]).astype(np.int64) for value in (column, row))
+    return points[inside], column, row, z[inside]
 
 
 def object_centres(
@@ -65,9 +86,10 @@ def object_centres(
         inside = cv2.erode((labels == object_id).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         rows, columns = np.nonzero(inside & (depth_m > 0))
         if len(rows) >= least_px:
-            xy = np.stack([columns, rows], axis=1).astype(np.float64)
-            xyz = geometry.rays(xy, intrinsics) * depth_m[rows, columns, None]
-            centres[object_id] = np.median(xyz, axis=0)
+            z = depth_m[rows, columns]
+            x = (columns - intrinsics[0, 2]) / intrinsics[0, 0] * z
+            y = (rows - intrinsics[1, 2]) / intrinsics[1, 1] * z
+            centres[object_id] = np.median(np.stack([x, y, z], axis=1), axis=0)
     return centres
 
 

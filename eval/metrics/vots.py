@@ -62,7 +62,7 @@ class FrameCounts:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ObjectFrame:
     """One frame of one object, as far as the measures need it; the masks themselves are not kept.
 
     Args:
@@ -147,7 +147,7 @@ def score_object(
     )
 
 
-def count_frames(frames: Iterable[Judged]) -> FrameCounts:
+def count_frames(frames: Iterable[ObjectFrame]) -> FrameCounts:
     """Sort the annotated frames of one object by what the tracker did."""
     counts = dict.fromkeys(FrameCounts.__dataclass_fields__, 0)
     for one in frames:
@@ -192,8 +192,8 @@ def is_empty(region: Region) -> bool:
     return True
 
 
-def _judge(said: Region, true: Region, ignore: Region | None, size: tuple[int, int]) -> Judged:
-    return Judged(
+def _judge(said: Region, true: Region, ignore: Region | None, size: tuple[int, int]) -> ObjectFrame:
+    return ObjectFrame(
         overlap=overlap(said, true, ignore, size),
         is_known=true != Special(UNKNOWN),
         is_there=not is_empty(true),
@@ -203,7 +203,7 @@ def _judge(said: Region, true: Region, ignore: Region | None, size: tuple[int, i
     )
 
 
-def _is_accurate(one: Judged) -> bool:
+def _is_accurate(one: ObjectFrame) -> bool:
     """Whether the frame counts for accuracy."""
     return one.is_known and one.is_there and not one.is_stopped and (one.overlap > 0 or one.is_given)
 

@@ -28,7 +28,7 @@ from streamvos.errors import InputError
 Plot = Callable[[Figure], None]
 
 REQUIRED_META = ("command", "data", "seed", "fps")
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Headline:
 
     Args:
         measure: what it is, with its unit: "J&F", "ATE, cm".
-        value: ours. baseline: the floor's, or None where it was not measured.
-        baseline_name: what the floor is.
+        value: ours. baseline: the one that any method must beat, None where it was not measured.
+        baseline_name: what it is.
     """
 
     measure: str

@@ -26,7 +26,7 @@ _TILE = (3.9, 2.5)  # inches of one picture with its label
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedFrame:
     """One frame of a result beside the truth.
 
     Args:
@@ -44,7 +44,7 @@ class Judged:
     surplus: float
 
 
-def judge(sequence: MaskSequence, folder: Path, starts: Mapping[int, int]) -> list[Judged]:
+def judge(sequence: MaskSequence, folder: Path, starts: Mapping[int, int]) -> list[JudgedFrame]:
     """A result's frames after the first that gives an object, but for the last, as DAVIS scores them.
 
     Args:
@@ -67,13 +67,13 @@ def judge(sequence: MaskSequence, folder: Path, starts: Mapping[int, int]) -> li
         total = max(1, np.count_nonzero(wanted))
         missing = np.count_nonzero(wanted & ~got) / total
         surplus = np.count_nonzero(got & (truth == 0)) / total
-        frames.append(Judged(index, labels, float(np.mean(region)), float(np.mean(boundary)), missing, surplus))
+        frames.append(JudgedFrame(index, labels, float(np.mean(region)), float(np.mean(boundary)), missing, surplus))
     if not frames:
         raise InputError(f"sequence {sequence.name}: expected a frame to judge after the first, got none")
     return frames
 
 
-def worst_and_typical(frames: Sequence[Judged]) -> tuple[int, int]:
+def worst_and_typical(frames: Sequence[JudgedFrame]) -> tuple[int, int]:
     """Rows of the frame with the lowest J&F and of the one nearest to the median; the first among equals."""
     quality = np.array([frame.region + frame.boundary for frame in frames])
     return int(np.argmin(quality)), int(np.argmin(np.abs(quality - np.median(quality))))

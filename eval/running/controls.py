@@ -7,7 +7,7 @@ is fitted to.
 - `no-memory`: one key frame for each object, always the latest, and not even the first view stays. What is lost against
   the whole is what choosing and keeping views brings.
 - `other-video`: each object's key frame is the first view of an object of another video, and stays; nothing else is
-  written. A tracker that follows the frame before alone does as well with it as with its own memory; one that believes
+  written. A tracker that follows the frame before alone does as well with it as with its own memory; one that relies on
   its memory is misled. So a result near the ordinary one says that the memory was hardly read.
 
 A control that gave the first mask of another video to the tracker itself would tell nothing: there would be nothing of
@@ -33,7 +33,7 @@ from pipelines.graph.build import GraphConfig, StreamSetup, all_names, build_sta
 from pipelines.graph.chain import Pipeline, use_threads
 from pipelines.segment import SegmentStage
 from pipelines.trackers.protocol import BaseTracker
-from pipelines.trackers.registry import make_tracker
+from pipelines.trackers.registry import make_tracker, tracker_settings
 from streamvos import config as configuration
 from streamvos.device import pick_device
 from streamvos.errors import InputError
@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 Control = Literal["none", "no-memory", "other-video"]
 CONTROLS: tuple[Control, ...] = ("none", "no-memory", "other-video")
 
-_SETTINGS_OF = {"embedded": "tracker", "trained": "trained"}  # base trackers whose key frames are ours
 _LATEST_ONLY = {"policy": "fifo", "max_per_object": 1, "keeps_first": False}
 
 
@@ -67,14 +66,15 @@ def controlled(config: GraphConfig, control: Control) -> GraphConfig:
     base = config.segment.base
     if control == "none":
         return config
-    if base not in _SETTINGS_OF:
+    if not hasattr(config.segment.tracker, "keyframes"):
+        ours = [name for name, kind in tracker_settings().items() if hasattr(kind(), "keyframes")]
         raise InputError(
             f"--control {control}: the memory of base tracker {base!r} is inside its package; "
-            f"choose one of {', '.join(_SETTINGS_OF)} (segment.base)"
+            f"choose one of {', '.join(ours)} (segment.base)"
         )
     if control == "other-video":
         return config
-    return configuration.merge(config, {"segment": {_SETTINGS_OF[base]: {"keyframes": _LATEST_ONLY}}})
+    return configuration.merge(config, {"segment": {base: {"keyframes": _LATEST_ONLY}}})
 
 
 def lender_of(name: str, names: Sequence[str]) -> str:
@@ -131,20 +131,20 @@ class _ForeignRun:
 
     def _lend(self, image: np.ndarray) -> None:
         """Fill the memory's pockets with views as the tracker itself would take them."""
-        segment, device = self._config.segment, pick_device(self._config.device)
-        taker = make_tracker(segment.base, segment, self._config.size, device)
+        config, segment, device = self._config, self._config.segment, pick_device(self._config.device)
+        taker = make_tracker(segment.base, segment.tracker, config.size, device, config.memory, config.precision)
         taker.observe(image)  # features are normalised by the first frame of this video
         taker.propagate()
-        settings = getattr(segment, _SETTINGS_OF[segment.base]).keyframes
         views = _views(taker, self._lender, image.shape[:2])
-        self._stage.tracker.memory = _LentMemory(settings, device, views)
+        budgets = config.memory.bytes_of("keyframes"), config.memory.bytes_of("object_keyframes")
+        self._stage.tracker.memory = _LentMemory(views, segment.tracker.keyframes, *budgets, device)
 
 
 class _LentMemory(KeyFrameMemory):
     """One view of another video for each object, from its start."""
 
-    def __init__(self, config: Any, device: torch.device, views: Sequence[tuple[dict[str, torch.Tensor], np.ndarray]]):
-        super().__init__(config, device)
+    def __init__(self, views: Sequence[tuple[dict[str, torch.Tensor], np.ndarray]], *memory: Any) -> None:
+        super().__init__(*memory)
         self._views = views
 
     def write(
@@ -154,12 +154,12 @@ class _LentMemory(KeyFrameMemory):
         payload: Mapping[str, torch.Tensor],
         descriptor: np.ndarray,
         view: View,
-        vouched: bool = False,
+        confirmed: bool = False,
     ) -> bool:
-        if not vouched or self.count(object_id):
+        if not confirmed or self.count(object_id):
             return False
         lent, look = self._views[(object_id - 1) % len(self._views)]
-        return super().write(frame_index, object_id, lent, look, view, vouched=True)
+        return super().write(frame_index, object_id, lent, look, view, confirmed=True)
 
 
 def _views(

@@ -21,6 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from eval.reporting.results import Headline, Plot, command_line, markdown_table, peak_rss_mib, write_results
+from eval.running.data_digest import data_digests
 from eval.running.other_work import OtherWork
 from pipelines.graph.build import GraphConfig
 from pipelines.graph.moved_settings import MOVED
@@ -31,6 +32,7 @@ from streamvos.errors import InputError
 logger = logging.getLogger(__name__)
 
 RESULTS = Path("eval/results")
+_DATA = "data"  # what tells the data of a sequence, in the file of its scores
 _KEPT = ".scores"  # hidden, so that no scorer takes it for a sequence
 
 
@@ -76,7 +78,7 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     add("--out", type=Path, metavar="DIR", help="keep predictions and scores, in the data set's own result layout")
     add("--resume", action="store_true", help="score only what --out does not hold yet")
     add("--overwrite", action="store_true", help="replace what an earlier evaluation left in --out")
-    add("--baseline", action="store_true", help="also score the floor that every method must beat")
+    add("--baseline", action="store_true", help="also score a baseline that every method must beat")
     add("--save", nargs="?", type=Path, const=RESULTS, metavar="DIR", help=f"write JSON, table, plot (in {RESULTS})")
     add("--name", default=name, help="name of the files that --save writes (default: %(default)s)")
 
@@ -95,6 +97,8 @@ def graph_config(args: argparse.Namespace, **values: Any) -> GraphConfig:
 def score_sequences(task: Task, names: Sequence[str], args: argparse.Namespace, title: str) -> list[SequenceScores]:
     """Score all sequences with one task; finished ones are kept under --out at once, and not done again on --resume.
 
+    Those whose data changed meanwhile are scored again.
+
     Args:
         task: a frozen dataclass that can be called with a sequence's name.
         names: of the sequences.
@@ -108,7 +112,7 @@ def score_sequences(task: Task, names: Sequence[str], args: argparse.Namespace, 
         InputError: --out holds other results, and neither --resume nor --overwrite is given; or --save cannot be.
     """
     _check_save(args)
-    kept = None if args.out is None else _Kept(args.out, title, task, args)
+    kept = None if args.out is None else _Kept(args.out, title, task, names, args)
     done = {} if kept is None else kept.read()
     todo = [name for name in names if name not in done]
     jobs, watch = _num_jobs(args, len(todo)), OtherWork()
@@ -240,30 +244,38 @@ def _call(task: Task, name: str) -> SequenceScores:
 
 
 class _Kept:
-    """Scores on disk beside the predictions, one file for each sequence, and the settings they were made with."""
+    """Scores on disk beside the predictions, one file for each sequence, with what tells its data, and the settings."""
 
-    def __init__(self, out: Path, title: str, task: Task, args: argparse.Namespace) -> None:
+    def __init__(self, out: Path, title: str, task: Task, names: Sequence[str], args: argparse.Namespace) -> None:
         self._folder = out / _KEPT / "".join(letter if letter.isalnum() else "-" for letter in title)
         settings = json.loads(json.dumps({"task": type(task).__name__, **_fields(task)}, default=str))
         self._check(out, settings, args)
         self._folder.mkdir(parents=True, exist_ok=True)
         _write_json(self._folder / "settings.json", settings)
+        self._data = data_digests(task, names, out)
 
     def read(self) -> dict[str, SequenceScores]:
         """What an earlier evaluation finished, by sequence."""
-        done = {}
+        done, changed = {}, []
         for path in self._folder.glob("*.scores.json"):
             try:
-                result = SequenceScores(**json.loads(path.read_text(encoding="utf-8")))
+                stored = dict(json.loads(path.read_text(encoding="utf-8")))
+                data, result = stored.pop(_DATA, None), SequenceScores(**stored)
             except (ValueError, TypeError):
                 logger.warning("%s is damaged and is made again", path)
-            else:
+                continue
+            if data == self._data.get(result.name, data):
                 done[result.name] = result
+            else:
+                changed.append(result.name)
+        if changed:
+            sys.stderr.write(f"streamvos: the data of {', '.join(sorted(changed))} changed: scored again\n")
         return done
 
     def write(self, result: SequenceScores) -> None:
         name = result.name.replace(os.sep, "-")
-        _write_json(self._folder / f"{name}.scores.json", dataclasses.asdict(result))
+        stored = {**dataclasses.asdict(result), _DATA: self._data.get(result.name)}
+        _write_json(self._folder / f"{name}.scores.json", stored)
 
     def _check(self, out: Path, settings: Mapping[str, Any], args: argparse.Namespace) -> None:
         """Each method that one command scores comes by here; what an earlier command left is judged by the first."""

@@ -109,7 +109,7 @@ def add_tracking_options(parser: argparse.ArgumentParser, name: str) -> None:
 def score_benchmark(
     benchmark: Benchmark, names: Sequence[str], args: argparse.Namespace
 ) -> tuple[list[SequenceScores], list[SequenceScores] | None]:
-    """Results of the tracker that the options describe and, on --baseline, of the floor."""
+    """Results of the tracker that the options describe and, on --baseline, of the baseline."""
     task = tracking_task(benchmark, graph_config(args, stages=["segment"]), names, args.first, args.control, args.out)
     if task.lenders:
         lender_of(names[0], names)  # raises before the work
@@ -119,8 +119,8 @@ def score_benchmark(
     results = score_sequences(task, names, args, title)
     if not args.baseline:
         return results, None
-    floor = SemiSupervisedTask(benchmark, CopyFirstMask(args.first), None)
-    return results, score_sequences(floor, names, args, BASELINES[args.first])
+    baseline = SemiSupervisedTask(benchmark, CopyFirstMask(args.first), None)
+    return results, score_sequences(baseline, names, args, BASELINES[args.first])
 
 
 def tracking_task(

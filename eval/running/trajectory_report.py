@@ -91,11 +91,11 @@ def headline_of(results: Mapping[Input, Sequence[SequenceScores]], with_baseline
         return None
     num_true = sum(one.scores["num_true"] for one in part)
     num_compared = sum(one.scores["errors"]["num_poses"] for one in part if one.scores["errors"])
-    floor = [one.scores["baselines"]["the camera rests"]["ate_rmse_m"] for one in part] if with_baseline else []
+    baseline = [one.scores["baselines"]["the camera rests"]["ate_rmse_m"] for one in part] if with_baseline else []
     return Headline(
         f"ATE from {TITLES[kind]}, cm, over {100 * num_compared / num_true:.0f}% of the frames",
         round(100 * float(np.mean(found)), 2),
-        round(100 * float(np.mean(floor)), 2) if floor else None,
+        round(100 * float(np.mean(baseline)), 2) if baseline else None,
         "the camera rests",
     )
 

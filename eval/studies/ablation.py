@@ -24,7 +24,7 @@ from streamvos.config import read_settings
 from streamvos.errors import InputError, unknown_name
 from streamvos.models.catalogue import list_entries, sha256_of
 
-TABLE = Path(__file__).parent / "configs/ablation.toml"
+TABLE = Path(__file__).parents[1] / "configs" / "ablation.toml"
 BASE = "base"  # the variant that all others are compared with
 _FIELDS = ("title", "extends", "control", "settings")
 

@@ -3,9 +3,9 @@
 The rule that gives a found object its id back (`pipelines/segmentation/new_objects.py`), apart from detector and
 tracker: the truth says where the objects of composed sequences are, the tracker's features what they look like. Each
 sighting is held once against all objects of the sequence seen at least `_AWAY_S` before, as a return, and once against
-the others alone, as a newcomer. Beside the rule stand the one that it replaced (similarity alone) and the control: the
-returning object's own looks are exchanged for those of a thing of another class in the next sequence (of the same class
-it may be the same cut-out), so that whatever is found is found by accident.
+the others alone, as a new object. Beside the rule stand the one that it replaced (similarity alone) and the control:
+the returning object's own looks are exchanged for those of a thing of another class in the next sequence (of the same
+class it may be the same cut-out), so that whatever is found is found by accident.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import torch
 from eval.datasets.composed import SequenceTruth
 from eval.datasets.davis import find_sequences
 from eval.reporting.results import Headline, command_line, write_results
+from memory_bank.appearance import RetiredObjects
+from pipelines.scores import ScoreThresholds
 from pipelines.segment import SegmentConfig
 from pipelines.segmentation.matching import MatchingRules, same_group
 from pipelines.segmentation.new_objects import NewObjects
@@ -32,6 +34,7 @@ from pipelines.trackers.registry import make_tracker
 _AWAY_S = 1.5
 _MIN_AREA_PX = 600  # of a sighting; slivers are no detections
 _NEVER = 2.0  # a similarity that nothing has
+_BUDGET_BYTES = 2**20  # of retired objects; here all that may return are told, so none is kept
 RULES = {
     "leads all others": MatchingRules(),
     "similarity alone": MatchingRules(min_similarity=0.8, min_leading_similarity=_NEVER),
@@ -51,7 +54,8 @@ class Sighting(NamedTuple):
 
 def sightings(root: Path, every: int, size: int) -> list[list[Sighting]]:
     """Of each composed sequence, every so many-th frame, by the default tracker at a short side of `size`."""
-    tracker = make_tracker(SegmentConfig().base, SegmentConfig(), size, torch.device("cpu"))
+    segment = SegmentConfig()
+    tracker = make_tracker(segment.base, segment.tracker, size, torch.device("cpu"))
     found = []
     for sequence in find_sequences(root):
         truth = SequenceTruth.load(root / "truth" / f"{sequence.name}.json")
@@ -71,14 +75,14 @@ def sightings(root: Path, every: int, size: int) -> list[list[Sighting]]:
 
 
 def score(sequences: Sequence[Sequence[Sighting]], rule: MatchingRules, exchanged: bool = False) -> dict[str, Any]:
-    """Shares of returns that are found and taken for another, of new_objects that are taken for another.
+    """Shares of returns that are found and taken for another, of new objects that are taken for another.
 
     Args:
         sequences: see `sightings`.
         rule: see there.
         exchanged: the returning object is known by the looks of things of another class in the next sequence.
     """
-    door = NewObjects(rule)
+    door = NewObjects(ScoreThresholds(), 0.0, RetiredObjects(_BUDGET_BYTES), rule)
     returns, new_objects, twins = [], [], []
     for number, seen in enumerate(sequences):
         strangers = sequences[(number + 1) % len(sequences)]
@@ -98,7 +102,7 @@ def score(sequences: Sequence[Sequence[Sighting]], rule: MatchingRules, exchange
         "returns": len(returns),
         "found, %": round(100 * found, 1),
         "wrong, %": round(100 * wrong, 1),
-        "new_objects": len(new_objects),
+        "new objects": len(new_objects),
         "taken for another, %": _percent(new_objects),
         "look-alikes": len(twins),
         "look-alikes taken, %": _percent(twins),

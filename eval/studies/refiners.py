@@ -4,7 +4,7 @@ The same objects are asked for from tight boxes, from one and three clicks (the 
 near its border; each next one in the middle of the largest fault, as is usual for interactive segmentation) with and
 without the detector's boxes, from coarse masks spoilt as trackers spoil them, and from two clicks that correct such a
 mask, given with it or with its box alone; scored by IoU and by the boundary measure of DAVIS. Of candidates, that
-which the stage believes most counts; from coarse masks, that which its gate would choose, and how often it rejects
+which the stage would take counts; from coarse masks, that which its gate would choose, and how often it rejects
 all. SAM-HQ with random weights (`--refiners sam-hq --random-weights`) shows whether the gate works: its candidates
 mean nothing, and nearly all must be rejected.
 """
@@ -27,15 +27,17 @@ import torch
 from eval.datasets.davis import find_sequences
 from eval.metrics.davis import boundary_measure, region_similarity
 from eval.reporting.results import Headline, command_line, write_results
+from memory_bank.budgets import MemoryBudgets
 from pipelines.detect import DetectConfig, DetectStage
+from pipelines.refiners.config import RefineConfig
 from pipelines.refiners.embedded import EmbeddedRefiner
-from pipelines.refiners.first_mask import first_mask, most_believed
+from pipelines.refiners.first_mask import best_candidate, first_mask
 from pipelines.refiners.gate import refine_mask
-from pipelines.refiners.grabcut import GrabCutRefiner
-from pipelines.refiners.policy import RefineConfig
-from pipelines.refiners.protocol import Refiner, innermost_point
+from pipelines.refiners.protocol import Refiner, RefinerSetup, innermost_point
 from pipelines.refiners.refine_net import RefineNet
-from pipelines.refiners.sam_hq import SamHqRefiner
+from pipelines.refiners.registry import make_refiner
+from pipelines.refiners.sam_hq import SamHqConfig, SamHqRefiner
+from pipelines.scores import ScoreThresholds
 from pipelines.training.datasets import Picture, read_ccp, read_coco, read_horses, split
 from pipelines.training.refiner_samples import SampleConfig, spoil
 from streamvos.masks import tight_box
@@ -88,7 +90,7 @@ def davis_frames(root: Path, every: int) -> Iterator[Example]:
 
 
 def from_box(refiner: Refiner, thing: Thing) -> Answer:
-    return Answer(most_believed(refiner.refine(box=tight_box(thing.truth))).mask)
+    return Answer(best_candidate(refiner.refine(box=tight_box(thing.truth))).mask)
 
 
 def from_click_by_iou(refiner: Refiner, thing: Thing, drawn: bool) -> Answer:
@@ -99,11 +101,11 @@ def from_click_by_iou(refiner: Refiner, thing: Thing, drawn: bool) -> Answer:
 
 def from_clicks(refiner: Refiner, thing: Thing, count: int, drawn: bool = False, detector: bool = False) -> Answer:
     """Clicks as the stage takes them, with or without what the detector sees in the picture."""
-    things = _detected(thing.image) if detector else None
+    instances = _detected(thing.image) if detector else None
     points, labels = [_first_point(thing, drawn)], [True]
     while True:
         prompt = Prompt(thing.number, 1, points=np.array(points), labels=np.array(labels))
-        mask = first_mask(thing.image, prompt, refiner, things=things)
+        mask = first_mask(thing.image, prompt, refiner, instances=instances)
         part, on = _largest_fault(mask, thing.truth)
         if len(points) == count or not part.any():
             return Answer(mask)
@@ -134,7 +136,7 @@ def from_correction(refiner: Refiner, thing: Thing, by_box: bool) -> Answer:
         points.append(innermost_point(part))
         labels.append(on)
         clicks = {"points": np.array(points), "labels": np.array(labels)}
-        mask = most_believed(refiner.refine(box=box, **clicks) if by_box else refiner.refine(mask, **clicks)).mask
+        mask = best_candidate(refiner.refine(box=box, **clicks) if by_box else refiner.refine(mask, **clicks)).mask
     return Answer(mask)
 
 
@@ -207,7 +209,7 @@ def _detected(image: np.ndarray) -> np.ndarray:
 
 @cache
 def _detect_stage() -> DetectStage:
-    return DetectStage(DetectConfig(memory=False), torch.device("cpu"))
+    return DetectStage(DetectConfig(memory=False), ScoreThresholds(), MemoryBudgets(), torch.device("cpu"))
 
 
 def _first_point(thing: Thing, drawn: bool) -> np.ndarray:
@@ -286,16 +288,14 @@ def _chosen_sets(given: argparse.Namespace) -> dict[str, Callable[[], Iterator[E
 
 
 def _refiner(name: str, given: argparse.Namespace) -> Refiner:
-    device = torch.device("cpu")
-    if name == "grabcut":
-        return GrabCutRefiner()
+    setup = RefinerSetup(torch.device("cpu"))
     if name == "sam-hq" and given.random_weights:
-        return SamHqRefiner(SamHqPredictor.randomly_initialised(0, given.sam_size, device))
+        return SamHqRefiner(SamHqPredictor.randomly_initialised(0, given.sam_size, setup.device))
     if name == "sam-hq":
-        return SamHqRefiner(SamHqPredictor(given.sam_size, given.sam_weights, device))
-    if given.weights:
-        return EmbeddedRefiner(RefineNet.from_file(given.weights, device), device)
-    return EmbeddedRefiner.shipped(device)
+        return make_refiner(name, SamHqConfig(given.sam_size, str(given.sam_weights or "")), setup)
+    if name == "embedded" and given.weights:
+        return EmbeddedRefiner(RefineNet.from_file(given.weights, setup.device), setup)
+    return make_refiner(name, None, setup)
 
 
 def _headline(rows: Sequence[Mapping[str, Any]], data: str, prompt: str) -> Headline | None:

@@ -10,7 +10,7 @@ import numpy as np
 from memory_bank.protocol import MemoryStats
 from streamvos.records import MemoryAction, MemoryEvent
 
-_MAX_OBJECTS = 64  # each more is one more that a newcomer may be taken for
+_MAX_OBJECTS = 64  # each more is one more that a new object may be taken for
 _MAX_VIEWS = 8  # of each: as many as a tracker's key frames
 
 

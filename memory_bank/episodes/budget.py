@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from memory_bank.episodes import policies
-from memory_bank.episodes.policies import LEVEL_MS
+from memory_bank.episodes import policy
+from memory_bank.episodes.moment import Tell
+from memory_bank.episodes.policy import LEVEL_MS
 from memory_bank.episodes.store import Store
 from streamvos.answers import clock
 
-Tell = Callable[[str, str], None]  # entry, reason
+Evicted = Callable[[str, str], None]  # what went, why that
 _PINNED = (
     "SELECT first_keyframe FROM span WHERE first_keyframe IS NOT NULL "
     "UNION SELECT last_keyframe FROM span WHERE last_keyframe IS NOT NULL"
@@ -17,12 +18,18 @@ _PINNED = (
 
 
 def enforce(store: Store, budget_bytes: int, now_ms: int, tell: Tell) -> None:
-    """Thin the store out until it fits with a little room, following `policies.LADDER` rung by rung."""
-    if store.total_bytes() <= budget_bytes:
+    """Thin the store out until it fits with a little room, following `policy.LADDER` rung by rung."""
+    taken = store.total_bytes()
+    if taken <= budget_bytes:
         return
+    over = f"{taken:,} bytes are taken, {budget_bytes:,} allowed"
     store.thinned = True
-    goal = int(budget_bytes * policies.RELIEF)
-    for kinds, share in policies.LADDER:
+    goal = int(budget_bytes * policy.RELIEF)
+
+    def evicted(what: str, why: str) -> None:
+        tell("evict", what, f"{over}: {why}")
+
+    for kinds, share in policy.LADDER:
         floor = int(budget_bytes * share)
         while (excess := store.total_bytes() - goal) > 0:
             usage = store.usage()
@@ -31,13 +38,13 @@ def enforce(store: Store, budget_bytes: int, now_ms: int, tell: Tell) -> None:
                 break
             # the larger kind first, the others when it has nothing left to give
             ranked = sorted(kinds, key=lambda kind: -held[kind])
-            if not any(_THIN[kind](store, excess, now_ms, tell) for kind in ranked):
+            if not any(_THIN[kind](store, excess, now_ms, evicted) for kind in ranked):
                 break
         if store.total_bytes() <= goal:
             return
 
 
-def _thin_observations(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
+def _thin_observations(store: Store, excess: int, now_ms: int, evicted: Evicted) -> int:
     entries, size = store.usage()["observation"]
     if not entries:
         return 0
@@ -49,15 +56,15 @@ def _thin_observations(store: Store, excess: int, now_ms: int, tell: Tell) -> in
         "WHERE rank % 2 = 0 AND after IS NOT NULL"
     )
     ranked = sorted(
-        (policies.score_thinning(row["gap_before"], row["gap_after"], now_ms - row["t_ms"]), row["id"]) for row in rows
+        (policy.score_thinning(row["gap_before"], row["gap_after"], now_ms - row["t_ms"]), row["id"]) for row in rows
     )
     gone = store.delete("observation", [row_id for _, row_id in ranked[:wanted]])
     if gone:
-        tell(f"{gone} notes of place", f"the budget is reached; densest for their age, of {entries}")
+        evicted(f"{gone} of {entries} observations", "those nearest to their neighbours for their age")
     return gone
 
 
-def _thin_keyframes(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
+def _thin_keyframes(store: Store, excess: int, now_ms: int, evicted: Evicted) -> int:
     entries, size = store.usage()["keyframe"]
     if not entries:
         return 0
@@ -69,7 +76,7 @@ def _thin_keyframes(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
     )
     ranked = sorted(
         (
-            policies.score_thinning(row["gap_before"] or 0, row["gap_after"] or 0, now_ms - row["t_ms"]),
+            policy.score_thinning(row["gap_before"] or 0, row["gap_after"] or 0, now_ms - row["t_ms"]),
             row["id"],
         )
         for row in rows
@@ -77,11 +84,11 @@ def _thin_keyframes(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
     # half of the candidates at most: the worth of a picture rises when its neighbour goes
     gone = store.delete("keyframe", [row_id for _, row_id in ranked[: min(wanted, (len(ranked) + 1) // 2)]])
     if gone:
-        tell(f"{gone} key frames", f"the budget is reached; densest for their age and not cited, of {entries}")
+        evicted(f"{gone} of {entries} key frames", "those nearest to their neighbours for their age, cited by no span")
     return gone
 
 
-def _merge_chunks(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
+def _merge_summaries(store: Store, excess: int, now_ms: int, evicted: Evicted) -> int:
     entries, size = store.usage()["chunk"]
     if not entries:
         return 0
@@ -96,13 +103,13 @@ def _merge_chunks(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
         )
         gone = store.delete("chunk", [row["id"] for row in rows])
         if gone:
-            tell(f"{gone} summaries of level {level}", f"the budget is reached; level {level + 1} covers them")
+            evicted(f"{gone} summaries of level {level}", f"summaries of level {level + 1} cover them")
             return gone
     return 0
 
 
-def _forget_past(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
-    """Forget the oldest appearances and events, and note up to when, so that answers can say so."""
+def _forget_past(store: Store, excess: int, now_ms: int, evicted: Evicted) -> int:
+    """Forget the oldest spans and events, and note up to when, so that answers can say so."""
     num_spans = store.usage()["span"][0]
     rows = store.rows(
         "SELECT id, to_ms FROM span WHERE ended IS NOT NULL ORDER BY to_ms, id LIMIT ?",
@@ -110,17 +117,20 @@ def _forget_past(store: Store, excess: int, now_ms: int, tell: Tell) -> int:
     )
     if rows:
         horizon = rows[-1]["to_ms"]
-    else:  # no appearance has ended: half of the events, then half of the summaries
+    else:  # no span has ended: half of the events, then half of the summaries
         middle = store.one(
             "SELECT t_ms FROM event WHERE kind NOT IN ('named', 'labelled') ORDER BY t_ms "
             "LIMIT 1 OFFSET (SELECT count(*) / 2 FROM event WHERE kind NOT IN ('named', 'labelled'))"
         )
         if middle is None:
             old = store.rows("SELECT id FROM chunk ORDER BY from_ms, id LIMIT (SELECT (count(*) + 1) / 2 FROM chunk)")
-            return store.delete("chunk", [row["id"] for row in old])
+            gone = store.delete("chunk", [row["id"] for row in old])
+            if gone:
+                evicted(f"{gone} summaries", "the oldest half")
+            return gone
         horizon = middle["t_ms"]
     gone = _forget_until(store, horizon, [row["id"] for row in rows])
-    tell(f"{gone} rows of the past", f"the budget is reached; everything before {clock(horizon)} is forgotten")
+    evicted(f"{gone} rows", f"the oldest; everything before {clock(horizon)} is forgotten")
     return gone
 
 
@@ -128,20 +138,20 @@ def _forget_until(store: Store, horizon: int, span_ids: list[int]) -> int:
     gone = 0
     for start in range(0, len(span_ids), 500):
         part = span_ids[start : start + 500]
-        notes = store.rows(f"SELECT id FROM observation WHERE span_id IN ({','.join('?' * len(part))})", *part)
-        gone += store.delete("observation", [row["id"] for row in notes])
+        old = store.rows(f"SELECT id FROM observation WHERE span_id IN ({','.join('?' * len(part))})", *part)
+        gone += store.delete("observation", [row["id"] for row in old])
     gone += store.delete("span", span_ids)
     events = store.rows("SELECT id FROM event WHERE t_ms <= ? AND kind NOT IN ('named', 'labelled')", horizon)
     gone += store.delete("event", [row["id"] for row in events])
-    delete_orphans(store)
+    _delete_orphans(store)
     passed = store.rows("SELECT id FROM coverage WHERE to_ms <= ? AND id < (SELECT max(id) FROM coverage)", horizon)
     gone += store.delete("coverage", [row["id"] for row in passed])
     store.set_meta("forgotten_until_ms", str(horizon))
     return gone
 
 
-def delete_orphans(store: Store) -> None:
-    """Delete tracks, things and their names that no appearance stands for any more."""
+def _delete_orphans(store: Store) -> None:
+    """Delete tracks, things and their names that no span stands for any more."""
     for table, column in (("track", "id"), ("entity", "id")):
         used = "track_id" if table == "track" else "entity_id"
         rows = store.rows(
@@ -155,6 +165,6 @@ def delete_orphans(store: Store) -> None:
 _THIN: dict[str, Callable[[Store, int, int, Tell], int]] = {
     "observation": _thin_observations,
     "keyframe": _thin_keyframes,
-    "chunk": _merge_chunks,
+    "chunk": _merge_summaries,
     "past": _forget_past,
 }

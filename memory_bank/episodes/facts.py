@@ -31,7 +31,7 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Appearance:
+class VisibleSpan:
     """A stretch of time in which a thing was there; `ended` None while it goes on."""
 
     span_id: int
@@ -49,8 +49,8 @@ class Appearance:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a thing was at one time, within which appearance."""
+class Observation:
+    """Where a thing was at one time, within which span."""
 
     span_from_ms: int
     span_to_ms: int
@@ -65,7 +65,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Happening:
+class StreamEvent:
     """Something that happened at one time; `entity_id` None where it is about the whole picture."""
 
     t_ms: int
@@ -76,7 +76,7 @@ class Happening:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class CoverageSpan:
     """A stretch of time that was looked at ("processed") or not ("gap")."""
 
     from_ms: int

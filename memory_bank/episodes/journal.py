@@ -44,11 +44,13 @@ def rollback(db: sqlite3.Connection, directory: Path, epoch: int, frame: int) ->
     """
     row = db.execute("SELECT frame, whole FROM epoch WHERE id = ?", (epoch,)).fetchone()
     if row is None or row["frame"] != frame:
-        raise InputError(f"the memory in {directory} has no snapshot {epoch} of frame {frame}; start it anew")
+        raise InputError(
+            f"the memory in {directory} has no snapshot {epoch} of frame {frame}; run again with overwrite=True"
+        )
     if not row["whole"]:
         raise InputError(
             f"the memory in {directory} can no longer go back to frame {frame}: too much was changed since; "
-            "snapshot more often, or start it anew"
+            "snapshot more often, or run again with overwrite=True"
         )
     db.execute("BEGIN IMMEDIATE")
     db.execute("UPDATE undo_state SET epoch = NULL")

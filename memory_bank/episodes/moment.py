@@ -1,11 +1,13 @@
-"""What the long memory is told about one frame."""
+"""What the long memory is told about one frame, and how it reports a decision."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from streamvos.records import ObjectState
+from streamvos.records import MemoryAction, ObjectState
+
+Tell = Callable[[MemoryAction, str, str], None]  # action, entry, reason
 
 
 @dataclass(frozen=True)

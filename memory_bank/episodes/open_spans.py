@@ -1,8 +1,8 @@
-"""Which things are here now: opens, bridges and closes appearances, in memory of constant size.
+"""Which things are visible now: opens, bridges and closes spans, in memory of constant size.
 
-A `Life` is one appearance: it starts at the first sighting, is believed once it lasted long enough, survives
-short absences, and ends with a reason. One that ends too early to be believed waits, because the same object may
-be confirmed later in the shot: then it was there all the time. Nothing here knows the store.
+An `OpenSpan` starts at the first sighting of a thing, is confirmed once it lasted long enough, survives short
+absences, and ends with a reason. One that ends too early to be confirmed waits, because the same object may be
+confirmed later in the shot: then it was there all the time. Nothing here knows the store.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from memory_bank.episodes import policies
+from memory_bank.episodes import policy
 from memory_bank.episodes.moment import Moment, Sighting
-from memory_bank.episodes.policies import Box, EpisodeConfig
+from memory_bank.episodes.policy import Box, EpisodeConfig
 
-MAX_BRIEF = 32  # objects whose brief appearance waits; each holds two small pictures
+MAX_BRIEF = 32  # objects whose brief span waits; each holds two small pictures
 
 
-@dataclass
-class Note:
-    """Where a thing was at one time."""
+@dataclass(frozen=True)
+class NewObservation:
+    """Where a thing was at one time, as the store will get it."""
 
     t_ms: int
     frame: int
@@ -32,8 +32,8 @@ class Note:
 
 
 @dataclass
-class Life:
-    """One appearance of a thing, from its first sighting to its last."""
+class OpenSpan:
+    """One stretch of time in which a thing is visible, from its first sighting to its latest."""
 
     key: int | str
     object_id: int | None
@@ -45,7 +45,7 @@ class Life:
     last_frame: int
     first_box: Box
     state: str
-    last: Note
+    last: NewObservation
     num_seen: int = 0
     score_sum: float = 0.0
     max_count: int = 1
@@ -53,124 +53,139 @@ class Life:
     label: str | None = None
     votes: dict[str, float] = field(default_factory=dict)
     colours: dict[str, float] = field(default_factory=dict)
-    waiting: list[Note] = field(default_factory=list)  # notes not yet stored
-    last_note_ms: int = -1
+    waiting: list[NewObservation] = field(default_factory=list)  # not yet stored
+    last_observation_ms: int = -1
     first_picture: int = -1  # frame whose picture shows the start
     last_picture: int = -1  # frame whose picture shows it latest
     entity_id: int | None = None
     track_id: int | None = None
-    span_id: int | None = None  # None until the life is believed
+    span_id: int | None = None  # None until the span is confirmed
     count_told: int = 0
     ended: str | None = None  # why it ended, while it waits among the brief ones
 
     @property
     def score(self) -> float:
+        """Mean score of the sightings."""
         return self.score_sum / max(self.num_seen, 1)
 
+    @property
+    def name(self) -> str:
+        """As events name the thing: "object 3 (dog)"; the class where things are only counted."""
+        if self.object_id is None:
+            return self.class_name
+        return f"object {self.object_id}" + (f" ({self.class_name})" if self.class_name else "")
 
-@dataclass
-class LifeBook:
-    """The appearances that go on now, by object."""
 
-    config: EpisodeConfig
-    lives: dict[int | str, Life] = field(default_factory=dict)
-    brief: dict[int, Life] = field(default_factory=dict)  # earliest unbelieved appearance in this shot, by object
-    pictures: dict[int, bytes] = field(default_factory=dict)  # JPEG by frame, those that a life may still cite
-    last_sample_ms: int | None = None
+class OpenSpans:
+    """The spans that are open now, by thing; with the pictures that they may still cite."""
+
+    def __init__(self, config: EpisodeConfig) -> None:
+        self.config = config
+        self.by_key: dict[int | str, OpenSpan] = {}
+        self.brief: dict[int, OpenSpan] = {}  # earliest unconfirmed span in this shot, by object
+        self.pictures: dict[int, bytes] = {}  # JPEG by frame
+        self.last_sample_ms: int | None = None
 
     def sample_due(self, t_ms: int) -> bool:
-        """Whether the notes of all things are due."""
+        """Whether an observation of each thing is due."""
         return self.last_sample_ms is None or t_ms - self.last_sample_ms >= round(1000 * self.config.sample_s)
 
     def wants_pixels(self, key: int | str, t_ms: int) -> bool:
         """Whether the colour of a thing is wanted in the frame at `t_ms`."""
-        return key not in self.lives or self.sample_due(t_ms)
+        return key not in self.by_key or self.sample_due(t_ms)
 
-    def see(self, moment: Moment) -> list[Life]:
-        """Take the sightings of a frame; returns the lives that are believed from now on."""
+    def see(self, moment: Moment) -> list[OpenSpan]:
+        """Take the sightings of a frame; returns the spans that are confirmed from now on."""
         due = self.sample_due(moment.t_ms)
-        believed = []
+        confirmed = []
         for sighting in moment.sightings or ():
-            life = self.lives.get(sighting.key)
+            span = self.by_key.get(sighting.key)
             if sighting.state != "tracked":
-                if life is not None:
-                    life.state = sighting.state
+                if span is not None:
+                    span.state = sighting.state
                 continue
-            is_new = life is None
-            if life is None:
-                life = self.lives[sighting.key] = _begin(moment, sighting)
-            _update(life, moment, sighting)
+            is_new = span is None
+            if span is None:
+                span = self.by_key[sighting.key] = _begin(moment, sighting)
+            _update(span, moment, sighting)
             if is_new or due:
                 self.pictures.setdefault(moment.frame_index, moment.picture())
-                life.last_picture = moment.frame_index
-                life.first_picture = moment.frame_index if is_new else life.first_picture
-                life.waiting.append(life.last)
-                life.last_note_ms = moment.t_ms
-            if life.span_id is None and self._is_believed(life):
-                believed.append(life)
+                span.last_picture = moment.frame_index
+                span.first_picture = moment.frame_index if is_new else span.first_picture
+                span.waiting.append(span.last)
+                span.last_observation_ms = moment.t_ms
+            if span.span_id is None and self._is_confirmed(span):
+                confirmed.append(span)
         if due:
             self.last_sample_ms = moment.t_ms
-        return believed
+        return confirmed
 
-    def overdue(self, t_ms: int, allowed_ms: float) -> list[Life]:
-        """Lives whose thing has not been seen for longer than may be bridged."""
-        return [life for life in self.lives.values() if t_ms - life.last_ms > allowed_ms]
+    def overdue(self, t_ms: int, allowed_ms: float) -> list[OpenSpan]:
+        """Spans whose thing has not been seen for longer than may be bridged."""
+        return [span for span in self.by_key.values() if t_ms - span.last_ms > allowed_ms]
 
-    def end(self, lives: Iterable[Life]) -> None:
-        """Take lives out of the book."""
-        for life in lives:
-            self.lives.pop(life.key, None)
+    def end(self, spans: Iterable[OpenSpan]) -> None:
+        """Let go of spans, and of the pictures that only they cite."""
+        for span in spans:
+            self.by_key.pop(span.key, None)
         self.drop_pictures()
 
-    def keep_brief(self, life: Life, ended: str) -> None:
-        """Let an unbelieved appearance of an object wait; the earliest of a shot stays, of few objects."""
-        if life.object_id is None or life.object_id in self.brief:
+    def keep_brief(self, span: OpenSpan, ended: str) -> None:
+        """Let an unconfirmed span of an object wait; the earliest of a shot stays, of few objects."""
+        if span.object_id is None or span.object_id in self.brief:
             return
-        life.ended = ended
-        self.brief[life.object_id] = life
+        span.ended = ended
+        self.brief[span.object_id] = span
         if len(self.brief) > MAX_BRIEF:
             del self.brief[next(iter(self.brief))]
 
-    def take_brief(self, life: Life) -> Life | None:
-        """The appearance of the same object and shot that waited for this one to be believed."""
-        earlier = None if life.object_id is None else self.brief.pop(life.object_id, None)
-        return earlier if earlier is not None and earlier.shot == life.shot else None
+    def take_brief(self, span: OpenSpan) -> OpenSpan | None:
+        """The span of the same object and shot that waited for this one to be confirmed."""
+        earlier = None if span.object_id is None else self.brief.pop(span.object_id, None)
+        return earlier if earlier is not None and earlier.shot == span.shot else None
+
+    def forget(self, object_id: int) -> None:
+        """Let go of everything about an object."""
+        self.brief.pop(object_id, None)
+        self.by_key.pop(object_id, None)
+        self.drop_pictures()
 
     def drop_pictures(self) -> None:
-        """Let go of the pictures that no life cites any more."""
-        lives = [*self.lives.values(), *self.brief.values()]
-        cited = {frame for life in lives for frame in (life.first_picture, life.last_picture)}
+        """Let go of the pictures that no span cites any more."""
+        spans = [*self.by_key.values(), *self.brief.values()]
+        cited = {frame for span in spans for frame in (span.first_picture, span.last_picture)}
         self.pictures = {frame: data for frame, data in self.pictures.items() if frame in cited}
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "lives": [asdict(life) for life in self.lives.values()],
-            "brief": [asdict(life) for life in self.brief.values()],
+            "open": [asdict(span) for span in self.by_key.values()],
+            "brief": [asdict(span) for span in self.brief.values()],
             "pictures": dict(self.pictures),
             "last_sample_ms": self.last_sample_ms,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.lives = {life.key: life for life in map(_restored, state["lives"])}
-        self.brief = {life.object_id: life for life in map(_restored, state["brief"]) if life.object_id is not None}
+        self.by_key = {span.key: span for span in map(_restored, state["open"])}
+        self.brief = {span.object_id: span for span in map(_restored, state["brief"]) if span.object_id is not None}
         self.pictures = dict(state["pictures"])
         self.last_sample_ms = state["last_sample_ms"]
 
-    def _is_believed(self, life: Life) -> bool:
-        return policies.is_confirmed(life.first_ms, life.last_ms, life.num_seen, life.prompted, self.config.min_life_s)
+    def _is_confirmed(self, span: OpenSpan) -> bool:
+        return policy.is_confirmed(span.first_ms, span.last_ms, span.num_seen, span.prompted, self.config.min_life_s)
 
 
-def _restored(plain: dict[str, Any]) -> Life:
-    last = Note(**plain["last"])
-    waiting = [Note(**note) for note in plain["waiting"]]
-    if waiting and waiting[-1] == last:
-        waiting[-1] = last
-    copied = {name: dict(plain[name]) for name in ("votes", "colours")}
-    return Life(**{**plain, **copied, "last": last, "waiting": waiting})
+def _restored(plain: dict[str, Any]) -> OpenSpan:
+    own = {
+        "last": NewObservation(**plain["last"]),
+        "waiting": [NewObservation(**one) for one in plain["waiting"]],
+        "votes": dict(plain["votes"]),
+        "colours": dict(plain["colours"]),
+    }
+    return OpenSpan(**{**plain, **own})
 
 
-def _begin(moment: Moment, sighting: Sighting) -> Life:
-    return Life(
+def _begin(moment: Moment, sighting: Sighting) -> OpenSpan:
+    return OpenSpan(
         key=sighting.key,
         object_id=sighting.object_id,
         class_name=sighting.class_name,
@@ -181,26 +196,26 @@ def _begin(moment: Moment, sighting: Sighting) -> Life:
         last_frame=moment.frame_index,
         first_box=sighting.box,
         state=sighting.state,
-        last=_note(moment, sighting),
+        last=_observed(moment, sighting),
     )
 
 
-def _update(life: Life, moment: Moment, sighting: Sighting) -> None:
-    life.last_ms, life.last_frame, life.state = moment.t_ms, moment.frame_index, sighting.state
-    life.last = _note(moment, sighting)
-    life.num_seen += 1
-    life.score_sum += sighting.score
-    life.max_count = max(life.max_count, sighting.count)
-    life.prompted |= sighting.prompted
-    life.label = sighting.label or life.label
+def _update(span: OpenSpan, moment: Moment, sighting: Sighting) -> None:
+    span.last_ms, span.last_frame, span.state = moment.t_ms, moment.frame_index, sighting.state
+    span.last = _observed(moment, sighting)
+    span.num_seen += 1
+    span.score_sum += sighting.score
+    span.max_count = max(span.max_count, sighting.count)
+    span.prompted |= sighting.prompted
+    span.label = sighting.label or span.label
     if sighting.class_name:
-        life.votes[sighting.class_name] = life.votes.get(sighting.class_name, 0.0) + sighting.score
+        span.votes[sighting.class_name] = span.votes.get(sighting.class_name, 0.0) + sighting.score
     if sighting.colour:
-        life.colours[sighting.colour] = life.colours.get(sighting.colour, 0.0) + 1.0
+        span.colours[sighting.colour] = span.colours.get(sighting.colour, 0.0) + 1.0
 
 
-def _note(moment: Moment, sighting: Sighting) -> Note:
-    return Note(
+def _observed(moment: Moment, sighting: Sighting) -> NewObservation:
+    return NewObservation(
         moment.t_ms,
         moment.frame_index,
         sighting.box,

@@ -1,29 +1,26 @@
 """Reading the long memory: typed facts, as they were known at a time, while the writer goes on.
 
-Nothing that happened or became known after `as_of_ms` is seen: appearances are cut there, endings, names and
+Nothing that happened or became known after `as_of_ms` is seen: spans are cut there, endings, names and
 summaries that came later are hidden.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from memory_bank.episodes import journal, schema
-from memory_bank.episodes.facts import Appearance, Happening, Place, Stretch, Summary, Thing
+from memory_bank.episodes.facts import CoverageSpan, Observation, StreamEvent, Summary, Thing, VisibleSpan
+from memory_bank.episodes.search import rank_summaries
+from streamvos.errors import IntegrityError
 
 FOREVER_MS = 2**62
-# words that every summary or every question has: they say nothing about a moment
-_COMMON = re.compile(
-    r"(?:the|and|was|were|are|did|does|has|have|had|how|what|when|where|why|who|which|that|this|there|for|from|with|"
-    r"you|seen|see|object|shot|video|can|could)$"
-)
 
 
 class EpisodeReader:
@@ -34,7 +31,8 @@ class EpisodeReader:
         as_of_ms: the time of the stream to know things as of; None for all that is known.
 
     Raises:
-        InputError: there is no memory there.
+        InputError: there is no memory there. IntegrityError: the file is damaged, also at the end of a `with` in which
+            a read failed.
     """
 
     def __init__(self, directory: Path, as_of_ms: int | None = None) -> None:
@@ -42,7 +40,11 @@ class EpisodeReader:
         self.as_of_ms = FOREVER_MS if as_of_ms is None else as_of_ms
         self._dated = as_of_ms is not None
         self._db = schema.open_reader(directory)
-        self._db.execute("BEGIN")  # all reads see the same commit
+        try:
+            self._db.execute("BEGIN")  # all reads see the same commit
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise _damaged(directory, error) from None
 
     def __enter__(self) -> EpisodeReader:
         return self
@@ -50,7 +52,11 @@ class EpisodeReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if error is not None and (isinstance(error, schema.UNREADABLE) or schema.holds_foreign_values(self._db)):
+                raise _damaged(self.directory, error) from error
+        finally:
+            self.close()
 
     def close(self) -> None:
         self._db.close()
@@ -61,7 +67,7 @@ class EpisodeReader:
         return None if row is None else str(row["value"])
 
     def things(self) -> list[Thing]:
-        """All things known, in the order of their first appearance."""
+        """All things known, in the order in which they first appeared."""
         rows = self._rows("SELECT * FROM entity WHERE known_ms <= ? ORDER BY first_ms, id", self.as_of_ms)
         named = self._as_named("named") if self._dated else {}
         labelled = self._as_named("labelled") if self._dated else {}
@@ -77,10 +83,10 @@ class EpisodeReader:
             )
         return found
 
-    def appearances(
+    def spans(
         self, entity_ids: Sequence[int] | None = None, from_ms: int = -FOREVER_MS, to_ms: int = FOREVER_MS
-    ) -> list[Appearance]:
-        """Appearances that touch [from_ms, to_ms], in order of their start; of all things where ids are None."""
+    ) -> list[VisibleSpan]:
+        """Spans that touch [from_ms, to_ms], in order of their start; of all things where ids are None."""
         wanted = "" if entity_ids is None else "AND entity_id IN (SELECT value FROM json_each(?)) "
         rows = self._rows(
             f"SELECT * FROM span WHERE known_ms <= ? AND from_ms <= ? AND to_ms >= ? {wanted}ORDER BY from_ms, id",
@@ -91,7 +97,7 @@ class EpisodeReader:
         )
         return [self._dated_span(row) for row in rows]
 
-    def places(self, entity_ids: Sequence[int], from_ms: int, to_ms: int) -> list[Place]:
+    def observations(self, entity_ids: Sequence[int], from_ms: int, to_ms: int) -> list[Observation]:
         """Where things were in [from_ms, to_ms], in order of time."""
         rows = self._rows(
             "SELECT o.*, s.from_ms AS span_from, s.to_ms AS span_to FROM observation o JOIN span s ON s.id = o.span_id "
@@ -103,7 +109,7 @@ class EpisodeReader:
             min(to_ms, self.as_of_ms),
         )
         return [
-            Place(
+            Observation(
                 row["span_from"],
                 row["span_to"],
                 row["entity_id"],
@@ -118,9 +124,9 @@ class EpisodeReader:
             for row in rows
         ]
 
-    def happenings(
+    def events(
         self, kinds: Sequence[str] | None = None, from_ms: int = -FOREVER_MS, to_ms: int = FOREVER_MS
-    ) -> list[Happening]:
+    ) -> list[StreamEvent]:
         """Events in [from_ms, to_ms], in order of time; of all kinds where `kinds` is None."""
         rows = self._rows(
             "SELECT * FROM event WHERE t_ms BETWEEN ? AND ? AND known_ms <= ? ORDER BY t_ms, id",
@@ -129,37 +135,28 @@ class EpisodeReader:
             self.as_of_ms,
         )
         return [
-            Happening(row["t_ms"], row["frame"], row["kind"], row["entity_id"], row["detail"] or "")
+            StreamEvent(row["t_ms"], row["frame"], row["kind"], row["entity_id"], row["detail"] or "")
             for row in rows
             if kinds is None or row["kind"] in kinds
         ]
 
-    def coverage(self) -> list[Stretch]:
+    def coverage(self) -> list[CoverageSpan]:
         """Which times were looked at and which were not, in order."""
         rows = self._rows("SELECT * FROM coverage WHERE from_ms <= ? ORDER BY from_ms, id", self.as_of_ms)
-        found = []
-        for row in rows:
-            if row["status"] == "gap" and row["to_ms"] > self.as_of_ms:
-                continue  # that it became a gap was known at its end only
-            to_ms = min(row["to_ms"], self.as_of_ms)
-            found.append(Stretch(row["from_ms"], to_ms, row["from_frame"], row["to_frame"], row["status"], row["why"]))
+        names = ("from_ms", "to_ms", "from_frame", "to_frame", "status", "why")
+        found = [
+            CoverageSpan(*(row[name] for name in names))
+            for row in rows
+            # that it became a gap was known at its end only
+            if row["status"] != "gap" or row["to_ms"] <= self.as_of_ms
+        ]
+        found = [replace(span, to_ms=min(span.to_ms, self.as_of_ms)) for span in found]
         forgotten = self.meta("forgotten_until_ms")
-        if forgotten is not None:
-            until = int(forgotten)
-            kept = [stretch for stretch in found if stretch.to_ms > until]
-            found = [
-                Stretch(
-                    max(stretch.from_ms, until),
-                    stretch.to_ms,
-                    stretch.from_frame,
-                    stretch.to_frame,
-                    stretch.status,
-                    stretch.why,
-                )
-                for stretch in kept
-            ]
-            found.insert(0, Stretch(0, until, 0, 0, "gap", "forgotten, the budget of bytes was reached"))
-        return found
+        if forgotten is None:
+            return found
+        until = int(forgotten)
+        kept = [replace(span, from_ms=max(span.from_ms, until)) for span in found if span.to_ms > until]
+        return [CoverageSpan(0, until, 0, 0, "gap", "forgotten, the budget of bytes was reached"), *kept]
 
     def search(self, words: str, vector: np.ndarray | None, limit: int = 5) -> list[Summary]:
         """Rank the finest summaries by words (FTS5) and, where a vector is given, by meaning.
@@ -169,30 +166,11 @@ class EpisodeReader:
             vector: (D,) float32 unit vector of the text, or None.
             limit: most that are returned.
         """
-        scores: dict[int, float] = {}
-        tokens = [word for word in re.findall(r"\w+", words.lower()) if len(word) > 2 and not _COMMON.match(word)]
-        if tokens:
-            query = " OR ".join(f'"{token}"' for token in tokens[:32])
-            hits = self._rows(
-                "SELECT rowid AS id, bm25(chunk_text) AS rank FROM chunk_text WHERE chunk_text MATCH ? "
-                "ORDER BY rank LIMIT 50",
-                query,
-            )
-            scores = {row["id"]: 1.0 / (10 + place) for place, row in enumerate(hits)}
-        if vector is not None:
-            rows = self._rows(
-                "SELECT id, embedding FROM chunk WHERE embedding IS NOT NULL AND to_ms <= ?", self.as_of_ms
-            )
-            if rows:
-                matrix = np.frombuffer(b"".join(row["embedding"] for row in rows), np.float16)
-                nearness = matrix.reshape(len(rows), -1).astype(np.float32) @ vector  # (N,)
-                for place, index in enumerate(np.argsort(-nearness, kind="stable")[:50]):
-                    row_id = rows[int(index)]["id"]
-                    scores[row_id] = scores.get(row_id, 0.0) + 1.0 / (10 + place)
+        scores = rank_summaries(self._db, words, vector, self.as_of_ms)
         found = []
         for row_id in sorted(scores, key=lambda row_id: (-scores[row_id], row_id)):
             row = self._db.execute("SELECT * FROM chunk WHERE id = ?", (row_id,)).fetchone()
-            if row["to_ms"] <= self.as_of_ms:
+            if row is not None and row["to_ms"] <= self.as_of_ms:  # the index of a damaged store knows more rows
                 found.append(_summary(row, scores[row_id]))
         return sorted(found, key=lambda summary: summary.level)[:limit]
 
@@ -215,7 +193,7 @@ class EpisodeReader:
     def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         return self._db.execute(sql, values).fetchall()
 
-    def _dated_span(self, row: sqlite3.Row) -> Appearance:
+    def _dated_span(self, row: sqlite3.Row) -> VisibleSpan:
         to_ms, to_frame, score, count = row["to_ms"], row["to_frame"], row["score"], row["count"]
         region = row["to_region"]
         ended = row["ended"]
@@ -226,7 +204,7 @@ class EpisodeReader:
             to_frame = last["frame"] if last["frame"] is not None else row["from_frame"]
             region = last["region"] or row["from_region"]
             score, count = last["score"] or score, last["count"] or 1
-        return Appearance(
+        return VisibleSpan(
             row["id"],
             row["entity_id"],
             row["shot"],
@@ -269,3 +247,8 @@ class EpisodeReader:
 
 def _summary(row: sqlite3.Row, score: float = 0.0) -> Summary:
     return Summary(row["level"], row["from_ms"], row["to_ms"], row["from_frame"], row["shot"], row["text"] or "", score)
+
+
+def _damaged(directory: Path, error: BaseException) -> IntegrityError:
+    reason = " ".join(str(error).split())[:200]
+    return IntegrityError(f"the memory in {directory} is damaged ({reason}); run again with overwrite=True")

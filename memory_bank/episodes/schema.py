@@ -3,7 +3,7 @@ books.
 
 Times are integer milliseconds of presentation time. Three kinds of triggers work below every table of facts:
 `usage_*` keep the size of each table in bytes (an upper bound of what the row takes on disk), `undo_*` write
-down how to take a change back (journal.py), and `chunk_text_*` keep the full-text index equal to the chunks.
+down how to take a change back (journal.py), and `chunk_text_*` keep the full-text index equal to the summaries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TABLES: dict[str, str] = {
     "confidence REAL, first_ms INTEGER, known_ms INTEGER",
     "track": "entity_id INTEGER, object_id INTEGER, shot INTEGER, from_ms INTEGER, to_ms INTEGER, "
     "from_frame INTEGER, to_frame INTEGER",
-    # known_ms: when the span was believed; closed_ms: when its end was known; ended NULL while it goes on
+    # known_ms: when the span was confirmed; closed_ms: when its end was known; ended NULL while it goes on
     "span": "entity_id INTEGER, track_id INTEGER, shot INTEGER, from_ms INTEGER, to_ms INTEGER, "
     "from_frame INTEGER, to_frame INTEGER, known_ms INTEGER, closed_ms INTEGER, ended TEXT, score REAL, "
     "count INTEGER, first_keyframe INTEGER, last_keyframe INTEGER, from_region TEXT, to_region TEXT",
@@ -75,6 +75,30 @@ _WIDE = {  # columns whose length is counted, with the factor that covers indexe
 }
 
 
+# what SQLite raises where a file is damaged; its own message may hold bytes that are no text
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+_STORED = {"INTEGER": ("integer",), "REAL": ("real", "integer"), "TEXT": ("text",), "BLOB": ("blob",)}
+_NEVER_NULL = frozenset(
+    {"t_ms", "from_ms", "to_ms", "first_ms", "frame", "from_frame", "to_frame", "known_ms", "region", "score", "count"}
+    | {"confidence", "status", "value"}
+)
+
+
+def holds_foreign_values(db: sqlite3.Connection) -> bool:
+    """Whether a store of another hand, or a damaged one, holds values that its columns never have."""
+    for table, definition in TABLES.items():
+        for part in definition.split(", "):
+            name, kind = part.split()[:2]
+            null = () if name in _NEVER_NULL else ("null",)
+            allowed = ", ".join(f"'{stored}'" for stored in (*_STORED[kind], *null))
+            try:
+                if db.execute(f"SELECT 1 FROM {table} WHERE typeof({name}) NOT IN ({allowed}) LIMIT 1").fetchone():
+                    return True
+            except UNREADABLE:
+                return True
+    return False
+
+
 def columns(table: str) -> list[str]:
     """Names of a table's columns, without `id`."""
     return [part.split()[0] for part in TABLES[table].split(",")]
@@ -117,15 +141,18 @@ def open_reader(directory: Path) -> sqlite3.Connection:
         # a medium that cannot be written to lets nobody create the shared-memory file, and nobody writes there
         try:
             db = _connect_readonly(f"{uri}?mode=ro&immutable=1")
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise InputError(f"{path} cannot be read: {error}") from None
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} is not a memory: {error}") from None
     try:
         _check_version(db, directory)
     except sqlite3.OperationalError:
         db.close()
         raise InputError(f"{path} is not a memory of this program: it lacks the expected tables") from None
+    except UNREADABLE as error:
+        db.close()
+        raise InputError(f"{path} cannot be read: {error}") from None
     return db
 
 
@@ -134,7 +161,7 @@ def _connect_readonly(uri: str) -> sqlite3.Connection:
     db.row_factory = sqlite3.Row
     try:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         db.close()
         raise
     return db
@@ -144,7 +171,9 @@ def _check_version(db: sqlite3.Connection, directory: Path) -> None:
     row = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
     if row is not None and row[0] != str(VERSION):
         db.close()
-        raise InputError(f"the memory in {directory} has version {row[0]}, expected {VERSION}; make it anew")
+        raise InputError(
+            f"the memory in {directory} has version {row[0]}, expected {VERSION}; run again with overwrite=True"
+        )
 
 
 def _create(db: sqlite3.Connection) -> None:

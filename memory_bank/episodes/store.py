@@ -184,6 +184,6 @@ def clear_errors(directory: Path) -> Iterator[None]:
                 ) from error
             if "malformed" in said or "not a database" in said:
                 raise InputError(
-                    f"the memory in {directory} is damaged ({said}); make it anew with --overwrite"
+                    f"the memory in {directory} is damaged ({said}); run again with overwrite=True"
                 ) from error
             raise

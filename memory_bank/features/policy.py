@@ -1,8 +1,8 @@
-"""When and what the feature memory stores, erases and trusts: pure functions of numbers.
+"""When and what the feature memory stores, erases and trusts: settings, limits, and pure functions of numbers.
 
-After MAMBA (Sun et al., AAAI 2021, sections 3.2 to 3.4): random cells inside detected boxes are stored, as
-many random vectors are erased as arrive once the bank is full, and a small random key set is drawn for each
-frame. The location prior and the judgement of a frame's quality are ours.
+After MAMBA (Sun et al., AAAI 2021, 2401.09923, sections 3.2 to 3.4): random cells inside detected boxes are stored, as
+many random vectors are erased as arrive once the memory is full, and a small random key set is drawn for each frame.
+The prior by place is ours.
 """
 
 from __future__ import annotations
@@ -11,23 +11,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamvos.config import Settings, setting
+
+HEADS = 16  # each compares its own slice of the channels; as published
+CELLS_PER_BOX = 100  # random cells stored of each detected box and frame; as published
+
+# Ours, chosen with `blend` and `recall` on four real clips with bursts of blur, noise and darkness, and checked on
+# three others (docs/architecture.md, "Detect"); not swept one by one.
+SHARPNESS = 30.0  # of the attention; lower averages over many keys, higher copies the nearest
+RECALL_DECAY = 0.9  # each detector run since an instance was last found on a clean frame multiplies the trust by this
+MIN_OVERLAP = 0.3  # IoU with the expected place at which a box, or an anchor, is about the instance
+MAX_MISSED = 2  # detector runs on clean frames without the instance until it is no longer expected
+MAX_MISSED_DEGRADED = 6  # the same on degraded frames, which hide instances that are there
+
 
 @dataclass(frozen=True)
-class FeatureMemoryConfig:
-    """How large the memory is and how much it is trusted."""
+class FeatureMemoryConfig(Settings, at="detect.features"):
+    """How much the feature memory remembers, and how much it is trusted; its bytes are `memory.features_mib`."""
 
-    budget_bytes: int = 8 << 20  # all levels together; larger remembers more looks, costs memory, not time
-    keys: int = 200  # vectors drawn for each read; more costs time, 200 did as well as 1,000
-    heads: int = 16  # each compares its own slice of the channels
-    sharpness: float = 30.0  # of the attention; lower averages over many keys, higher copies the nearest
-    blend: float = 0.5  # share of the remembered vector in an enhanced cell; 0 turns the pixel levels off
-    cells_per_box: int = 100  # random cells stored for each detected box and frame
-    max_things: int = 64  # expected things at a time; more are dropped, the longest unseen first
-    recall: float = 0.9  # trust in an expected thing at its expected place; 0 turns the instance level off
-    recall_decay: float = 0.9  # each degraded frame in a row multiplies the trust by this
-    min_overlap: float = 0.3  # an anchor that fits the expected place less than this IoU is about something else
-    max_missed: int = 2  # clean frames without the thing before it is no longer expected
-    max_missed_degraded: int = 6  # degraded frames without it
+    keys: int = setting(200, "vectors drawn for each read; more takes longer, 1,000 did no better", low=1)
+    blend: float = setting(
+        0.5, "share of the remembered vector in an enhanced cell; 0: no vectors are kept", low=0, high=1
+    )
+    recall: float = setting(0.9, "trust in an instance at its expected place; 0: no places are expected", low=0, high=1)
+    max_instances: int = setting(64, "instances expected at a time; beyond, those unseen for longest go", low=1)
 
 
 def generator(seed: int, frame_index: int, purpose: int) -> np.random.Generator:
@@ -73,16 +80,17 @@ def cells_of_boxes(
     return cells, owner[cells]
 
 
-def score_recall(
-    overlap: np.ndarray, unseen_reads: int, strength: float, decay: float, min_overlap: float
-) -> np.ndarray:
+def score_recall(overlap: np.ndarray, unclear_runs: int, strength: float) -> np.ndarray:
     """How much of the remembered class evidence an anchor takes over, 0 to 1.
 
     Args:
-        overlap: (A,) IoU of each anchor's box with the place where the thing is expected.
-        unseen_reads: degraded frames since the thing was last seen clearly.
+        overlap: (A,) IoU of each anchor's box with the place where the instance is expected.
+        unclear_runs: detector runs since the instance was last found on a clean frame.
         strength: 1 takes the memory's word at a perfect fit, 0 ignores it.
-        decay: each degraded frame multiplies the trust by this.
-        min_overlap: below it the anchor is about something else.
     """
-    return np.where(overlap > min_overlap, strength * overlap * decay**unseen_reads, 0.0)
+    return np.where(overlap > MIN_OVERLAP, strength * overlap * RECALL_DECAY**unclear_runs, 0.0)
+
+
+def max_missed(degraded: bool) -> int:
+    """Detector runs in a row that may miss an instance which is still expected."""
+    return MAX_MISSED_DEGRADED if degraded else MAX_MISSED

@@ -1,18 +1,23 @@
-"""When a view of an object becomes a key frame, and which key frame goes when there is no room: policies by name.
+"""When a view of an object becomes a key frame, and which key frame goes when there is no room: what policies share.
 
-HQ-SMem (Kazemi et al., 2025) asks for a memory that keeps what is relevant and drops what is redundant (`smart`); the
-published rules that it is compared with are in `published.py`. A policy is a frozen dataclass of its numbers with
-two pure decisions, `judge` and `drop`; `memory.py` does what they decide and keeps the first, vouched view of each
-object. At equal bytes all policies have the same number of slots; where a paper has another size, ours holds.
-Views are offered when the tracker learns, which is every few frames: a gap is rounded up to the next offer.
+HQ-SMem (Kazemi et al., 2025) asks for a memory that keeps what is relevant and drops what is redundant (`smart.py`);
+the published rules that it is compared with are in `published.py`. A policy is a table of its settings with two pure
+decisions, `judge` and `drop`; `memory.py` does what they decide and keeps the first, confirmed view of each object. At
+equal bytes all policies have the same number of slots; where a paper has another size, ours holds. Views are offered
+when the tracker learns, which is every few frames: a gap is rounded up to the next offer.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 import numpy as np
+
+from streamvos.config import Settings
+from streamvos.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,8 @@ class View:
         area_ratio: area by the recent median area.
         gap_frames: frames since the object's last key frame.
         novelty: 1 - cosine of the appearance to the nearest key frame's.
-        likeness: cosine to the object's first view.
-        rival: the highest cosine to another object's first view, 0 where there is none.
+        similarity: cosine to the object's first view.
+        nearest_other: the highest cosine to another object's first view, 0 where there is none.
         distractor: how much something else in the frame looks like the object, from 0 to 1 (as much as itself).
     """
 
@@ -35,8 +40,8 @@ class View:
     area_ratio: float
     gap_frames: int
     novelty: float
-    likeness: float = 1.0
-    rival: float = 0.0
+    similarity: float = 1.0
+    nearest_other: float = 0.0
     distractor: float = 0.0
 
 
@@ -66,31 +71,41 @@ class KeptViews:
         return len(self.frame_indices)
 
 
-class Verdict(NamedTuple):
-    """Whether a view becomes a key frame, why, and whether as an anchor."""
+@dataclass(frozen=True)
+class WriteDecision:
+    """Whether a view becomes a key frame, why (after "because"), with which numbers, and whether as an anchor."""
 
     taken: bool
     reason: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
     anchor: bool = False
 
 
 class Drop(NamedTuple):
-    """Which key frame goes (its row) and why."""
+    """Which key frame goes (its row), why (after "because"), and with which numbers."""
 
     row: int
     reason: str
+    numbers: Mapping[str, float]
 
 
-class KeyFramePolicy(Protocol):
-    """A rule for writing and a rule for dropping."""
+class KeyFramePolicy(Settings, ABC):
+    """A rule for writing and a rule for dropping; its fields are its settings.
+
+    `reads_attention`: whether `drop` looks at the attention that views received; where not, nobody need measure it.
+    """
+
+    reads_attention: ClassVar[bool] = False
 
     def trusts(self, view: View) -> bool:
         """Whether a view is the object's at all, so that its appearance may be learned; unless said otherwise it is."""
         return True
 
-    def judge(self, view: View) -> Verdict:
-        """Whether a view that nobody vouches for is written."""
+    @abstractmethod
+    def judge(self, view: View) -> WriteDecision:
+        """Whether a view that nobody confirms is written."""
 
+    @abstractmethod
     def drop(self, kept: KeptViews, is_anchor: bool, num_slots: int) -> Drop | None:
         """What must go before a view is written; None where there is room.
 
@@ -101,105 +116,41 @@ class KeyFramePolicy(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class SmartPolicy(KeyFramePolicy):
-    """`smart`, ours after HQ-SMem: what is visible, sure, stable, novel and surely the object; the most redundant goes.
-
-    Changed: the conditions are DAM4SAM's and a novelty; so are anchors, which need no novelty, as what is new about
-    them is what stands beside the object. A mask that has slid onto something else is as confident as any other; what
-    tells it is that it looks like that, or unlike the first view, so such a view is not trusted, and neither written
-    nor learned. A view is as redundant as it is like the nearest of the others: those that stay, and the one to come.
-    Anchors go only to make room for anchors.
-    """
-
-    min_confidence: float = 0.8  # mean probability inside the mask; higher keeps doubtful views out
-    min_area_ratio: float = 0.6  # of the recent median area; higher refuses half-hidden views
-    max_area_ratio: float = 1.67  # lower refuses masks that have leaked
-    min_gap_frames: int = 5  # larger spreads the key frames in time
-    min_novelty: float = 0.004  # 1 - cosine to the nearest key frame; larger stores fewer, more different views
-    min_likeness: float = 0.2  # to the first view; larger refuses strange views, and slides
-    rival_margin: float = 0.1  # by which it must be more like its first view than like any other object's
-    min_distractor: float = 0.5  # smaller makes anchors of more views
-    max_anchors: int = 2  # of an object; larger leaves fewer slots for what it looks like
-
-    def trusts(self, view: View) -> bool:
-        return view.likeness >= self.min_likeness and view.likeness - view.rival >= self.rival_margin
-
-    def judge(self, view: View) -> Verdict:
-        refused = refuse_unseen(view) or refuse_soon(view, self.min_gap_frames)
-        if refused:
-            return refused
-        if view.confidence < self.min_confidence:
-            return Verdict(False, f"confidence {view.confidence:.2f} < {self.min_confidence:.2f}")
-        low, high = self.min_area_ratio, self.max_area_ratio
-        if not low <= view.area_ratio <= high:
-            return Verdict(False, f"area {view.area_ratio:.2f} of the recent median, outside {low:.2f}-{high:.2f}")
-        if not self.trusts(view):
-            likeness = f"likeness {view.likeness:.2f} to its first view (expected {self.min_likeness:.2f})"
-            return Verdict(False, f"{likeness}, {view.rival:.2f} to another object's (margin {self.rival_margin:.2f})")
-        facts = f"confidence {view.confidence:.2f}, area ratio {view.area_ratio:.2f}, novelty {view.novelty:.3f}"
-        if self.max_anchors and view.distractor >= self.min_distractor:
-            return Verdict(True, f"anchor: distractor {view.distractor:.2f}, {facts}", True)
-        if view.novelty < self.min_novelty:
-            return Verdict(False, f"novelty {view.novelty:.3f} < {self.min_novelty:.3f}")
-        return Verdict(True, facts)
-
-    def drop(self, kept: KeptViews, is_anchor: bool, num_slots: int) -> Drop | None:
-        if is_anchor and kept.anchors.sum() >= self.max_anchors:
-            return _most_redundant(kept, np.flatnonzero(kept.anchors))
-        if len(kept) < num_slots:
-            return None
-        plain = np.flatnonzero(~kept.anchors)
-        return _most_redundant(kept, plain if len(plain) else np.arange(len(kept)))
+POLICIES: Registry[type[KeyFramePolicy]] = Registry("key-frame policy")
 
 
-def choose_views(num_views: int, max_read: int, likeness: np.ndarray | None = None) -> np.ndarray:
-    """Which of an object's views to read: the first, and the latest or, by `likeness`, those most like now.
+def choose_views(num_views: int, max_read: int, similarity: np.ndarray | None = None) -> np.ndarray:
+    """Which of an object's views to read: the first, and the latest or, by `similarity`, those most like now.
 
     Args:
         num_views: how many there are, in ascending frame order.
         max_read: how many to read at most, at least 1.
-        likeness: (num_views,) of each to what is seen now.
+        similarity: (num_views,) of each to what is seen now.
 
     Returns:
         Ascending rows, (k,) int64.
     """
     rows = np.arange(1, num_views)
-    if likeness is not None:
-        rows = rows[np.argsort(likeness[1:], kind="stable")]
+    if similarity is not None:
+        rows = rows[np.argsort(similarity[1:], kind="stable")]
     kept = rows[max(0, len(rows) - (max_read - 1)) :]
     return np.sort(np.concatenate([np.arange(min(1, num_views)), kept]))
 
 
-def refuse_unseen(view: View) -> Verdict | None:
-    """The verdict over a view that shows nothing; None over others."""
-    return None if view.area_px else Verdict(False, "not visible")
+def refuse_unseen(view: View) -> WriteDecision | None:
+    """The decision over a view that shows nothing; None over others."""
+    return None if view.area_px else WriteDecision(False, "it is not visible")
 
 
-def refuse_soon(view: View, gap_frames: int) -> Verdict | None:
-    """The verdict over a view too soon after the last; None over others."""
+def refuse_soon(view: View, gap_frames: int) -> WriteDecision | None:
+    """The decision over a view too soon after the last; None over others."""
     if view.gap_frames >= gap_frames:
         return None
-    return Verdict(False, f"{view.gap_frames} frames since the last key frame < {gap_frames}")
+    numbers = {"gap_frames": view.gap_frames, "min_gap_frames": gap_frames}
+    return WriteDecision(False, "it is too soon after the last one", numbers)
 
 
 def oldest(kept: KeptViews, rows: np.ndarray | None = None) -> Drop:
     """The oldest view, of all or of some rows."""
     rows = np.arange(len(kept)) if rows is None else rows
-    return Drop(int(rows[np.argmin(kept.frame_indices[rows])]), f"oldest of {len(rows)}")
-
-
-def _most_redundant(kept: KeptViews, rows: np.ndarray) -> Drop:
-    """Of `rows`, the view most like another one or like what is to come; of a pair, the older."""
-    others = np.concatenate([kept.descriptors, kept.fixed, kept.now[None]])
-    similarity = kept.descriptors[rows] @ others.T
-    similarity[np.arange(len(rows)), rows] = -np.inf
-    nearest = similarity.max(axis=1)
-    ties = np.flatnonzero(nearest >= nearest.max() - 1e-6)
-    place = int(ties[np.argmin(kept.frame_indices[rows[ties]])])
-    other = int(np.argmax(similarity[place]))
-    if other < len(kept):
-        name = f"frame {kept.frame_indices[other]}"
-    else:
-        name = "now" if other == len(others) - 1 else "a view that stays"
-    return Drop(int(rows[place]), f"similarity {nearest[place]:.3f} to {name}")
+    return Drop(int(rows[np.argmin(kept.frame_indices[rows])]), "it is the oldest", {"candidates": len(rows)})

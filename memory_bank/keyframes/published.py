@@ -1,60 +1,68 @@
-"""Published rules for key frames, to compare `smart` with; each is a `KeyFramePolicy`. See `keyframe_policies`."""
+"""Published rules for key frames, to compare `smart` with; each is a `KeyFramePolicy`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from memory_bank.keyframes.policy import (
+    POLICIES,
     Drop,
     KeptViews,
     KeyFramePolicy,
-    Verdict,
     View,
+    WriteDecision,
     oldest,
     refuse_soon,
     refuse_unseen,
 )
+from streamvos.config import setting
+
+_GAP = "frames between key frames at least; larger spreads them in time"
 
 
+@POLICIES.register("fifo")
 @dataclass(frozen=True)
-class FifoPolicy(KeyFramePolicy):
+class FifoPolicy(KeyFramePolicy, at="keyframes.fifo"):
     """`fifo`, the recent frames of SAM 2 (Ravi et al., 2024, section 4): all that is visible; the oldest goes."""
 
-    def judge(self, view: View) -> Verdict:
-        return refuse_unseen(view) or Verdict(True, "visible")
+    def judge(self, view: View) -> WriteDecision:
+        return refuse_unseen(view) or WriteDecision(True, "it is visible")
 
     def drop(self, kept: KeptViews, is_anchor: bool, num_slots: int) -> Drop | None:
         return None if len(kept) < num_slots else oldest(kept)
 
 
+@POLICIES.register("gap")
 @dataclass(frozen=True)
-class GapPolicy(KeyFramePolicy):
+class GapPolicy(KeyFramePolicy, at="keyframes.gap"):
     """`gap`, as STM (Oh et al., ICCV 2019): a view every few frames.
 
     STM keeps all of them; here the oldest goes.
     """
 
-    gap_frames: int = 5  # larger spreads the key frames in time
+    gap_frames: int = setting(5, _GAP, low=0)
 
-    def judge(self, view: View) -> Verdict:
+    def judge(self, view: View) -> WriteDecision:
         return _every(view, self.gap_frames)
 
     def drop(self, kept: KeptViews, is_anchor: bool, num_slots: int) -> Drop | None:
         return None if len(kept) < num_slots else oldest(kept)
 
 
+@POLICIES.register("dmaot")
 @dataclass(frozen=True)
-class DmaotPolicy(KeyFramePolicy):
+class DmaotPolicy(KeyFramePolicy, at="keyframes.dmaot"):
     """`dmaot`, the winner of VOTS 2023 (Kristan et al., ICCVW 2023, DMAOT): the view least like now goes.
 
     Each object has its own memory, of 10 frames there.
     """
 
-    gap_frames: int = 5  # larger spreads the key frames in time
+    gap_frames: int = setting(5, _GAP, low=0)
 
-    def judge(self, view: View) -> Verdict:
+    def judge(self, view: View) -> WriteDecision:
         return _every(view, self.gap_frames)
 
     def drop(self, kept: KeptViews, is_anchor: bool, num_slots: int) -> Drop | None:
@@ -62,11 +70,12 @@ class DmaotPolicy(KeyFramePolicy):
             return None
         similarity = kept.descriptors @ kept.now
         row = int(np.argmin(similarity))
-        return Drop(row, f"similarity {similarity[row]:.3f} to now, the lowest of {len(kept)}")
+        return Drop(row, "it is the least like what is seen now", {"similarity": float(similarity[row])})
 
 
+@POLICIES.register("rmem")
 @dataclass(frozen=True)
-class RmemPolicy(KeyFramePolicy):
+class RmemPolicy(KeyFramePolicy, at="keyframes.rmem"):
     """`rmem`, RMem (Zhou et al., CVPR 2024, eq. 4): the view with the lowest upper confidence bound goes.
 
     The bound is the attention that a view receives plus sqrt(2 log T / t), which favours fresh views: t is how often
@@ -74,10 +83,12 @@ class RmemPolicy(KeyFramePolicy):
     read once.
     """
 
-    gap_frames: int = 5  # larger spreads the key frames in time
-    freshness: float = 0.1  # weight of the second term; larger keeps newer views
+    reads_attention: ClassVar[bool] = True
 
-    def judge(self, view: View) -> Verdict:
+    gap_frames: int = setting(5, _GAP, low=0)
+    freshness: float = setting(0.1, "weight of the second term; larger keeps newer views", low=0)
+
+    def judge(self, view: View) -> WriteDecision:
         return _every(view, self.gap_frames)
 
     def drop(self, kept: KeptViews, is_anchor: bool, num_slots: int) -> Drop | None:
@@ -86,11 +97,13 @@ class RmemPolicy(KeyFramePolicy):
         times = np.maximum(kept.num_reads, 1)
         bound = kept.attention + self.freshness * np.sqrt(2.0 * np.log(times.sum()) / times)
         row = int(np.argmin(bound))
-        return Drop(row, f"bound {bound[row]:.3f}: attention {kept.attention[row]:.3f} in {times[row]} reads")
+        numbers = {"bound": float(bound[row]), "attention": float(kept.attention[row]), "reads": int(times[row])}
+        return Drop(row, "it is the least read for its age", numbers)
 
 
+@POLICIES.register("dam4sam")
 @dataclass(frozen=True)
-class Dam4SamPolicy(KeyFramePolicy):
+class Dam4SamPolicy(KeyFramePolicy, at="keyframes.dam4sam"):
     """`dam4sam`, DAM4SAM (Videnovic et al., CVPR 2025): recent views, and anchors beside distractors.
 
     Recent views are written every few frames while the object is visible. An anchor is written where something else
@@ -98,19 +111,24 @@ class Dam4SamPolicy(KeyFramePolicy):
     and its area stable. Of each kind the oldest goes; anchors have half of the slots, the first view counted in.
     """
 
-    gap_frames: int = 5  # larger spreads the key frames in time
-    min_confidence: float = 0.8  # of an anchor; higher keeps doubtful views out
-    max_area_change: float = 0.2  # of an anchor, from the recent median area; larger admits half-hidden views
-    min_distractor: float = 0.5  # smaller makes anchors of more views
+    gap_frames: int = setting(5, _GAP, low=0)
+    min_confidence: float = setting(0.8, "of an anchor; higher keeps doubtful views out", low=0, high=1)
+    max_area_change: float = setting(
+        0.2, "of an anchor, from the recent median area; larger admits half-hidden views", low=0
+    )
+    min_distractor: float = setting(
+        0.5, "how much something else looks like the object; smaller makes anchors of more views", low=0, high=1
+    )
 
-    def judge(self, view: View) -> Verdict:
+    def judge(self, view: View) -> WriteDecision:
         refused = refuse_unseen(view) or refuse_soon(view, self.gap_frames)
         if refused:
             return refused
         stable = abs(view.area_ratio - 1.0) <= self.max_area_change
+        numbers = {"distractor": view.distractor, "confidence": view.confidence}
         if view.distractor >= self.min_distractor and view.confidence > self.min_confidence and stable:
-            return Verdict(True, f"anchor: distractor {view.distractor:.2f}, confidence {view.confidence:.2f}", True)
-        return Verdict(True, f"recent: {view.gap_frames} frames since, distractor {view.distractor:.2f}")
+            return WriteDecision(True, "something beside it looks alike", numbers, anchor=True)
+        return WriteDecision(True, "it is recent", {"gap_frames": view.gap_frames, **numbers})
 
     def drop(self, kept: KeptViews, is_anchor: bool, num_slots: int) -> Drop | None:
         most_anchors = num_slots // 2
@@ -121,6 +139,6 @@ class Dam4SamPolicy(KeyFramePolicy):
         return None if len(kept) < num_slots else oldest(kept)
 
 
-def _every(view: View, gap_frames: int) -> Verdict:
+def _every(view: View, gap_frames: int) -> WriteDecision:
     refused = refuse_unseen(view) or refuse_soon(view, gap_frames)
-    return refused or Verdict(True, f"{view.gap_frames} frames since the last key frame")
+    return refused or WriteDecision(True, "some frames have passed since the last one", {"gap_frames": view.gap_frames})

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from memory_bank.scene import policy as scene_policy
+from memory_bank.scene import policy
+from streamvos.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,29 @@ class TransientDynamics:
         window: frames remembered of each object.
         max_points: points of an object in a frame; more are thinned out evenly.
         max_carry_s: an object unseen for longer is forgotten, its motion no longer to be trusted.
+
+    Raises:
+        InputError: the budget does not hold one object.
     """
 
-    def __init__(self, budget_bytes: int, window: int, max_points: int, max_carry_s: float) -> None:
+    def __init__(
+        self,
+        budget_bytes: int,
+        window: int = policy.TRANSIENT_WINDOW,
+        max_points: int = policy.TRANSIENT_POINTS,
+        max_carry_s: float = policy.MAX_CARRY_S,
+    ) -> None:
         self.window, self.max_points, self.max_carry_s = window, max_points, max_carry_s
         self.object_bytes = 8 + 8 + window * (max_points * 15 + 4 + 8 + 24)
-        self.capacity = max(budget_bytes // self.object_bytes, 1)
+        self.capacity = budget_bytes // self.object_bytes
+        if self.capacity < 1:
+            raise InputError(
+                f"scene memory: {budget_bytes} bytes do not hold one moving object of {self.object_bytes}; "
+                "raise memory.scene_mib or reconstruct.memory.transient_share"
+            )
         shape = (self.capacity, window)
         self._object_id = np.zeros(self.capacity, np.int64)  # 0: free
-        self._turn = np.zeros(self.capacity, np.int64)  # frames written to the object so far
+        self._written = np.zeros(self.capacity, np.int64)  # frames of the object so far
         self._xyz = np.zeros((*shape, max_points, 3), np.float32)
         self._rgb = np.zeros((*shape, max_points, 3), np.uint8)
         self._num = np.zeros(shape, np.int32)  # 0: nothing in this frame
@@ -83,13 +98,13 @@ class TransientDynamics:
             self._clear(slot)
             self._object_id[slot] = object_id
         rows = np.linspace(0, len(xyz) - 1, min(len(xyz), self.max_points)).astype(np.int64)
-        turn = int(self._turn[slot] % self.window)
-        self._xyz[slot, turn, : len(rows)] = xyz[rows]
-        self._rgb[slot, turn, : len(rows)] = rgb[rows]
-        self._num[slot, turn] = len(rows)
-        self._time_s[slot, turn] = time_s
-        self._centre[slot, turn] = np.median(xyz, axis=0)
-        self._turn[slot] += 1
+        place = int(self._written[slot] % self.window)
+        self._xyz[slot, place, : len(rows)] = xyz[rows]
+        self._rgb[slot, place, : len(rows)] = rgb[rows]
+        self._num[slot, place] = len(rows)
+        self._time_s[slot, place] = time_s
+        self._centre[slot, place] = np.median(xyz, axis=0)
+        self._written[slot] += 1
         return evicted
 
     def expire(self, time_s: float) -> tuple[int, ...]:
@@ -110,7 +125,7 @@ class TransientDynamics:
         if slot is None:
             return np.zeros(3)
         used = np.flatnonzero(self._num[slot])
-        return scene_policy.velocity_of(self._time_s[slot, used], self._centre[slot, used], min_span_s=0.05)
+        return policy.velocity_of(self._time_s[slot, used], self._centre[slot, used])
 
     def at_time(self, time_s: float, carry: bool = True) -> MovingPoints:
         """All remembered points, each carried from the time it was seen to `time_s` at constant velocity.
@@ -124,11 +139,11 @@ class TransientDynamics:
             slot = self._slot(object_id)
             assert slot is not None
             velocity = self.velocity(object_id) if carry else np.zeros(3)
-            for turn in np.flatnonzero(self._num[slot]):
-                count = self._num[slot, turn]
-                ahead_s = np.clip(time_s - self._time_s[slot, turn], -self.max_carry_s, self.max_carry_s)
-                xyz.append((self._xyz[slot, turn, :count] + velocity * ahead_s).astype(np.float32))
-                rgb.append(self._rgb[slot, turn, :count].copy())
+            for place in np.flatnonzero(self._num[slot]):
+                count = self._num[slot, place]
+                ahead_s = np.clip(time_s - self._time_s[slot, place], -self.max_carry_s, self.max_carry_s)
+                xyz.append((self._xyz[slot, place, :count] + velocity * ahead_s).astype(np.float32))
+                rgb.append(self._rgb[slot, place, :count].copy())
                 ids.append(np.full(count, object_id, np.int32))
         if not xyz:
             return MovingPoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), np.zeros(0, np.int32))
@@ -156,12 +171,12 @@ class TransientDynamics:
 
     def _clear(self, slot: int) -> None:
         self._object_id[slot] = 0
-        self._turn[slot] = 0
+        self._written[slot] = 0
         for array in (self._xyz, self._rgb, self._num, self._time_s, self._centre):
             array[slot] = 0
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("object_id", "turn", "xyz", "rgb", "num", "time_s", "centre")
+        names = ("object_id", "written", "xyz", "rgb", "num", "time_s", "centre")
         used = np.flatnonzero(self._object_id)
         return {"slots": used, **{name: getattr(self, f"_{name}")[used] for name in names}}
 

@@ -2,66 +2,47 @@
 
 The paper keeps a Persistent Structure Memory of the static world and a Transient Dynamics Memory of recent motion
 and queries them in turn; its sizes and weights are not public. We keep explicit points instead of learned tokens:
-`PersistentStructure` (voxel-hashed, merged, compressed under a budget) with `Places` to relocalise against, and
+`PersistentStructure` (voxel-hashed, merged, compressed under a budget) with `Places` to relocalise by, and
 `TransientDynamics` (a short ring of each object, carried to the time that is asked for).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from memory_bank.protocol import MemoryStats
 from memory_bank.scene.dynamic import MovingPoints, TransientDynamics
 from memory_bank.scene.places import Place, Places
+from memory_bank.scene.policy import SceneMemoryConfig
 from memory_bank.scene.static import PersistentStructure
-from streamvos.errors import InputError
+from streamvos.answers import plural
 from streamvos.records import MemoryAction, MemoryEvent
-
-
-@dataclass(frozen=True)
-class SceneMemoryConfig:
-    """Sizes of the scene memory."""
-
-    budget_bytes: int = 24 << 20  # all three stores; larger maps more of the world before old points go
-    transient_share: float = 0.15  # part for moving objects; larger remembers more of them at once
-    places_share: float = 0.1  # part for key frames; larger finds more viewpoints back after a loss
-    transient_window: int = 8  # frames of each moving object; longer smooths its velocity, reacts later
-    transient_points: int = 256  # points of an object in a frame; more draw its shape more finely
-    place_points: int = 300  # points of a key frame; more find back more surely, fewer key frames fit
-    max_carry_s: float = 1.0  # an unseen object is carried on for this long, then forgotten
-    drop_confidence: float = 0.15  # a point looked through until it is below this is dropped
-
-    def __post_init__(self) -> None:
-        if self.budget_bytes < 1 << 20:
-            raise InputError(f"budget_bytes: expected at least {1 << 20} (1 MiB), got {self.budget_bytes}")
-        if not 0 < self.transient_share + self.places_share < 1:
-            raise InputError(
-                "transient_share + places_share: expected between 0 and 1, got "
-                f"{self.transient_share} + {self.places_share}"
-            )
 
 
 class SceneMemory:
     """What is known of the scene: static points, key frames, and moving objects.
 
+    A moving object is one entry: its coming and going are told, the frames of its ring, of fixed number, are not.
+
     Args:
-        config: sizes.
+        config: how the bytes are divided.
+        budget_bytes: of all three stores.
+
+    Raises:
+        InputError: the budget is too small for one of them.
     """
 
     name = "scene"
 
-    def __init__(self, config: SceneMemoryConfig | None = None) -> None:
-        self.config = config = config or SceneMemoryConfig()
-        transient_bytes = int(config.budget_bytes * config.transient_share)
-        places_bytes = int(config.budget_bytes * config.places_share)
-        self.static = PersistentStructure(config.budget_bytes - transient_bytes - places_bytes)
-        self.places = Places(places_bytes, config.place_points)
-        self.dynamic = TransientDynamics(
-            transient_bytes, config.transient_window, config.transient_points, config.max_carry_s
-        )
+    def __init__(self, config: SceneMemoryConfig, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        transient_bytes = int(budget_bytes * config.transient_share)
+        places_bytes = int(budget_bytes * config.places_share)
+        self.static = PersistentStructure(budget_bytes - transient_bytes - places_bytes)
+        self.places = Places(places_bytes)
+        self.dynamic = TransientDynamics(transient_bytes)
         self._events: list[MemoryEvent] = []
 
     def write(
@@ -74,55 +55,68 @@ class SceneMemory:
         voxel: float,
     ) -> None:
         """Write static points (N, 3) of a key frame; see `PersistentStructure.write`."""
+        entry = _static_points(map_id)
         if not len(xyz):
-            self._tell("skip", frame_index, f"map {map_id}", "the key frame brought no point that can be trusted")
+            self._tell("skip", frame_index, entry, "the key frame measured no point that can be trusted")
             return
         counts = self.static.write(xyz, rgb, confidence, map_id, voxel)
-        reason = f"{counts.new} new points, {counts.merged} seen again, of {len(xyz)} measured"
-        self._tell("write" if counts.new else "merge", frame_index, f"map {map_id}", reason)
         if counts.evicted:
-            reason = f"budget reached: the {counts.evicted} least confident points made room"
-            self._tell("evict", frame_index, f"map {map_id}", reason)
+            reason = f"all {self.static.capacity} points are taken: the {counts.evicted} least confident made room"
+            self._tell("evict", frame_index, "static points", reason)
+        measured = f"{plural('point', len(xyz))} measured in {plural('voxel', counts.voxels)}"
+        reason = f"{measured}: {counts.new} new, {counts.merged} merged with known ones"
+        self._tell("write" if counts.new else "merge", frame_index, entry, reason)
+        if counts.refused:
+            reason = f"{counts.refused} found no room, or are too far away to be kept"
+            self._tell("reject", frame_index, entry, reason)
 
     def write_place(self, place: Place) -> None:
-        """Write a key frame to relocalise against."""
+        """Write a key frame to relocalise by."""
         dropped = self.places.write(place)
-        entry = f"map {place.map_id}, key frame {place.frame_index}"
-        self._tell("write", place.frame_index, entry, f"{len(place.descriptors)} points to find back by")
         if dropped is not None:
-            self._tell("evict", place.frame_index, f"key frame {dropped}", "its viewpoint is covered best by others")
+            frame_index, map_id = dropped
+            why = (
+                "it belongs to an earlier map" if map_id != place.map_id else "key frames beside it see nearly the same"
+            )
+            reason = f"all {self.places.capacity} key frames are taken: {why}"
+            self._tell("evict", place.frame_index, _key_frame(frame_index, map_id), reason)
+        num_points = min(len(place.descriptors), self.places.max_points)
+        reason = f"{plural('point', num_points)} to relocalise by"
+        self._tell("write", place.frame_index, _key_frame(place.frame_index, place.map_id), reason)
 
     def write_moving(
         self, frame_index: int, time_s: float, object_id: int, xyz: np.ndarray, rgb: np.ndarray, source: str
     ) -> None:
         """Write the points (N, 3) of a moving object; `source` says where their depth comes from."""
         if not len(xyz):
-            return
+            return  # its distance is not known in this frame: what is known of it is carried on
         known = object_id in self.dynamic.object_ids
         evicted = self.dynamic.write(object_id, time_s, xyz, rgb)
         if evicted is not None:
-            self._tell("evict", frame_index, f"object {evicted}", "all slots taken; it was unseen for longest")
+            reason = f"all places of {self.dynamic.capacity} moving objects are taken: it was unseen for longest"
+            self._tell("evict", frame_index, _moving(evicted), reason)
         if not known:
-            reason = f"moving object enters the transient memory with {len(xyz)} points, depth from {source}"
-            self._tell("write", frame_index, f"object {object_id}", reason)
+            reason = f"enters with {plural('point', len(xyz))}, whose depth comes from {source}"
+            self._tell("write", frame_index, _moving(object_id), reason)
 
     def expire(self, frame_index: int, time_s: float) -> None:
         """Forget the moving objects unseen for too long."""
         for object_id in self.dynamic.expire(time_s):
-            reason = f"unseen for more than {self.config.max_carry_s:g} s"
-            self._tell("evict", frame_index, f"object {object_id}", reason)
+            reason = f"not placed for more than {self.dynamic.max_carry_s:g} s: its motion is no longer known"
+            self._tell("evict", frame_index, _moving(object_id), reason)
 
     def look_through(self, frame_index: int, rows: np.ndarray, map_id: int) -> None:
         """The camera saw through the static points of these rows: doubt them, drop the doubtful."""
-        dropped = self.static.weaken(rows, self.config.drop_confidence) if len(rows) else 0
+        dropped = self.static.weaken(rows) if len(rows) else 0
         if dropped:
-            reason = f"{dropped} of {len(rows)} points that the camera looked through are given up"
-            self._tell("reject", frame_index, f"map {map_id}", reason)
+            reason = f"the camera looked through {plural('point', len(rows))}: {dropped} are dropped as doubtful"
+            self._tell("evict", frame_index, _static_points(map_id), reason)
 
     def start_map(self, frame_index: int, map_id: int, why: str) -> None:
         """A new map begins: moving objects are forgotten, static points stay under their own map."""
+        forgotten = plural("moving object", len(self.dynamic.object_ids))
         self.dynamic.reset()
-        self._tell("reset", frame_index, f"map {map_id}", f"{why}: new map, transient memory cleared")
+        self._tell("reset", frame_index, f"map {map_id}", f"{why}: a new map begins, {forgotten} forgotten")
 
     def read(self, time_s: float) -> tuple[dict[str, np.ndarray], MovingPoints]:
         """Query both in turn: the static points, and the moving ones carried to `time_s`."""
@@ -132,7 +126,7 @@ class SceneMemory:
         """Forget one moving object; static points belong to none."""
         count = self.dynamic.remove(object_id)
         if count:
-            self._tell("remove", frame_index, f"object {object_id}", f"removed on request, {count} points")
+            self._tell("remove", frame_index, _moving(object_id), f"removed on request: {plural('point', count)}")
 
     def reset(self) -> None:
         self.static.reset()
@@ -141,7 +135,9 @@ class SceneMemory:
         self._events.clear()
 
     def stats(self) -> MemoryStats:
-        return MemoryStats(len(self.static) + len(self.dynamic), self._bytes(), self.config.budget_bytes)
+        """Entries are static and moving points, and key frames."""
+        entries = len(self.static) + len(self.places) + len(self.dynamic)
+        return MemoryStats(entries, self._bytes(), self.budget_bytes)
 
     def state_dict(self) -> dict[str, Any]:
         return {part: getattr(self, part).state_dict() for part in ("static", "places", "dynamic")}
@@ -158,11 +154,17 @@ class SceneMemory:
     def _bytes(self) -> int:
         return self.static.bytes + self.places.bytes + self.dynamic.bytes
 
-    def _tell(
-        self,
-        action: MemoryAction | Literal["remove"],
-        frame_index: int,
-        entry: str,
-        reason: str,
-    ) -> None:
-        self._events.append(MemoryEvent("scene", action, frame_index, entry, reason, self._bytes()))
+    def _tell(self, action: MemoryAction, frame_index: int, entry: str, reason: str) -> None:
+        self._events.append(MemoryEvent(self.name, action, frame_index, entry, reason, self._bytes()))
+
+
+def _static_points(map_id: int) -> str:
+    return f"static points of map {map_id}"
+
+
+def _key_frame(frame_index: int, map_id: int) -> str:
+    return f"key frame {frame_index} of map {map_id}"
+
+
+def _moving(object_id: int) -> str:
+    return f"moving object {object_id}"

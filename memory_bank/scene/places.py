@@ -1,4 +1,4 @@
-"""Places that the camera can find back: binary descriptors of map points as a key frame saw them."""
+"""Places to relocalise by: binary descriptors of map points as a key frame saw them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from memory_bank.scene import policy as scene_policy
+from memory_bank.scene import policy
+from streamvos.errors import InputError
 
 THUMBNAIL_SIZE = (12, 16)  # rows, columns
-_POINT_BYTES = 32 + 12
+_POINT_BYTES = 32 + 12  # descriptor, coordinates
+_PLACE_BYTES = THUMBNAIL_SIZE[0] * THUMBNAIL_SIZE[1] + 3 * 8 + 3 * 8 + 8  # thumbnail, centre, numbers, its turn
+_MIN_PLACES = 2  # the first of a map and the newest are never dropped
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,21 @@ class Places:
 
     Args:
         budget_bytes: all slots together take no more.
-        max_points: points kept of each key frame; more find back more surely, and cost slots.
+        max_points: points kept of each key frame; more relocalise more surely, and cost slots.
+
+    Raises:
+        InputError: the budget does not hold two key frames.
     """
 
-    def __init__(self, budget_bytes: int, max_points: int) -> None:
+    def __init__(self, budget_bytes: int, max_points: int = policy.PLACE_POINTS) -> None:
         self.max_points = max_points
-        self.slot_bytes = max_points * _POINT_BYTES + THUMBNAIL_SIZE[0] * THUMBNAIL_SIZE[1] + 3 * 8 + 3 * 8
-        self.capacity = max(budget_bytes // self.slot_bytes, 2)
+        self.slot_bytes = max_points * _POINT_BYTES + _PLACE_BYTES
+        self.capacity = budget_bytes // self.slot_bytes
+        if self.capacity < _MIN_PLACES:
+            raise InputError(
+                f"scene memory: {budget_bytes} bytes do not hold {_MIN_PLACES} key frames of {self.slot_bytes}; "
+                "raise memory.scene_mib or reconstruct.memory.places_share"
+            )
         self._descriptors = np.zeros((self.capacity, max_points, 32), np.uint8)
         self._xyz = np.zeros((self.capacity, max_points, 3), np.float32)
         self._thumbnails = np.zeros((self.capacity, *THUMBNAIL_SIZE), np.uint8)
@@ -60,13 +71,13 @@ class Places:
     def bytes(self) -> int:
         return len(self._slots) * self.slot_bytes
 
-    def write(self, place: Place) -> int | None:
-        """Store a key frame; returns the frame index of the one that made room, or None."""
+    def write(self, place: Place) -> tuple[int, int] | None:
+        """Store a key frame; returns frame index and map of the one that made room, or None."""
         dropped = None
         if len(self._slots) == self.capacity:
             meta = self._meta[self._slots]
-            position = scene_policy.key_frame_to_drop(meta[:, 1], self._centres[self._slots], place.map_id)
-            dropped = int(meta[position, 0])
+            position = policy.key_frame_to_drop(meta[:, 1], self._centres[self._slots], place.map_id)
+            dropped = int(meta[position, 0]), int(meta[position, 1])
             self._slots = np.delete(self._slots, position)
         slot = int(np.setdiff1d(np.arange(self.capacity), self._slots)[0])
         count = min(len(place.descriptors), self.max_points)
@@ -79,12 +90,12 @@ class Places:
         return dropped
 
     def nearest(self, thumbnail: np.ndarray, map_id: int, count: int) -> list[Place]:
-        """The `count` key frames of a map that look most like a thumbnail (12, 16) uint8, best first."""
+        """The `count` key frames of a map that are most similar to a thumbnail (12, 16) uint8, best first."""
         slots = self._slots[self._meta[self._slots, 1] == map_id]
         if not len(slots):
             return []
-        likeness = normalised(self._thumbnails[slots]) @ normalised(thumbnail[None])[0]
-        return [self._place(slots[row]) for row in np.argsort(-likeness, kind="stable")[:count]]
+        similarity = _normalised(self._thumbnails[slots]) @ _normalised(thumbnail[None])[0]
+        return [self._place(slots[row]) for row in np.argsort(-similarity, kind="stable")[:count]]
 
     def _place(self, slot: int) -> Place:
         frame_index, map_id, count = (int(value) for value in self._meta[slot])
@@ -110,7 +121,7 @@ class Places:
             getattr(self, f"_{name}")[self._slots] = values
 
 
-def normalised(thumbnails: np.ndarray) -> np.ndarray:
+def _normalised(thumbnails: np.ndarray) -> np.ndarray:
     """Flatten (K, 12, 16) to (K, 192) float64 rows of zero mean and unit length."""
     rows = thumbnails.reshape(len(thumbnails), -1).astype(np.float64)
     rows -= rows.mean(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Persistent structure: the part of the world that stays, as voxel-hashed points, and key frames to find back.
+"""Persistent structure: the part of the world that stays, as voxel-hashed points.
 
 Points live in preallocated slots; a point's voxel is packed into one integer, and the integers are kept sorted, so
 that a batch of points finds its voxels by binary search. A point that falls into a taken voxel is merged into it
@@ -12,20 +12,33 @@ from typing import Any
 
 import numpy as np
 
-from memory_bank.scene import policy as scene_policy
+from memory_bank.scene import policy
+from streamvos.errors import InputError
 
 _AXIS_BITS = 17  # 131,072 voxels an axis: 2.6 km at 2 cm
 _MAP_BITS = 63 - 3 * _AXIS_BITS
-POINT_BYTES = 8 + 12 + 3 + 4 + 4 + 4
+POINT_BYTES = 8 + 12 + 3 + 4 + 4 + 4  # key, coordinates, colour, confidence, observations, map
+_MAX_OBSERVATIONS = 30  # that weigh against a new one: an old point can still move
+_FREE_ONE_IN = 10  # a tenth is freed at once, so that a full memory does not sort at every write
 
 
 @dataclass(frozen=True)
 class WriteCounts:
-    """What one write did, in points."""
+    """What one write did with the voxels of a batch, and what it cost.
 
+    Args:
+        voxels: that the measured points fell into.
+        new: of these, those that got a point of their own.
+        merged: voxels whose point was known.
+        evicted: points that made room.
+        refused: voxels without room, and measured points too far from the map's origin to be addressed.
+    """
+
+    voxels: int
     new: int
     merged: int
     evicted: int
+    refused: int
 
 
 class PersistentStructure:
@@ -33,10 +46,18 @@ class PersistentStructure:
 
     Args:
         budget_bytes: all slots together take no more.
+
+    Raises:
+        InputError: the budget does not hold one point.
     """
 
     def __init__(self, budget_bytes: int) -> None:
-        self.capacity = max(budget_bytes // POINT_BYTES, 1)
+        self.capacity = budget_bytes // POINT_BYTES
+        if self.capacity < 1:
+            raise InputError(
+                f"scene memory: {budget_bytes} bytes do not hold one static point; raise memory.scene_mib, or lower "
+                "the shares in reconstruct.memory"
+            )
         self._keys = np.zeros(self.capacity, np.int64)
         self._xyz = np.zeros((self.capacity, 3), np.float32)
         self._rgb = np.zeros((self.capacity, 3), np.uint8)
@@ -71,26 +92,28 @@ class PersistentStructure:
         within = place < self._size
         known[within] = self._keys[place[within]] == batch.keys[within]
         self._merge(place[known], batch.take(known))
-        evicted = self._insert(batch.take(~known), map_id)
-        return WriteCounts(int((~known).sum()), int(known.sum()), evicted)
+        new, evicted = self._insert(batch.take(~known), map_id)
+        refused = int((~known).sum()) - new + int((~inside).sum())
+        return WriteCounts(len(batch.keys), new, int(known.sum()), evicted, refused)
 
     def _merge(self, rows: np.ndarray, batch: _Batch) -> None:
-        weight_old = (self._confidence[rows] * np.minimum(self._count[rows], 30)).astype(np.float64)
-        share = (batch.weight / (batch.weight + weight_old))[:, None]
+        weight_old = (self._confidence[rows] * np.minimum(self._count[rows], _MAX_OBSERVATIONS)).astype(np.float64)
+        share = (batch.confidence / (batch.confidence + weight_old))[:, None]
         self._xyz[rows] = (1 - share) * self._xyz[rows] + share * batch.xyz
         self._rgb[rows] = np.rint((1 - share) * self._rgb[rows] + share * batch.rgb)
-        self._confidence[rows] = scene_policy.fuse_confidence(self._confidence[rows], batch.confidence)
+        self._confidence[rows] = policy.fuse_confidence(self._confidence[rows], batch.confidence)
         self._count[rows] += 1
 
-    def _insert(self, batch: _Batch, map_id: int) -> int:
+    def _insert(self, batch: _Batch, map_id: int) -> tuple[int, int]:
+        """Give points slots; returns how many got one, and how many known ones were evicted for them."""
         room = self.capacity - self._size
         evicted = 0
-        if len(batch.keys) > room:  # a tenth is freed at once, so that a full memory does not sort at every write
-            target = max(self.capacity - max(len(batch.keys), self.capacity // 10), 0)
-            keep = scene_policy.rows_to_keep(self._confidence[: self._size], self._map_id[: self._size], map_id, target)
+        if len(batch.keys) > room:
+            target = max(self.capacity - max(len(batch.keys), self.capacity // _FREE_ONE_IN), 0)
+            keep = policy.rows_to_keep(self._confidence[: self._size], self._map_id[: self._size], map_id, target)
             evicted = self._size - len(keep)
             self._keep(keep)
-            best = scene_policy.rows_to_keep(
+            best = policy.rows_to_keep(
                 batch.confidence, np.full(len(batch.keys), map_id), map_id, self.capacity - self._size
             )
             batch = batch.take(best)
@@ -108,7 +131,7 @@ class PersistentStructure:
             array[old:new] = values
             array[:new] = array[:new][order]
         self._size = new
-        return evicted
+        return new - old, evicted
 
     def _keep(self, rows: np.ndarray) -> None:
         for array in self._arrays():
@@ -122,11 +145,11 @@ class PersistentStructure:
         """Rows of the points of one map."""
         return np.flatnonzero(self._map_id[: self._size] == map_id)
 
-    def weaken(self, rows: np.ndarray, drop_below: float) -> int:
-        """Lower the confidence of points that the camera looked through; drop the hopeless; returns how many."""
-        self._confidence[rows] = scene_policy.weaken_confidence(self._confidence[rows])
+    def weaken(self, rows: np.ndarray) -> int:
+        """Lower the confidence of points that the camera looked through; returns how many fell so low that they go."""
+        self._confidence[rows] = policy.weaken_confidence(self._confidence[rows])
         keep = np.ones(self._size, bool)
-        keep[rows[self._confidence[rows] < drop_below]] = False
+        keep[rows[self._confidence[rows] < policy.DROP_CONFIDENCE]] = False
         dropped = self._size - int(keep.sum())
         if dropped:
             self._keep(np.flatnonzero(keep))
@@ -175,13 +198,12 @@ def voxel_keys(xyz: np.ndarray, map_id: int, voxel: float) -> tuple[np.ndarray, 
 
 @dataclass(frozen=True)
 class _Batch:
-    """New points, one for each voxel, ascending by key; `weight` is the sum of the confidences merged."""
+    """New points, one for each voxel, ascending by key."""
 
     keys: np.ndarray
     xyz: np.ndarray
     rgb: np.ndarray
     confidence: np.ndarray
-    weight: np.ndarray
 
     @classmethod
     def merged(cls, keys: np.ndarray, xyz: np.ndarray, rgb: np.ndarray, confidence: np.ndarray) -> _Batch:
@@ -194,7 +216,7 @@ class _Batch:
             sums = [np.bincount(group, confidence * column, len(unique)) for column in values.T]
             return np.stack(sums, axis=1) / weight[:, None]
 
-        return cls(unique, mean(xyz), mean(rgb), best, best)
+        return cls(unique, mean(xyz), mean(rgb), best)
 
     def take(self, rows: np.ndarray) -> _Batch:
-        return _Batch(*(getattr(self, name)[rows] for name in ("keys", "xyz", "rgb", "confidence", "weight")))
+        return _Batch(*(getattr(self, name)[rows] for name in ("keys", "xyz", "rgb", "confidence")))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memory_bank.episodes.facts import Appearance, Place, Thing
+from memory_bank.episodes.facts import Observation, Thing, VisibleSpan
 from memory_bank.episodes.reader import EpisodeReader
 from pipelines.answer import vocabulary
+from pipelines.answer.query import Verb
 from streamvos.answers import Evidence, clock, plural
 
 MAX_LISTED = 8
+PLAIN: dict[Verb, str] = {"appear": "appear", "leave": "leave", "return": "come back", "visible": ""}
+PAST: dict[Verb, str] = {"appear": "appeared", "leave": "left", "return": "came back", "visible": "was there"}
 
 _ENDINGS = {
     "left": "left the picture",
@@ -35,23 +38,23 @@ def cited(time_ms: int, frame: int) -> str:
     return f"{clock(time_ms)} [frame {frame}]"
 
 
-def stretch(appearance: Appearance) -> str:
-    """From when to when an appearance lasted."""
-    if appearance.from_frame == appearance.to_frame:
-        return f"at {cited(appearance.from_ms, appearance.from_frame)}"
-    return f"{cited(appearance.from_ms, appearance.from_frame)} to {cited(appearance.to_ms, appearance.to_frame)}"
+def stretch(span: VisibleSpan) -> str:
+    """From when to when a span lasted."""
+    if span.from_frame == span.to_frame:
+        return f"at {cited(span.from_ms, span.from_frame)}"
+    return f"{cited(span.from_ms, span.from_frame)} to {cited(span.to_ms, span.to_frame)}"
 
 
-def ending(appearance: Appearance) -> str:
-    """How an appearance ended."""
-    return _ENDINGS.get(appearance.ended, "was last seen")
+def ending(span: VisibleSpan) -> str:
+    """How a span ended."""
+    return _ENDINGS.get(span.ended, "was last seen")
 
 
-def listed(parts: Iterable[str], more: str = "and {} more") -> str:
+def listed(parts: Iterable[str]) -> str:
     """Parts as a list in a sentence, cut after a few."""
     parts = list(parts)
     if len(parts) > MAX_LISTED:
-        parts = [*parts[:MAX_LISTED], more.format(len(parts) - MAX_LISTED)]
+        parts = [*parts[:MAX_LISTED], f"and {len(parts) - MAX_LISTED} more"]
     return "; ".join(parts)
 
 
@@ -69,6 +72,11 @@ def number_of(number: int, text: str) -> str:
     return plural(" ".join([*before, one]), number) if number != 1 else f"1 {' '.join([*before, one])}"
 
 
+def unseen(name: str, verb: Verb) -> str:
+    """The head of a sentence that says that a thing was not seen doing something."""
+    return f"I did not see {name} {PLAIN[verb]}".rstrip()
+
+
 def yes(when: str) -> str:
     """The head of a sentence that says yes."""
     return f"Yes,{when}" if when else "Yes"
@@ -82,33 +90,33 @@ def counted(things: Sequence[Thing]) -> str:
     return ", ".join(plural(name, count) for name, count in kinds.items())
 
 
-def of_appearance(reader: EpisodeReader, thing: Thing, appearance: Appearance, at: str = "from") -> Evidence:
-    """Evidence for the start ("from") or the end ("to") of an appearance."""
-    time_ms, frame = appearance.from_ms, appearance.from_frame
-    claim = f"{called(thing)} was there {stretch(appearance)}"
+def of_span(reader: EpisodeReader, thing: Thing, span: VisibleSpan, at: str = "from") -> Evidence:
+    """Evidence for the start ("from") or the end ("to") of a span."""
+    time_ms, frame = span.from_ms, span.from_frame
+    claim = f"{called(thing)} was there {stretch(span)}"
     if at == "to":
-        time_ms, frame = appearance.to_ms, appearance.to_frame
-        claim = f"{called(thing)} {ending(appearance)}, last seen at {cited(time_ms, frame)}"
+        time_ms, frame = span.to_ms, span.to_frame
+        claim = f"{called(thing)} {ending(span)}, last seen at {cited(time_ms, frame)}"
     return Evidence(
-        appearance.from_ms / 1000,
-        appearance.to_ms / 1000,
+        span.from_ms / 1000,
+        span.to_ms / 1000,
         frame,
         thing.object_id,
         thing.class_name,
         claim,
-        reader.picture(time_ms, appearance.from_ms, appearance.to_ms),
+        reader.picture(time_ms, span.from_ms, span.to_ms),
     )
 
 
-def of_place(reader: EpisodeReader, thing: Thing, place: Place) -> Evidence:
+def of_observation(reader: EpisodeReader, thing: Thing, seen: Observation) -> Evidence:
     """Evidence for where, or in which colour, a thing was seen."""
-    colour = f", {place.colour}" if place.colour else ""
+    colour = f", {seen.colour}" if seen.colour else ""
     return Evidence(
-        place.t_ms / 1000,
-        place.t_ms / 1000,
-        place.frame,
+        seen.t_ms / 1000,
+        seen.t_ms / 1000,
+        seen.frame,
         thing.object_id,
         thing.class_name,
-        f"{called(thing)} was at the {place.region}{colour} at {cited(place.t_ms, place.frame)}",
-        reader.picture(place.t_ms, place.span_from_ms, place.span_to_ms),
+        f"{called(thing)} was at the {seen.region}{colour} at {cited(seen.t_ms, seen.frame)}",
+        reader.picture(seen.t_ms, seen.span_from_ms, seen.span_to_ms),
     )

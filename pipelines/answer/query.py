@@ -5,25 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Intent = Literal[
-    "when",
-    "how_long",
-    "how_many",
-    "how_often",
-    "what_seen",
-    "what_happened",
-    "what_is",
-    "where",
-    "colour",
-    "yes_no",
-    "together",
-    "beside",
-    "first_of",
-    "video_length",
-    "count_shots",
-    "unknown",
-]
 Verb = Literal["visible", "appear", "leave", "return"]
+Which = Literal["first", "last"]
 
 
 @dataclass(frozen=True)
@@ -67,12 +50,12 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Span:
+class ClockTime:
     """A time told by the clock, in ms; what is None is open; `share` is a part of the video, such as (0.5, 1)."""
 
     from_ms: int | None = None
     to_ms: int | None = None
-    from_start: bool = False  # times count from the start of the video: "first 3 seconds"
+    from_start: bool = False  # counts from the start of the video: "first 3 seconds"
     last_ms: int | None = None  # "last 10 seconds"
     share: tuple[float, float] | None = None
     at_end: bool = False
@@ -80,34 +63,41 @@ class Span:
     shot: int | None = None  # from 1, -1 the last
     width_ms: int = 1  # of one time (`from_ms` is `to_ms`): how exactly it was written
 
+    @property
+    def is_instant(self) -> bool:
+        """Whether it is one time, not a stretch."""
+        return self.from_ms is not None and self.from_ms == self.to_ms
+
 
 @dataclass(frozen=True)
 class Query:
     """A question, understood.
 
     Args:
-        intent: what is asked.
+        kind: what is asked: a name of `kinds.KINDS`, or "unknown".
         subject, other: the things; `other` only where two are compared.
-        verb: which moment of their lives.
+        verb: what they did, "visible" where they were only there.
         which: the first or the last time.
-        spans: times by the clock, all must hold.
+        times: by the clock, all must hold.
         anchor: a time by an event.
         region: part of the picture, such as ("left",) or ("top", "left"); the side of `other` where asked for "beside".
         colour_asked: "was the car red?".
         at_once: the most at the same time, not in all.
-        kinds: kinds of things, not things.
+        count_kinds: kinds of things are counted, not things.
+        placed: words that place one thing by another, as "on the table": nothing here measures that.
         unknown: words that nothing here can detect.
     """
 
-    intent: Intent
+    kind: str
     subject: Subject | None = None
     other: Subject | None = None
     verb: Verb = "visible"
-    which: Literal["first", "last"] | None = None
-    spans: tuple[Span, ...] = ()
+    which: Which | None = None
+    times: tuple[ClockTime, ...] = ()
     anchor: Anchor | None = None
     region: tuple[str, ...] = ()
     colour_asked: str | None = None
     at_once: bool = False
-    kinds: bool = False
+    count_kinds: bool = False
+    placed: str = ""
     unknown: tuple[str, ...] = ()

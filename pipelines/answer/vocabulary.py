@@ -15,6 +15,7 @@ from memory_bank.episodes.colours import NAMES as COLOUR_NAMES
 from streamvos.models.coco import GROUP_OF, NAMES
 from streamvos.models.minilm import SentenceEncoder
 
+PICTURE = r"(?:video|clip|film|movie|recording|footage|stream|picture|frame|image|view|scene|camera|shot|screen)"
 ANYTHING = frozenset({"object", "thing", "anything", "something", "everything", "item"})
 
 _GROUP_WORDS = {
@@ -27,113 +28,55 @@ _GROUP_WORDS = {
     "electronic": "electronic",
     "cutlery": "kitchen",
 }
-_SYNONYMS: dict[str, tuple[str, ...]] = {
-    "man": ("person",),
-    "woman": ("person",),
-    "child": ("person",),
-    "kid": ("person",),
-    "boy": ("person",),
-    "girl": ("person",),
-    "human": ("person",),
-    "people": ("person",),
-    "pedestrian": ("person",),
-    "someone": ("person",),
-    "anyone": ("person",),
-    "anybody": ("person",),
-    "somebody": ("person",),
-    "guy": ("person",),
-    "lady": ("person",),
-    "cyclist": ("person",),
-    "rider": ("person",),
-    "driver": ("person",),
-    "bike": ("bicycle",),
-    "cycle": ("bicycle",),
-    "pushbike": ("bicycle",),
-    "motorbike": ("motorcycle",),
-    "moped": ("motorcycle",),
-    "auto": ("car",),
-    "automobile": ("car",),
-    "taxi": ("car",),
-    "cab": ("car",),
-    "lorry": ("truck",),
-    "plane": ("airplane",),
-    "aeroplane": ("airplane",),
-    "aircraft": ("airplane",),
-    "jet": ("airplane",),
-    "coach": ("bus",),
-    "ship": ("boat",),
-    "puppy": ("dog",),
-    "doggy": ("dog",),
-    "hound": ("dog",),
-    "kitten": ("cat",),
-    "kitty": ("cat",),
-    "pony": ("horse",),
-    "lamb": ("sheep",),
-    "cattle": ("cow",),
-    "bull": ("cow",),
+# class: other words for it; those of two words are joined by "_"
+_SYNONYMS: dict[str, str] = {
+    "person": "man woman child kid boy girl human people pedestrian someone anyone anybody somebody guy lady cyclist "
+    "rider driver",
+    "bicycle": "bike cycle pushbike",
+    "motorcycle": "motorbike moped",
+    "car": "auto automobile taxi cab",
+    "truck": "lorry",
+    "airplane": "plane aeroplane aircraft jet",
+    "bus": "coach",
+    "boat": "ship",
+    "dog": "puppy doggy hound",
+    "cat": "kitten kitty",
+    "horse": "pony",
+    "sheep": "lamb",
+    "cow": "cattle bull",
+    "sports ball": "ball football basketball",
+    "skis": "ski",
+    "tennis racket": "racket",
+    "suitcase": "luggage",
+    "handbag": "purse",
+    "backpack": "rucksack",
+    "wine glass": "glass",
+    "cup": "mug",
+    "cell phone": "phone mobile smartphone cellphone",
+    "tv": "television",
+    "laptop": "computer notebook",
+    "couch": "sofa settee",
+    "dining table": "table",
+    "potted plant": "plant houseplant",
+    "refrigerator": "fridge",
+    "donut": "doughnut",
+    "hair drier": "hairdryer",
+    "teddy bear": "teddy",
+    "fire hydrant": "hydrant",
+    "traffic light": "traffic_signal stoplight",
+    "remote": "remote_control",
+}
+# words that may mean several classes
+_UNSURE: dict[str, tuple[str, ...]] = {
     "pet": ("dog", "cat"),
-    "ball": ("sports ball",),
-    "football": ("sports ball",),
-    "basketball": ("sports ball",),
-    "ski": ("skis",),
-    "racket": ("tennis racket",),
     "bag": ("handbag", "backpack", "suitcase"),
-    "luggage": ("suitcase",),
-    "purse": ("handbag",),
-    "rucksack": ("backpack",),
-    "glass": ("wine glass",),
-    "mug": ("cup",),
-    "phone": ("cell phone",),
-    "mobile": ("cell phone",),
-    "smartphone": ("cell phone",),
-    "cellphone": ("cell phone",),
-    "television": ("tv",),
-    "computer": ("laptop",),
-    "notebook": ("laptop",),
-    "sofa": ("couch",),
-    "settee": ("couch",),
-    "table": ("dining table",),
-    "plant": ("potted plant",),
-    "houseplant": ("potted plant",),
-    "fridge": ("refrigerator",),
-    "doughnut": ("donut",),
-    "hairdryer": ("hair drier",),
-    "teddy": ("teddy bear",),
-    "hydrant": ("fire hydrant",),
-    "traffic signal": ("traffic light",),
-    "stoplight": ("traffic light",),
-    "remote control": ("remote",),
 }
 # words that mean less than the class that can be detected: answers say that the difference cannot be told
-NARROWER = frozenset(
-    [
-        "man",
-        "woman",
-        "child",
-        "kid",
-        "boy",
-        "girl",
-        "guy",
-        "lady",
-        "cyclist",
-        "rider",
-        "driver",
-        "pedestrian",
-        "puppy",
-        "kitten",
-        "pony",
-        "lamb",
-        "bull",
-        "taxi",
-        "cab",
-        "coach",
-        "jet",
-        "football",
-        "basketball",
-        "mug",
-        "rucksack",
-    ]
-)
+_NARROWER = """
+man woman child kid boy girl guy lady cyclist rider driver pedestrian puppy kitten pony lamb bull taxi cab coach jet
+football basketball mug rucksack
+"""
+NARROWER = frozenset(_NARROWER.split())
 _IRREGULAR = {
     "men": "man",
     "women": "woman",
@@ -171,6 +114,17 @@ COLOURS: dict[str, str] = {name: name for name in COLOUR_NAMES} | {
     "beige": "brown",
 }
 
+_COUNTED = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+NUMBERS: dict[str, float] = {word: value for value, word in enumerate(_COUNTED)} | {
+    "fifteen": 15,
+    "twenty": 20,
+    "thirty": 30,
+    "sixty": 60,
+    "half a": 0.5,
+    "a couple of": 2,
+}
+ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "last": -1}
+
 # words of grammar: where no rule uses one, the question is not understood, but nothing is claimed about a thing
 _GRAMMAR = """
 a about above across actually after again all almost along also although always am among an and another any
@@ -185,7 +139,7 @@ through till to together too toward towards under unless unlike until up upon us
 where whether which while who whom whose why will with within without would yet you your appear appeared
 appearing appears came disappear disappeared disappears enter entered enters happen happened happening happens
 leave leaves leaving left return returned returning returns saw see seen show showed shown shows visible went
-exactly approximately roughly
+exactly approximately roughly hs view sight
 """
 GRAMMAR = frozenset(_GRAMMAR.split())
 
@@ -250,8 +204,9 @@ def _name_vectors(encoder: SentenceEncoder) -> np.ndarray:
 @functools.cache
 def _table() -> dict[str, frozenset[str]]:
     table = {name: frozenset({name}) for name in NAMES}
-    for word, names in _SYNONYMS.items():
-        table[word] = frozenset(names)
+    for name, words in _SYNONYMS.items():
+        table |= {word.replace("_", " "): frozenset({name}) for word in words.split()}
+    table |= {word: frozenset(names) for word, names in _UNSURE.items()}
     for word, group in _GROUP_WORDS.items():
         table[word] = frozenset(name for name in NAMES if GROUP_OF[name] == group)
     unknown = sorted(name for names in table.values() for name in names if name not in GROUP_OF)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from memory_bank.budgets import MemoryBudgets
 from pipelines.detect import DetectConfig, DetectStage
 from pipelines.graph.chain import available_threads
+from pipelines.graph.moved_settings import MOVED
 from pipelines.graph.stage import Stage
 from pipelines.reconstruct import ReconstructConfig, ReconstructStage
+from pipelines.refiners.registry import expect_weights
 from pipelines.remember import RememberConfig, RememberStage
 from pipelines.scores import ScoreThresholds
 from pipelines.segment import SegmentConfig, SegmentStage
 from pipelines.shots import ShotsConfig, ShotStage
-from streamvos.config import Settings, setting, table
+from pipelines.trackers.registry import with_keyframes
+from streamvos.config import Settings, merge, setting, table
 from streamvos.device import Precision, pick_device
 from streamvos.errors import InputError
-from streamvos.models.catalogue import locate
 from streamvos.models.coco import MOVABLE
-from streamvos.models.sam_hq import CATALOGUE_NAMES
 
 STAGES = ("detect", "segment", "reconstruct", "remember")
 
@@ -71,23 +72,36 @@ class StreamSetup:
     memory_dir: Path | None = None
 
 
+def with_settings(config: GraphConfig, settings: Mapping[str, Any]) -> GraphConfig:
+    """The configuration with settings laid over it: values, tables, or whole nested configurations."""
+    whole = {name: value for name, value in settings.items() if dataclasses.is_dataclass(value)}
+    values = {name: value for name, value in settings.items() if name not in whole}
+    config = merge(config, values, moved=MOVED)
+    for name, value in whole.items():
+        if type(getattr(config, name, None)) is not type(value):
+            raise InputError(f"setting {name}: expected another kind of value, got {type(value).__name__}")
+    return dataclasses.replace(config, **whole)
+
+
 def resolve(config: GraphConfig) -> GraphConfig:
-    """The configuration with everything decided: order, device, threads, profile and sizes put where they act.
+    """The configuration with everything decided: order, device, threads, profile and budgets where they act.
 
     Raises:
         InputError: the device is not there.
         MissingWeightsError: weights that must be fetched are not; known here, before anything is opened or written.
     """
-    refiner = "sam-hq" if config.profile == "hub" else config.segment.refiner
-    if refiner == "sam-hq" and "segment" in config.stages:
-        locate(CATALOGUE_NAMES[config.segment.sam_size])
+    segment = config.segment
+    if config.profile == "hub" and segment.refiner != "sam-hq":
+        segment = dataclasses.replace(segment, refiner="sam-hq", refiner_settings=None)
+    if "segment" in config.stages:
+        expect_weights(segment.refiner, segment.refiner_settings)
     return dataclasses.replace(
         config,
         stages=tuple(name for name in STAGES if name in config.stages),
         device=pick_device(config.device).type,
         threads=config.threads or available_threads(),
-        segment=dataclasses.replace(config.segment, refiner=refiner),
-        reconstruct=dataclasses.replace(config.reconstruct, size=config.size),
+        memory=with_keyframes(config.memory, segment.base),
+        segment=segment,
     )
 
 
@@ -116,22 +130,24 @@ def _shots(config: GraphConfig, stream: StreamSetup) -> Stage:
 
 
 def _detect(config: GraphConfig, stream: StreamSetup) -> Stage:
-    return DetectStage(config.detect, pick_device(config.device), config.seed)
+    return DetectStage(config.detect, config.scores, config.memory, pick_device(config.device), config.seed)
 
 
 def _segment(config: GraphConfig, stream: StreamSetup) -> Stage:
     device = pick_device(config.device)
-    return SegmentStage(config.segment, config.size, device, config.seed, config.scores, config.memory)
+    scores, budgets, precision = config.scores, config.memory, config.precision
+    return SegmentStage(config.segment, config.size, device, config.seed, scores, budgets, precision)
 
 
 def _reconstruct(config: GraphConfig, stream: StreamSetup) -> Stage:
-    return ReconstructStage(config.reconstruct, MOVABLE, config.seed)
+    return ReconstructStage(config.reconstruct, config.scores, config.memory, config.size, MOVABLE, config.seed)
 
 
 def _remember(config: GraphConfig, stream: StreamSetup) -> Stage:
     if stream.memory_dir is None:
         raise InputError("the remember stage needs memory_dir, the folder of the long memory")
-    return RememberStage(config.remember, stream.memory_dir, stream.stream_id, stream.source)
+    min_score, budget_bytes = config.scores.episodes, config.memory.bytes_of("episodes")
+    return RememberStage(config.remember, stream.memory_dir, stream.stream_id, stream.source, min_score, budget_bytes)
 
 
 _BUILDERS: dict[str, Callable[[GraphConfig, StreamSetup], Stage]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -127,8 +128,26 @@ def check_stages(names: Sequence[str], state: Mapping[str, Any]) -> None:
     if set(state) != set(names):
         raise InputError(
             f"the snapshot is of the stages {', '.join(state)}; these are {', '.join(names)}: "
-            "go on with the same stages, or start anew (--overwrite)"
+            "go on with the same stages, or start anew"
         )
+
+
+def expect_own_process() -> None:
+    """Raise `InputError` in a process that was forked from one that had built a runner.
+
+    Threads of torch and Ray do not survive a fork: what waits for them would wait for ever.
+    """
+    if _first_process() != os.getpid():
+        raise InputError(
+            "this process was forked from one in which a session ran, which leaves its threads behind: start it with "
+            "multiprocessing.get_context('spawn'), or fork before the first session"
+        )
+
+
+@functools.cache
+def _first_process() -> int:
+    """The process that built the first runner; what is cached goes along with a fork."""
+    return os.getpid()
 
 
 def use_threads(count: int) -> None:

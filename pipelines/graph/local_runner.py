@@ -7,7 +7,7 @@ from typing import Any
 
 from memory_bank.protocol import MemoryStats
 from pipelines.graph.build import GraphConfig, StreamSetup, all_names, build_stages
-from pipelines.graph.chain import Pipeline, Step, use_threads
+from pipelines.graph.chain import Pipeline, Step, expect_own_process, use_threads
 from streamvos.records import Frame, StepResult
 
 
@@ -20,15 +20,18 @@ class LocalRunner:
     """
 
     def __init__(self, config: GraphConfig, stream: StreamSetup) -> None:
+        expect_own_process()
         use_threads(config.threads)
         self._pipeline = Pipeline(build_stages(config, all_names(config), stream))
 
     def run(self, items: Iterable[tuple[Frame, StepResult]], snapshot_every: int | None = None) -> Iterator[Step]:
         for frame, envelope in items:
+            expect_own_process()
             result = self._pipeline.step(frame, envelope)
             yield Step(frame, result, self.state_dict() if is_due(frame.index, snapshot_every) else None)
 
     def step(self, frame: Frame, result: StepResult) -> StepResult:
+        expect_own_process()
         return self._pipeline.step(frame, result)
 
     def state_dict(self) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from streamvos.errors import InputError
 
@@ -18,9 +19,22 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # Ray lets its processes yiel
 
 import ray  # noqa: E402  (reads the variables above when it is imported)
 from ray._private import ray_constants  # noqa: E402
+from ray.job_config import JobConfig  # noqa: E402
 
+_PACKAGES = Path(__file__).resolve().parents[2]  # the folder that holds ours
 _CONNECT_S = 5.0
 _OBJECT_STORE_BYTES = 512 * 1024 * 1024
+
+
+class _WorkerPath(list[str]):
+    """Where the processes of the graph import from: our own packages alone.
+
+    Ray puts the folders of the calling script and of the terminal in front of everything else, and a `pipelines` or
+    `numpy.py` of the user's own there would be taken for ours.
+    """
+
+    def extend(self, paths: Iterable[str]) -> None:
+        """Leave out what Ray adds."""
 
 
 class Cluster:
@@ -51,7 +65,7 @@ class Cluster:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
         except (OSError, OverflowError) as error:
             raise InputError(
-                f"no Ray cluster answers at {self.address!r} ({error}); leave out --address to start one here"
+                f"no Ray cluster answers at {self.address!r} ({error}); leave out the address to start one here"
             ) from None
 
     def start(self) -> None:
@@ -63,6 +77,8 @@ class Cluster:
         if threading.current_thread() is threading.main_thread():
             handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if not (self.address or "").startswith("ray://"):  # a client's job is made by the server
+            quiet["job_config"] = JobConfig(_py_driver_sys_path=_WorkerPath([str(_PACKAGES)]))
         try:
             if self.address is None:
                 with _loopback_only():
@@ -77,8 +93,17 @@ class Cluster:
                 ray.init(address=self.address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = "on this machine" if self.address is None else f"at {self.address!r}"
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(f"Ray cannot be reached {where} ({reason}); --runner local works without it") from error
+            message = f"Ray cannot be reached {where} ({_reason(error)}); runner='local' works without it"
+            raise InputError(message) from error
+        except OSError as error:
+            raise InputError(
+                f"Ray cannot start here ({_reason(error)}): it needs folders that it can write, with short names; set "
+                "RAY_TMPDIR to one, and HOME where yours cannot be written; or take runner='local', which needs neither"
+            ) from error
+        except Exception as error:
+            if type(error) is not Exception:  # Ray raises a bare one where one of its processes does not start
+                raise
+            raise InputError(f"Ray cannot start here ({_reason(error)}); runner='local' works without it") from error
         finally:
             for number, handler in handlers.items():  # Ray puts its own in place
                 signal.signal(number, handler)
@@ -113,3 +138,7 @@ def _loopback_only() -> Iterator[None]:
         os.environ.pop(variable)
         if kept is not None:
             os.environ[variable] = kept
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -19,7 +19,7 @@ import ray.exceptions
 
 from memory_bank.protocol import MemoryStats
 from pipelines.graph.build import GraphConfig, StreamSetup, all_names, build_stages
-from pipelines.graph.chain import ActorLostError, Pipeline, Step, check_stages, use_threads
+from pipelines.graph.chain import ActorLostError, Pipeline, Step, check_stages, expect_own_process, use_threads
 from pipelines.graph.local_runner import is_due
 from pipelines.graph.ray_cluster import Cluster
 from streamvos.errors import unknown_name
@@ -91,6 +91,7 @@ class RayRunner:
     ) -> None:
         if placement is not None and placement not in PLACEMENTS:
             raise unknown_name("placement", placement, PLACEMENTS)
+        expect_own_process()
         cluster.start()
         self._stream_id, self._max_in_flight = stream.stream_id, max_in_flight
         resources = cluster.resources()
@@ -157,6 +158,7 @@ class RayRunner:
 
     def _submit(self, frame: Frame, envelope: StepResult, snapshot: bool) -> tuple[Any, list[Any]]:
         """Send a frame down the chain; returns the references of its result and of the snapshots after it."""
+        expect_own_process()
         reference, result, states = ray.put(frame), envelope, []
         for actor in self._actors:
             if snapshot:
@@ -191,7 +193,7 @@ class RayRunner:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ActorLostError(
                 f"stream {self._stream_id!r}: a process of the graph died ({reason}); "
-                "go on from the last checkpoint with --resume"
+                "go on from the last checkpoint with resume=True"
             ) from None
 
     def _kill(self) -> None:

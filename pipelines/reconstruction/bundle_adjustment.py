@@ -13,6 +13,13 @@ import scipy.linalg
 
 from pipelines.reconstruction import geometry
 
+# Of Levenberg-Marquardt: the damping falls after a step that helped, and rises after one that did not.
+_FIRST_DAMPING, _DAMPING_DOWN, _DAMPING_UP = 1e-4, 0.2, 20
+_ITERATIONS = 4  # at most: a key frame must not hold up the frames after it
+_DONE = 1e-4  # share of the cost; once it falls by less, nothing more is gained
+_TINY = 1e-9  # keeps the system regular where nothing is measured
+_BEHIND_PX = 1e3  # counted for a point that a pose has behind its camera
+
 
 def adjust(
     poses: np.ndarray,
@@ -23,7 +30,7 @@ def adjust(
     intrinsics: np.ndarray,
     num_fixed: int,
     threshold_px: float,
-    iterations: int = 4,
+    iterations: int = _ITERATIONS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise the reprojection error over poses and points.
 
@@ -40,25 +47,25 @@ def adjust(
     Returns:
         The new poses (K, 4, 4) and points (P, 3); never worse than what came in.
     """
-    damping = 1e-4
+    damping = _FIRST_DAMPING
     cost = _cost(poses, xyz, pose_rows, point_rows, measured, intrinsics, threshold_px)
     for _ in range(iterations):
         step = _step(poses, xyz, pose_rows, point_rows, measured, intrinsics, num_fixed, threshold_px, damping)
         if step is None:
             break
-        turn, shift = step
+        pose_steps, point_steps = step
         trial_poses = poses.copy()
         for row in range(num_fixed, len(poses)):
-            trial_poses[row] = geometry.moved(poses[row], turn[row - num_fixed])
-        trial_xyz = xyz + shift
+            trial_poses[row] = geometry.moved(poses[row], pose_steps[row - num_fixed])
+        trial_xyz = xyz + point_steps
         trial = _cost(trial_poses, trial_xyz, pose_rows, point_rows, measured, intrinsics, threshold_px)
         if trial < cost:
-            done = cost - trial < 1e-4 * cost
-            poses, xyz, cost, damping = trial_poses, trial_xyz, trial, damping * 0.2
+            done = cost - trial < _DONE * cost
+            poses, xyz, cost, damping = trial_poses, trial_xyz, trial, damping * _DAMPING_DOWN
             if done:
                 break
         else:
-            damping *= 20
+            damping *= _DAMPING_UP
     return poses, xyz
 
 
@@ -78,7 +85,7 @@ def errors(
     """Reprojection error (M,) in pixels of each observation, infinite behind the camera; rows as in `adjust`."""
     camera = _camera_points(poses, xyz, pose_rows, point_rows)
     value, _ = geometry.point_jacobian(camera, intrinsics, with_depth=False)
-    return np.where(camera[:, 2] > 1e-3, np.linalg.norm(xy - value, axis=1), np.inf)
+    return np.where(camera[:, 2] > geometry.MIN_DEPTH, np.linalg.norm(xy - value, axis=1), np.inf)
 
 
 def _cost(
@@ -93,7 +100,7 @@ def _cost(
     camera = _camera_points(poses, xyz, pose_rows, point_rows)
     value, _ = geometry.point_jacobian(camera, intrinsics, measured.shape[1] == 3)
     norm = np.linalg.norm(np.nan_to_num(measured - value), axis=1)
-    norm = np.where(camera[:, 2] > 1e-3, norm, 1e3)
+    norm = np.where(camera[:, 2] > geometry.MIN_DEPTH, norm, _BEHIND_PX)
     loss = np.where(norm < threshold_px, norm**2 / 2, threshold_px * (norm - threshold_px / 2))
     return float(loss.sum())
 
@@ -115,7 +122,7 @@ def _step(
     known = ~np.isnan(measured)
     residual = np.where(known, measured - value, 0.0)
     by_camera *= known[:, :, None]
-    weights = geometry.huber_weights(residual, threshold_px) * (camera[:, 2] > 1e-3)
+    weights = geometry.huber_weights(residual, threshold_px) * (camera[:, 2] > geometry.MIN_DEPTH)
     by_point = by_camera @ poses[pose_rows, :3, :3]
     by_pose = geometry.pose_jacobian(camera, by_camera)
     weighted_point = by_point * weights[:, None, None]
@@ -124,7 +131,7 @@ def _step(
     v = _sum_by(point_rows, np.einsum("mri,mrj->mij", weighted_point, by_point), num_points)
     g = _sum_by(point_rows, np.einsum("mri,mr->mi", weighted_point, residual), num_points)
     diagonal = np.einsum("pii->pi", v)
-    v = v + (damping * diagonal + 1e-9)[:, :, None] * np.eye(3)
+    v = v + (damping * diagonal + _TINY)[:, :, None] * np.eye(3)
     v_inverse = np.linalg.inv(v)
 
     moving = pose_rows >= num_fixed
@@ -140,13 +147,13 @@ def _step(
     schur = -w_v @ w_flat.T
     for row in range(free):
         block = slice(6 * row, 6 * row + 6)
-        schur[block, block] += u[row] + np.diag(damping * np.diag(u[row]) + 1e-9)
+        schur[block, block] += u[row] + np.diag(damping * np.diag(u[row]) + _TINY)
     try:
-        turn = scipy.linalg.solve(schur, e.reshape(-1) - w_v @ g.reshape(-1), assume_a="pos")
+        pose_steps = scipy.linalg.solve(schur, e.reshape(-1) - w_v @ g.reshape(-1), assume_a="pos")
     except np.linalg.LinAlgError:
         return None
-    shift = np.einsum("pij,pj->pi", v_inverse, g - (w_flat.T @ turn).reshape(-1, 3))
-    return turn.reshape(free, 6), shift
+    point_steps = np.einsum("pij,pj->pi", v_inverse, g - (w_flat.T @ pose_steps).reshape(-1, 3))
+    return pose_steps.reshape(free, 6), point_steps
 
 
 def _sum_by(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

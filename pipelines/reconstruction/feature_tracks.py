@@ -7,12 +7,28 @@ from typing import Any
 import cv2
 import numpy as np
 
-_WINDOW_PX, _LEVELS = 15, 3
-_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 12, 0.03)
+# Chosen by hand on the ray-cast room of the tests and on 7-Scenes, and not swept.
+MIN_DISTANCE_PX = 10  # corners keep this distance; smaller crowds them onto textured surfaces
+MIN_CORNER = 4e-5  # least eigenvalue (OpenCV's scale); lower follows noise on blank walls, higher loses faint texture
+_GRID = (8, 12)  # rows and columns of cells that corners are spread over
+_MAX_BACK_PX = 0.7  # a corner that is followed there and back must end so near its start
+
+_WINDOW_PX, _LEVELS = 15, 3  # of Lucas-Kanade: motions up to about 60 pixels
+_FLOW_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 12, 0.03)
+_SUBPIXEL_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 5, 0.05)
+_FLOW_BORDER_PX, _CORNER_BORDER_PX = 2, 8  # where flow, and where corners, are not to be trusted
+_CANDIDATES = 3  # times the corners asked for enter the search for an even spread
+
+_NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)  # Immerkaer, CVIU 1996
+_NOISE_CORNER = 6e-5  # strongest corner of white noise of one grey level, measured: 5e-5 to 6e-5
+_MAX_NOISE = 4.0  # grey levels; what looks noisier is texture
+_NOISE_BLOCK_PX = 16  # the flattest tenth of such blocks says what is noise
 
 
 class FeatureTracks:
     """The corners that are followed now, in no particular order.
+
+    At most `max_tracks`, or the matches of a relocalisation, up to twice as many: 16 bytes each.
 
     Args:
         max_tracks: corners followed at once; more steady the pose, and cost time.
@@ -20,7 +36,7 @@ class FeatureTracks:
         min_corner: least eigenvalue (OpenCV's scale) that counts as a corner; below it, texture is noise.
     """
 
-    def __init__(self, max_tracks: int, min_distance_px: int, min_corner: float) -> None:
+    def __init__(self, max_tracks: int, min_distance_px: int = MIN_DISTANCE_PX, min_corner: float = MIN_CORNER) -> None:
         self.max_tracks, self.min_distance_px, self.min_corner = max_tracks, min_distance_px, min_corner
         self.reset()
 
@@ -36,18 +52,14 @@ class FeatureTracks:
         """Drop all tracks; ids are not used again."""
         self.keep(np.zeros(len(self.ids), bool))
 
-    def follow(self, before: np.ndarray, now: np.ndarray, guess: np.ndarray | None = None) -> None:
-        """Carry the corners from one grey picture to the next; those that do not come back are dropped.
-
-        Args:
-            before, now: (h, w) uint8.
-            guess: (N, 2) float32, where the corners are expected.
-        """
+    def follow(self, before: np.ndarray, now: np.ndarray) -> None:
+        """Carry the corners from one grey picture (h, w) uint8 to the next; those that do not come back are dropped."""
         if not len(self.ids):
             return
-        ahead, found = flow(before, now, self.xy, guess)
+        ahead, found = flow(before, now, self.xy)
         height, width = now.shape
-        inside = (ahead >= 2).all(axis=1) & (ahead[:, 0] < width - 2) & (ahead[:, 1] < height - 2)
+        border = _FLOW_BORDER_PX
+        inside = (ahead >= border).all(axis=1) & (ahead[:, 0] < width - border) & (ahead[:, 1] < height - border)
         self.xy = ahead
         self.keep(found & inside)
 
@@ -88,61 +100,58 @@ class FeatureTracks:
         self.ids, self.xy, self._next_id = state["ids"].copy(), state["xy"].copy(), state["next_id"]
 
 
-def flow(
-    before: np.ndarray, now: np.ndarray, xy: np.ndarray, guess: np.ndarray | None = None, back_px: float = 0.7
-) -> tuple[np.ndarray, np.ndarray]:
+def flow(before: np.ndarray, now: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lucas-Kanade forward and back; pixels (N, 2) in the second picture, and which (N,) came back to their place."""
     start = np.ascontiguousarray(xy, np.float32).reshape(-1, 1, 2)
-    options = {"winSize": (_WINDOW_PX, _WINDOW_PX), "maxLevel": _LEVELS, "criteria": _CRITERIA}
-    ahead = None
-    if guess is not None:
-        ahead = np.ascontiguousarray(guess, np.float32).reshape(-1, 1, 2).copy()
-        options["flags"] = cv2.OPTFLOW_USE_INITIAL_FLOW
-    ahead, seen, _ = cv2.calcOpticalFlowPyrLK(before, now, start, ahead, **options)
+    options = {"winSize": (_WINDOW_PX, _WINDOW_PX), "maxLevel": _LEVELS, "criteria": _FLOW_STOP}
+    ahead, seen, _ = cv2.calcOpticalFlowPyrLK(before, now, start, None, **options)
     options["flags"] = cv2.OPTFLOW_USE_INITIAL_FLOW  # from the start: only the consistency is asked for
     back, seen_back, _ = cv2.calcOpticalFlowPyrLK(now, before, ahead, start.copy(), **options)
-    closed = np.linalg.norm((back - start).reshape(-1, 2), axis=1) < back_px
+    closed = np.linalg.norm((back - start).reshape(-1, 2), axis=1) < _MAX_BACK_PX
     return ahead.reshape(-1, 2), (seen.ravel() > 0) & (seen_back.ravel() > 0) & closed
 
 
 def corners(grey: np.ndarray, allowed: np.ndarray, count: int, distance_px: int, min_corner: float) -> np.ndarray:
-    """At most 3 * count corners (N, 2) float32, strongest first, none weaker than `min_corner` or than noise is."""
+    """Corners (N, 2) float32, strongest first, none weaker than `min_corner` or noise; at most three times `count`."""
     strength = cv2.cornerMinEigenVal(grey, 3)
     strength[(allowed == 0) | (strength < max(min_corner, noise_corner(grey)))] = 0
-    strength[:8] = strength[-8:] = 0
-    strength[:, :8] = strength[:, -8:] = 0
+    border = _CORNER_BORDER_PX
+    strength[:border] = strength[-border:] = 0
+    strength[:, :border] = strength[:, -border:] = 0
     side = max(distance_px | 1, 3)
     peak = (strength > 0) & (strength == cv2.dilate(strength, np.ones((side, side), np.uint8)))
     y, x = np.nonzero(peak)
-    order = np.argsort(-strength[y, x], kind="stable")[: 3 * count]
+    order = np.argsort(-strength[y, x], kind="stable")[: _CANDIDATES * count]
     xy = np.stack([x[order], y[order]], axis=1).astype(np.float32)
     if len(xy):
-        criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 5, 0.05)
-        xy = cv2.cornerSubPix(grey, xy.reshape(-1, 1, 2), (3, 3), (-1, -1), criteria).reshape(-1, 2)
+        xy = cv2.cornerSubPix(grey, xy.reshape(-1, 1, 2), (3, 3), (-1, -1), _SUBPIXEL_STOP).reshape(-1, 2)
     return xy
+
+
+def corners_to_match(grey: np.ndarray, allowed: np.ndarray, max_tracks: int) -> np.ndarray:
+    """At most twice `max_tracks` corners (N, 2) float32, half as far apart as tracks, to be recognised by."""
+    xy = corners(grey, allowed, max_tracks, MIN_DISTANCE_PX // 2, MIN_CORNER)
+    return spread(xy, np.zeros((0, 2), np.float32), grey.shape, 2 * max_tracks)
 
 
 def noise_corner(grey: np.ndarray) -> float:
     """Corner strength that the noise of a (h, w) uint8 picture reaches by itself.
 
     The noise is measured in the flattest tenth of the picture (Immerkaer, CVIU 1996); the strength of its strongest
-    corners grows with its square, by a factor measured on white noise.
+    corners grows with its square.
     """
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    rough = np.abs(cv2.filter2D(grey, cv2.CV_32F, kernel))
-    blocks = (max(grey.shape[1] // 16, 1), max(grey.shape[0] // 16, 1))
+    rough = np.abs(cv2.filter2D(grey, cv2.CV_32F, _NOISE_KERNEL))
+    blocks = (max(grey.shape[1] // _NOISE_BLOCK_PX, 1), max(grey.shape[0] // _NOISE_BLOCK_PX, 1))
     flat = np.percentile(cv2.resize(rough, blocks, interpolation=cv2.INTER_AREA), 10)
     sigma = float(np.sqrt(np.pi / 2) / 6 * flat)
-    return 6e-5 * min(sigma, 4.0) ** 2
+    return _NOISE_CORNER * min(sigma, _MAX_NOISE) ** 2
 
 
-def spread(
-    xy: np.ndarray, taken: np.ndarray, size: tuple[int, int], count: int, grid: tuple[int, int] = (8, 12)
-) -> np.ndarray:
+def spread(xy: np.ndarray, taken: np.ndarray, size: tuple[int, int], count: int) -> np.ndarray:
     """Of candidates (N, 2), strongest first, those that fill a grid evenly up to `count` with the taken ones."""
-    per_cell = -(-count // (grid[0] * grid[1]))
-    filled = np.bincount(_cells(taken, size, grid), minlength=grid[0] * grid[1])
-    cells = _cells(xy, size, grid)
+    per_cell = -(-count // (_GRID[0] * _GRID[1]))
+    filled = np.bincount(_cells(taken, size), minlength=_GRID[0] * _GRID[1])
+    cells = _cells(xy, size)
     chosen = []
     for row, cell in enumerate(cells):
         if filled[cell] < per_cell and len(taken) + len(chosen) < count:
@@ -151,9 +160,9 @@ def spread(
     return xy[chosen]
 
 
-def covered_cells(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int] = (8, 12)) -> int:
+def covered_cells(xy: np.ndarray, size: tuple[int, int]) -> int:
     """How many cells of a grid over the picture hold at least one of the points (N, 2)."""
-    return len(np.unique(_cells(xy, size, grid)))
+    return len(np.unique(_cells(xy, size)))
 
 
 def at_pixels(picture: np.ndarray, xy: np.ndarray) -> np.ndarray:
@@ -164,9 +173,9 @@ def at_pixels(picture: np.ndarray, xy: np.ndarray) -> np.ndarray:
     return picture[rows, columns]
 
 
-def _cells(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
+def _cells(xy: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if not len(xy):
         return np.zeros(0, np.int64)
-    rows = np.clip((xy[:, 1] * grid[0] / size[0]).astype(np.int64), 0, grid[0] - 1)
-    columns = np.clip((xy[:, 0] * grid[1] / size[1]).astype(np.int64), 0, grid[1] - 1)
-    return rows * grid[1] + columns
+    rows = np.clip((xy[:, 1] * _GRID[0] / size[0]).astype(np.int64), 0, _GRID[0] - 1)
+    columns = np.clip((xy[:, 0] * _GRID[1] / size[1]).astype(np.int64), 0, _GRID[1] - 1)
+    return rows * _GRID[1] + columns

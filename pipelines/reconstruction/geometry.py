@@ -11,6 +11,18 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 _BASELINE = 0.08  # of a virtual second camera, by which a depth error counts in pixels (ORB-SLAM2, section III-A)
+MIN_DEPTH = 1e-3  # a point nearer to the plane of the camera, or behind it, is not seen
+_SAFE_DEPTH = 1e-6  # keeps divisions finite
+
+_MIN_CORRESPONDENCES = 6  # of a pose from points: three fix it up to four solutions, the others choose
+_MIN_MATCHES = 8  # of an essential matrix: five fix it up to ten solutions, the others choose
+_MAX_TRIALS = 500  # of RANSAC: at 80% outliers three right ones are drawn 98 times in 100
+_MAX_ESSENTIAL_TRIALS, _ESSENTIAL_SURE = 2000, 0.999
+_VOTES = 96  # of a rotation, three matches each: at two thirds outliers three right ones are drawn 97 times in 100
+_STANDS_BONUS = 1e-3  # pixels a match that the identity has ahead of every other rotation
+_ROTATION_ITERATIONS, _POSE_ITERATIONS = 4, 15  # of re-weighting, at most
+_TUKEY_WIDTH = 3  # thresholds beyond which a residual counts nothing in the end
+_FIRST_TUKEY_WIDTH = 4  # median residuals that the width covers at first
 
 
 def transform(pose: np.ndarray, xyz: np.ndarray) -> np.ndarray:
@@ -30,9 +42,9 @@ def project(pose: np.ndarray, xyz: np.ndarray, intrinsics: np.ndarray) -> tuple[
     """Pixels (N, 2) and depths (N,) of world points; pixels are far outside where the depth is not positive."""
     camera = transform(pose, xyz)
     depth = camera[:, 2]
-    safe = np.where(depth > 1e-6, depth, 1e-6)
+    safe = np.where(depth > _SAFE_DEPTH, depth, _SAFE_DEPTH)
     pixels = camera[:, :2] / safe[:, None] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2]
-    return np.where(depth[:, None] > 1e-6, pixels, -1e6), depth
+    return np.where(depth[:, None] > _SAFE_DEPTH, pixels, -1e6), depth
 
 
 def rays(xy: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
@@ -49,7 +61,7 @@ def reprojection_error(pose: np.ndarray, xyz: np.ndarray, xy: np.ndarray, intrin
 def point_jacobian(camera: np.ndarray, intrinsics: np.ndarray, with_depth: bool) -> tuple[np.ndarray, np.ndarray]:
     """Prediction (N, 2 or 3) of camera points (N, 3), pixels and disparity, and its derivative (N, 2 or 3, 3)."""
     fx, fy = intrinsics[0, 0], intrinsics[1, 1]
-    inverse = 1.0 / np.maximum(camera[:, 2], 1e-6)
+    inverse = 1.0 / np.maximum(camera[:, 2], _SAFE_DEPTH)
     rows = 3 if with_depth else 2
     value, jacobian = np.empty((len(camera), rows)), np.zeros((len(camera), rows, 3))
     value[:, 0] = fx * camera[:, 0] * inverse + intrinsics[0, 2]
@@ -106,7 +118,6 @@ def refine_pose(
     measured: np.ndarray,
     intrinsics: np.ndarray,
     threshold_px: float,
-    iterations: int = 15,
 ) -> np.ndarray:
     """Robust Gauss-Newton on one pose.
 
@@ -115,14 +126,14 @@ def refine_pose(
     """
     known = ~np.isnan(measured)
     width = np.inf
-    for _ in range(iterations):
+    for _ in range(_POSE_ITERATIONS):
         camera = transform(pose, xyz)
         value, jacobian = point_jacobian(camera, intrinsics, measured.shape[1] == 3)
         residual = np.where(known, measured - value, 0.0)
         norm = np.linalg.norm(residual, axis=1)
-        least = 3 * threshold_px
-        width = max(min(width / 2, 4 * float(np.median(norm))), least)
-        weights = np.maximum(1.0 - (norm / width) ** 2, 0.0) ** 2 * (camera[:, 2] > 1e-3)
+        least = _TUKEY_WIDTH * threshold_px
+        width = max(min(width / 2, _FIRST_TUKEY_WIDTH * float(np.median(norm))), least)
+        weights = np.maximum(1.0 - (norm / width) ** 2, 0.0) ** 2 * (camera[:, 2] > MIN_DEPTH)
         full = pose_jacobian(camera, jacobian * known[:, :, None])
         weighted = full * weights[:, None, None]
         normal = np.einsum("nri,nrj->ij", weighted, full) + 1e-9 * np.eye(6)
@@ -137,46 +148,46 @@ def pose_from_points(
     xyz: np.ndarray, xy: np.ndarray, intrinsics: np.ndarray, threshold_px: float, seed: int
 ) -> np.ndarray | None:
     """Pose from at least six correspondences of which some are wrong (USAC, then SQPNP on its inliers), or None."""
-    if len(xyz) < 6:
+    if len(xyz) < _MIN_CORRESPONDENCES:
         return None
     cv2.setRNGSeed(seed)
     params = cv2.UsacParams()
     params.threshold = threshold_px
-    params.maxIterations = 500
+    params.maxIterations = _MAX_TRIALS
     params.randomGeneratorState = seed
     params.loMethod = cv2.LOCAL_OPTIM_NULL  # refined below by ourselves
     found, _, _, _, inliers = cv2.solvePnPRansac(xyz, xy, intrinsics.copy(), None, params=params)
-    if not found or inliers is None or len(inliers) < 6:
+    if not found or inliers is None or len(inliers) < _MIN_CORRESPONDENCES:
         return None
     rows = inliers.ravel()
-    found, turn, shift = cv2.solvePnP(xyz[rows], xy[rows], intrinsics, None, flags=cv2.SOLVEPNP_SQPNP)
+    found, rotation_vector, translation = cv2.solvePnP(xyz[rows], xy[rows], intrinsics, None, flags=cv2.SOLVEPNP_SQPNP)
     if not found:
         return None
     pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_rotvec(turn.ravel()).as_matrix()
-    pose[:3, 3] = shift.ravel()
+    pose[:3, :3] = Rotation.from_rotvec(rotation_vector.ravel()).as_matrix()
+    pose[:3, 3] = translation.ravel()
     return pose
 
 
 def fit_rotation(
     xy_a: np.ndarray, xy_b: np.ndarray, intrinsics: np.ndarray, threshold_px: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation (3, 3) of a camera that only turned between two views, and its residuals (N,) in pixels.
+    """Rotation (3, 3) of a camera that only rotated between two views, and its residuals (N,) in pixels.
 
-    Pairs of matches vote (RANSAC, all hypotheses at once), the winners are averaged. The identity is always among
+    Triples of matches vote (RANSAC, all hypotheses at once), the winners are averaged. The identity is always among
     the hypotheses, so a camera that stands still is not blurred by noise.
     """
     from_a, from_b = rays(xy_a, intrinsics), rays(xy_b, intrinsics)
     unit_a = from_a / np.linalg.norm(from_a, axis=1, keepdims=True)
     unit_b = from_b / np.linalg.norm(from_b, axis=1, keepdims=True)
-    pairs = np.random.default_rng(seed).integers(0, len(xy_a), (96, 3))
-    covariance = np.einsum("hki,hkj->hij", unit_b[pairs], unit_a[pairs])
+    triples = np.random.default_rng(seed).integers(0, len(xy_a), (_VOTES, 3))
+    covariance = np.einsum("hki,hkj->hij", unit_b[triples], unit_a[triples])
     candidates = np.concatenate([np.eye(3)[None], _nearest_rotations(covariance)])
     errors = _rotation_errors(candidates, from_a, xy_b, intrinsics)
     cost = np.minimum(errors, threshold_px).sum(axis=1)
-    cost[1:] += 1e-3 * len(xy_a)
+    cost[1:] += _STANDS_BONUS * len(xy_a)
     rotation = candidates[np.argmin(cost)]
-    for _ in range(4):
+    for _ in range(_ROTATION_ITERATIONS):
         residual = _rotation_errors(rotation[None], from_a, xy_b, intrinsics)[0]
         weights = np.maximum(1.0 - (residual / (2 * threshold_px)) ** 2, 0.0) ** 2
         if (weights > 0).sum() < 3:
@@ -192,9 +203,9 @@ def _nearest_rotations(covariance: np.ndarray) -> np.ndarray:
 
 
 def _rotation_errors(rotations: np.ndarray, from_a: np.ndarray, xy_b: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    turned = np.einsum("hij,nj->hni", rotations, from_a)
-    depth = np.where(turned[..., 2] > 1e-6, turned[..., 2], 1e-6)
-    pixels = turned[..., :2] / depth[..., None] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2]
+    rotated = np.einsum("hij,nj->hni", rotations, from_a)
+    depth = np.where(rotated[..., 2] > _SAFE_DEPTH, rotated[..., 2], _SAFE_DEPTH)
+    pixels = rotated[..., :2] / depth[..., None] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2]
     return np.linalg.norm(pixels - xy_b, axis=2)
 
 
@@ -205,18 +216,20 @@ def two_view_pose(
 
     Essential matrix by MAGSAC++, then the one of its four poses that has the points in front of both cameras.
     """
-    if len(xy_a) < 8:
+    if len(xy_a) < _MIN_MATCHES:
         return None
     cv2.setRNGSeed(seed)
-    essential, used = cv2.findEssentialMat(xy_a, xy_b, intrinsics, cv2.USAC_MAGSAC, 0.999, threshold_px, maxIters=2000)
+    essential, used = cv2.findEssentialMat(
+        xy_a, xy_b, intrinsics, cv2.USAC_MAGSAC, _ESSENTIAL_SURE, threshold_px, maxIters=_MAX_ESSENTIAL_TRIALS
+    )
     if essential is None or essential.shape != (3, 3):
         return None
     inliers = used.ravel() > 0
-    if inliers.sum() < 8:
+    if inliers.sum() < _MIN_MATCHES:
         return None
-    _, rotation, shift, _ = cv2.recoverPose(essential, xy_a[inliers], xy_b[inliers], intrinsics)
+    _, rotation, translation, _ = cv2.recoverPose(essential, xy_a[inliers], xy_b[inliers], intrinsics)
     pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = rotation, shift.ravel()
+    pose[:3, :3], pose[:3, 3] = rotation, translation.ravel()
     return pose, inliers
 
 
@@ -244,6 +257,6 @@ def triangulate(
     camera_a = np.einsum("nij,nj->ni", pose_a[:, :3, :3], xyz) + pose_a[:, :3, 3]
     error_a = np.linalg.norm(point_jacobian(camera_a, intrinsics, False)[0] - xy_a, axis=1)
     error_b = reprojection_error(pose_b, xyz, xy_b, intrinsics)
-    front = (camera_a[:, 2] > 1e-3) & (transform(pose_b, xyz)[:, 2] > 1e-3)
+    front = (camera_a[:, 2] > MIN_DEPTH) & (transform(pose_b, xyz)[:, 2] > MIN_DEPTH)
     error = np.where(front, np.maximum(error_a, error_b), np.inf)
     return xyz, np.degrees(np.arctan2(np.sqrt(sine_squared), cosine)), error

@@ -6,17 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.reconstruction import bundle_adjustment as odometry_adjust
+from pipelines.reconstruction import bundle_adjustment
+
+_WINDOW = 7  # key frames adjusted together, as in DSO (Engel et al., PAMI 2018); more drift less, and cost time
+_MIN_MEASURED = 20  # measurements that an adjustment needs to say anything
+_MISFIT = 3  # thresholds; a landmark that an adjusted key frame saw further off is dropped
 
 
 class LocalMap:
-    """Key frames and landmarks that the camera is tracked against; bounded by the window.
+    """Key frames and landmarks that the camera is tracked against.
+
+    It keeps what `max_key_frames` key frames measured, 32 bytes of each of their tracks, and the landmarks that these
+    and the live tracks saw, 32 bytes each: with 350 tracks at most 0.2 MB, whatever the length of the video.
 
     Args:
         max_key_frames: key frames kept; more steady the map, and make the adjustment slower.
     """
 
-    def __init__(self, max_key_frames: int) -> None:
+    def __init__(self, max_key_frames: int = _WINDOW) -> None:
         self.max_key_frames = max_key_frames
         self.reset()
 
@@ -71,14 +78,13 @@ class LocalMap:
         self.ids, self.xyz = all_ids[order], np.concatenate([self.xyz, xyz])[order]
 
     def drop(self, ids: np.ndarray) -> None:
-        """Drop landmarks, and what key frames measured of them."""
+        """Drop landmarks; what key frames measured of them counts no more."""
         keep = ~np.isin(self.ids, ids)
         self.ids, self.xyz = self.ids[keep], self.xyz[keep]
 
     def prune(self, live_ids: np.ndarray) -> None:
-        """Forget the landmarks that neither a key frame of the window nor a track speaks of."""
-        spoken = np.concatenate([live_ids, *self.seen_ids])
-        keep = np.isin(self.ids, spoken)
+        """Forget the landmarks that neither a key frame of the window nor a live track saw."""
+        keep = np.isin(self.ids, np.concatenate([live_ids, *self.seen_ids]))
         self.ids, self.xyz = self.ids[keep], self.xyz[keep]
 
     def adjust(self, intrinsics: np.ndarray, with_depth: bool, threshold_px: float) -> np.ndarray:
@@ -91,12 +97,12 @@ class LocalMap:
         # Two fixed poses hold the scale of a map without depth, but the first two are no better than two views
         # alone can be: while the window is young only one is fixed (damping holds the scale).
         num_fixed = 1 if with_depth or len(self) < 4 else 2
-        if len(self) <= num_fixed or len(measured) < 20:
+        if len(self) <= num_fixed or len(measured) < _MIN_MEASURED:
             return np.zeros(0, np.int64)
         rows = np.flatnonzero(used)
         compact = np.cumsum(used) - 1
         values = measured if with_depth else measured[:, :2]
-        poses, xyz = odometry_adjust.adjust(
+        poses, xyz = bundle_adjustment.adjust(
             self.poses,
             self.xyz[rows],
             pose_rows,
@@ -108,10 +114,10 @@ class LocalMap:
         )
         self.poses = poses
         self.xyz[rows] = xyz
-        error = odometry_adjust.errors(poses, xyz, pose_rows, compact[point_rows], measured[:, :2], intrinsics)
+        error = bundle_adjustment.errors(poses, xyz, pose_rows, compact[point_rows], measured[:, :2], intrinsics)
         worst = np.zeros(len(rows))
         np.maximum.at(worst, compact[point_rows], error)
-        bad = self.ids[rows[worst > 3 * threshold_px]]
+        bad = self.ids[rows[worst > _MISFIT * threshold_px]]
         self.drop(bad)
         return bad
 

@@ -7,8 +7,32 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipelines.reconstruction import geometry
-from pipelines.reconstruction.feature_tracks import at_pixels, corners, flow
+from pipelines.reconstruction import geometry, policy
+from pipelines.reconstruction.feature_tracks import MIN_CORNER, at_pixels, corners, flow
+from pipelines.reconstruction.records import WorkingFrame
+
+# Chosen by hand on the ray-cast room of the tests and on 7-Scenes, and not swept, where nothing else is said.
+_ONE_VIEW = 0.5  # confidence of one measurement at its best: two that agree have 0.75, three 0.88
+_EXACT_M = 1.5  # depth cameras err with the square of the distance; up to here one measurement counts in full
+_LEAST_SHARE = 0.02  # of that confidence which a measurement far away keeps
+_DEPTH_EDGE = 1.05  # ratio of depths that neighbouring pixels of one surface do not exceed
+
+_WEAK_CORNER = 0.25  # of the least corner strength: texture too faint to be tracked, but enough to be matched once
+_WEAK_DISTANCE_PX = 5  # that these keep
+_MAX_ERROR_PX = 0.7  # of a point seen by two key frames whose poses are known
+_FULL_ANGLE_DEG = 5.0  # from which the angle of two rays makes a point as good as it gets
+
+_MIN_PIXELS = 8  # of an object that say how far it is
+_SPREADS, _THICKNESS = 4, 0.05  # median deviations and share of its distance within which an object lies
+_FEET_SHARE, _FEET_PX = (
+    0.15,
+    6.0,
+)  # under an object, of its height but no less, where the ground at its feet is searched
+_SIDE_SHARE, _SIDE_PX = 0.1, 4  # beside it, of its width and on top
+_MIN_GROUND, _MAX_GROUND_SPREAD = 5, 0.15  # points there, and how far they may disagree, of their distance
+_GROUND_CONFIDENCE = 0.1  # of a distance that was only inferred
+
+_BEHIND_SHARE, _BEHIND_M = 1.08, 0.03  # what was measured behind a point must be further by so much to make it doubtful
 
 
 @dataclass(frozen=True)
@@ -37,80 +61,60 @@ class KeyView:
 NO_POINTS = Points(np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros(0))
 
 
-def from_depth(
-    depth: np.ndarray,
-    image: np.ndarray,
-    allowed: np.ndarray,
-    pose: np.ndarray,
-    intrinsics: np.ndarray,
-    stride_px: int,
-    max_depth_m: float,
-) -> Points:
-    """Points of every `stride_px`-th pixel that has depth; depth cameras err with the square of the distance."""
+def from_depth(frame: WorkingFrame, pose: np.ndarray, stride_px: int, max_depth_m: float) -> Points:
+    """Points of every `stride_px`-th static pixel of a frame with depth, where that is not beyond `max_depth_m`."""
+    depth = frame.depth
     rows, columns = np.mgrid[stride_px // 2 : depth.shape[0] : stride_px, stride_px // 2 : depth.shape[1] : stride_px]
     rows, columns = rows.ravel(), columns.ravel()
     z = depth[rows, columns]
-    good = (z > 0) & (z < max_depth_m) & allowed[rows, columns] & ~_at_depth_edge(depth)[rows, columns]
+    good = (z > 0) & (z < max_depth_m) & frame.static[rows, columns] & ~_at_depth_edge(depth)[rows, columns]
     rows, columns, z = rows[good], columns[good], z[good].astype(np.float64)
     xy = np.stack([columns, rows], axis=1).astype(np.float64)
-    xyz = geometry.transform(geometry.invert(pose), geometry.rays(xy, intrinsics) * z[:, None])
-    return Points(xyz, image[rows, columns], depth_confidence(z))
+    xyz = geometry.transform(geometry.invert(pose), geometry.rays(xy, frame.intrinsics) * z[:, None])
+    return Points(xyz, frame.image[rows, columns], depth_confidence(z))
 
 
 def depth_confidence(depth: np.ndarray) -> np.ndarray:
-    """Confidence of one measurement: half up to 1.5 m, falling with the square of the distance."""
-    return 0.5 * np.minimum(1.0, (1.5 / np.maximum(depth, 1e-6)) ** 2).clip(0.02)
+    """Confidence of one measurement in metres: half up to 1.5 m, falling with the square of the distance."""
+    return _ONE_VIEW * np.minimum(1.0, (_EXACT_M / np.maximum(depth, 1e-6)) ** 2).clip(_LEAST_SHARE)
 
 
-def from_parallax(
-    before: KeyView,
-    now: KeyView,
-    image: np.ndarray,
-    allowed: np.ndarray,
-    intrinsics: np.ndarray,
-    count: int,
-    min_angle_deg: float,
-    min_corner: float,
-) -> Points:
-    """Semi-dense points: many weak corners of this key frame, found in the last one and checked by both poses."""
-    if before.grey.shape != now.grey.shape:
+def from_parallax(before: KeyView, frame: WorkingFrame, pose: np.ndarray, count: int) -> Points:
+    """Semi-dense points: `count` weak corners of a key frame, found in the last one and checked by both poses."""
+    if before.grey.shape != frame.size:
         return NO_POINTS
-    xy = corners(now.grey, allowed.astype(np.uint8), count, 5, min_corner / 4)[:count]
+    xy = corners(frame.grey, frame.static, count, _WEAK_DISTANCE_PX, _WEAK_CORNER * MIN_CORNER)[:count]
     if not len(xy):
         return NO_POINTS
-    there, found = flow(now.grey, before.grey, xy)
+    there, found = flow(frame.grey, before.grey, xy)
     xy, there = xy[found].astype(np.float64), there[found].astype(np.float64)
-    xyz, angle, error = geometry.triangulate(before.pose, now.pose, there, xy, intrinsics)
-    good = (angle > min_angle_deg) & (error < 0.7)
-    return Points(xyz[good], at_pixels(image, xy[good]), 0.5 * angle_confidence(angle[good]))
+    xyz, angle_deg, error = geometry.triangulate(before.pose, pose, there, xy, frame.intrinsics)
+    good = (angle_deg > policy.MIN_ANGLE_DEG) & (error < _MAX_ERROR_PX)
+    return Points(xyz[good], at_pixels(frame.image, xy[good]), _ONE_VIEW * angle_confidence(angle_deg[good]))
 
 
 def angle_confidence(angle_deg: np.ndarray) -> np.ndarray:
     """Confidence of a triangulated point by the angle of its rays: half at 5 degrees and more."""
-    return 0.5 * np.minimum(1.0, angle_deg / 5.0)
+    return _ONE_VIEW * np.minimum(1.0, angle_deg / _FULL_ANGLE_DEG)
 
 
-def of_object_by_depth(
-    mask: np.ndarray,
-    depth: np.ndarray,
-    image: np.ndarray,
-    pose: np.ndarray,
-    intrinsics: np.ndarray,
-    count: int,
-) -> Points:
-    """Points of a moving object inside its mask; depths far from the object's median belong to what is behind it."""
+def of_object_by_depth(mask: np.ndarray, frame: WorkingFrame, pose: np.ndarray, count: int) -> Points:
+    """At most `count` points of a moving object inside its mask (h, w), in a frame with depth.
+
+    Depths far from the object's median belong to what is behind it.
+    """
     inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    rows, columns = np.nonzero(inside & (depth > 0))
-    if len(rows) < 8:
+    rows, columns = np.nonzero(inside & (frame.depth > 0))
+    if len(rows) < _MIN_PIXELS:
         return NO_POINTS
-    z = depth[rows, columns].astype(np.float64)
+    z = frame.depth[rows, columns].astype(np.float64)
     middle = np.median(z)
     spread = np.median(np.abs(z - middle))
-    good = np.abs(z - middle) < 4 * spread + 0.05 * middle
+    good = np.abs(z - middle) < _SPREADS * spread + _THICKNESS * middle
     rows, columns, z = _thinned(rows[good], columns[good], z[good], count)
     xy = np.stack([columns, rows], axis=1).astype(np.float64)
-    xyz = geometry.transform(geometry.invert(pose), geometry.rays(xy, intrinsics) * z[:, None])
-    return Points(xyz, image[rows, columns], depth_confidence(z))
+    xyz = geometry.transform(geometry.invert(pose), geometry.rays(xy, frame.intrinsics) * z[:, None])
+    return Points(xyz, frame.image[rows, columns], depth_confidence(z))
 
 
 def of_object_by_ground(
@@ -124,7 +128,7 @@ def of_object_by_ground(
 ) -> Points:
     """Points of a moving object at the depth of the static points just under it, where these agree.
 
-    One camera does not see how far a moving thing is; what stands on the ground is as far as the ground at its feet.
+    One camera does not see how far a moving object is; what stands on the ground is as far as the ground at its feet.
     None where its feet are out of the picture, or fewer than five points lie there, or they disagree by over 15%.
 
     Args:
@@ -135,17 +139,17 @@ def of_object_by_ground(
     if not len(rows) or rows.max() >= mask.shape[0] - 3:
         return NO_POINTS
     left, right, bottom = columns.min(), columns.max(), rows.max()
-    reach = max(0.15 * (bottom - rows.min()), 6.0)
+    reach = max(_FEET_SHARE * (bottom - rows.min()), _FEET_PX)
     x, y = static_xy.T
-    margin = 0.1 * (right - left) + 4
+    margin = _SIDE_SHARE * (right - left) + _SIDE_PX
     under = (x > left - margin) & (x < right + margin) & (y > bottom - 2) & (y < bottom + reach)
     z = static_depth[under]
-    if len(z) < 5 or np.median(np.abs(z - np.median(z))) > 0.15 * np.median(z):
+    if len(z) < _MIN_GROUND or np.median(np.abs(z - np.median(z))) > _MAX_GROUND_SPREAD * np.median(z):
         return NO_POINTS
     rows, columns, _ = _thinned(rows, columns, rows.astype(np.float64), count)
     xy = np.stack([columns, rows], axis=1).astype(np.float64)
     xyz = geometry.transform(geometry.invert(pose), geometry.rays(xy, intrinsics) * np.median(z))
-    return Points(xyz, image[rows, columns], np.full(len(xyz), 0.1))
+    return Points(xyz, image[rows, columns], np.full(len(xyz), _GROUND_CONFIDENCE))
 
 
 def looked_through(xyz: np.ndarray, pose: np.ndarray, depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
@@ -155,13 +159,13 @@ def looked_through(xyz: np.ndarray, pose: np.ndarray, depth: np.ndarray, intrins
     nearest = cv2.erode(np.where(depth > 0, depth, 0).astype(np.float32), np.ones((5, 5), np.uint8))
     behind = np.zeros(len(xyz))
     behind[inside] = at_pixels(nearest, xy[inside])
-    return inside & (behind > 1.08 * z + 0.03)
+    return inside & (behind > _BEHIND_SHARE * z + _BEHIND_M)
 
 
 def in_picture(xy: np.ndarray, depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Which projections (N,) fall into a picture of (h, w)."""
     columns_fit = (xy[:, 0] >= 0) & (xy[:, 0] <= size[1] - 1)
-    return columns_fit & (xy[:, 1] >= 0) & (xy[:, 1] <= size[0] - 1) & (depth > 1e-3)
+    return columns_fit & (xy[:, 1] >= 0) & (xy[:, 1] <= size[0] - 1) & (depth > geometry.MIN_DEPTH)
 
 
 def sparse_depth(
@@ -178,7 +182,7 @@ def sparse_depth(
 def _at_depth_edge(depth: np.ndarray) -> np.ndarray:
     """Where depth jumps by over 5% between neighbours: there it belongs to neither side."""
     kernel = np.ones((3, 3), np.uint8)
-    return cv2.dilate(depth, kernel) > 1.05 * np.maximum(cv2.erode(depth, kernel), 1e-3)
+    return cv2.dilate(depth, kernel) > _DEPTH_EDGE * np.maximum(cv2.erode(depth, kernel), geometry.MIN_DEPTH)
 
 
 def _thinned(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, count: int) -> tuple[np.ndarray, ...]:

@@ -1,4 +1,4 @@
-"""Finding back: binary descriptors of map points, matched against the key frames of the scene memory.
+"""Relocalisation: binary descriptors of map points, matched against the key frames of the scene memory.
 
 Upright ORB descriptors (Rublee et al., ICCV 2011) at the corners that the odometry follows anyway. Upright, because
 cameras seldom roll, and a descriptor without an estimated angle matches more surely.
@@ -13,20 +13,23 @@ import cv2
 import numpy as np
 
 from memory_bank.scene.places import THUMBNAIL_SIZE, Place
-from pipelines.reconstruction import geometry
+from pipelines.reconstruction import geometry, policy
 
 FindPlaces = Callable[[np.ndarray, int, int], list[Place]]  # thumbnail, map id, count -> best first
-_PATCH_PX = 31
+_PATCH_PX = 31  # of ORB
+_MAX_PLACES = 3  # most similar key frames that are matched, best first
+_MAX_DISTANCE_BITS = 64  # of the 256 of a descriptor: a quarter; chance differs by half
+_MAX_RATIO = 0.8  # to the second best match (Lowe, IJCV 2004)
+_MIN_AGREEING = 0.4  # share of the matches that must fit the pose
 
 
 @dataclass(frozen=True)
-class Found:
-    """A pose found back: camera from world, with the pixels and landmarks that agree with it."""
+class Relocalised:
+    """A pose (4, 4), camera from world, with the pixels (N, 2) and landmarks (N, 3) that agree with it."""
 
     pose: np.ndarray
     xy: np.ndarray
     xyz: np.ndarray
-    place: Place
 
 
 def thumbnail(grey: np.ndarray) -> np.ndarray:
@@ -53,44 +56,36 @@ def make_place(
     return Place(frame_index, map_id, descriptors, xyz[rows].astype(np.float32), thumbnail(grey), centre)
 
 
-def find_back(
-    grey: np.ndarray,
-    xy: np.ndarray,
-    intrinsics: np.ndarray,
-    find: FindPlaces,
-    map_id: int,
-    min_inliers: int,
-    threshold_px: float,
-    seed: int,
-    max_places: int = 3,
-) -> Found | None:
-    """Recognise one of the most similar key frames of the map, and the pose towards it; None where none is sure.
+def relocalise(
+    grey: np.ndarray, xy: np.ndarray, intrinsics: np.ndarray, find: FindPlaces, map_id: int, seed: int
+) -> Relocalised | None:
+    """Recognise one of the most similar key frames of a map, and the pose towards it; None where none is sure.
 
     Args:
         grey: (h, w) uint8.
         xy: (N, 2) static corners of it.
         find: asks the memory for key frames.
-        min_inliers: matches that must agree with the pose; fewer are not believed.
+        seed: of the vote for a pose.
     """
     descriptors, rows = describe(grey, xy)
     matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
-    for place in find(thumbnail(grey), map_id, max_places):
-        if min(len(descriptors), len(place.descriptors)) < min_inliers:
+    for place in find(thumbnail(grey), map_id, _MAX_PLACES):
+        if min(len(descriptors), len(place.descriptors)) < policy.MIN_INLIERS:
             continue
         pairs = [
             (best.queryIdx, best.trainIdx)
             for best, second in matcher.knnMatch(descriptors, place.descriptors, k=2)
-            if best.distance < 64 and best.distance < 0.8 * second.distance
+            if best.distance < _MAX_DISTANCE_BITS and best.distance < _MAX_RATIO * second.distance
         ]
-        if len(pairs) < min_inliers:
+        if len(pairs) < policy.MIN_INLIERS:
             continue
         here, there = np.array(pairs).T
         pixels, xyz = xy[rows[here]].astype(np.float64), place.xyz[there].astype(np.float64)
-        pose = geometry.pose_from_points(xyz, pixels, intrinsics, threshold_px, seed)
+        pose = geometry.pose_from_points(xyz, pixels, intrinsics, policy.THRESHOLD_PX, seed)
         if pose is None:
             continue
-        pose = geometry.refine_pose(pose, xyz, pixels, intrinsics, threshold_px)
-        good = geometry.reprojection_error(pose, xyz, pixels, intrinsics) < threshold_px
-        if good.sum() >= max(min_inliers, 0.4 * len(pairs)):
-            return Found(pose, pixels[good], xyz[good], place)
+        pose = geometry.refine_pose(pose, xyz, pixels, intrinsics, policy.THRESHOLD_PX)
+        good = geometry.reprojection_error(pose, xyz, pixels, intrinsics) < policy.THRESHOLD_PX
+        if good.sum() >= max(policy.MIN_INLIERS, _MIN_AGREEING * len(pairs)):
+            return Relocalised(pose, pixels[good], xyz[good])
     return None

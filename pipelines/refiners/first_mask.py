@@ -18,39 +18,35 @@ logger = logging.getLogger(__name__)
 # What a mask e times as large is worth beside predicted IoU, which prefers parts: they look complete, too. What that
 # gains, and costs among small things: `python -m eval.studies.refiners`, docs/model-cards/refiner.md.
 _WHOLE = 0.03
-
-
 # Overlap of a detection with the box of the mask made from it, below which the mask is something else: cups that stand
 # on the table that was detected (IoU 0.2 to 0.3 in the clip that it was chosen on, where things have 0.6 and more).
 _EXPLAINED = 0.5
-
-
-_MOST_THINGS = 3  # that a click is tried with; each costs two looks
+_MOST_INSTANCES = 3  # that a click is tried with; each costs two passes of the network
 
 
 def first_mask(
-    image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, things: np.ndarray | None = None
+    image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, instances: np.ndarray | None = None
 ) -> np.ndarray:
     """Turn a prompt into an (H, W) bool mask; a mask prompt is returned as it is.
 
-    A click does not say how far its object reaches, a detector does: of the things around all clicks that whose
+    A click does not say how far its object reaches, a detector does: of the instances around all clicks that whose
     mask explains them best is taken, where there is one.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         prompt: for this image.
         refiner: makes the mask.
-        quick: one look where several would be a little better: detections come often, users' prompts do not.
-        things: (M, 4) xyxy boxes of things seen in the image; only clicks without a box ask for them.
+        quick: one pass where several would be a little better: detections come often, users' prompts do not.
+        instances: (M, 4) xyxy boxes detected in the image; only clicks without a box ask for them.
 
     Raises:
         InputError: a mask of another size than the image, a box or all points outside it.
     """
-    return first_candidate(image, prompt, refiner, quick, things).mask
+    return first_candidate(image, prompt, refiner, quick, instances).mask
 
 
 def first_candidate(
-    image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, things: np.ndarray | None = None
+    image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, instances: np.ndarray | None = None
 ) -> Candidate:
     """As `first_mask`, with the reason how the mask was made."""
     if prompt.mask is not None:
@@ -61,16 +57,16 @@ def first_candidate(
             )
         return Candidate("mask", prompt.mask, None, "given by the user")
     refiner.set_image(image, prompt.frame_index)
-    known = prompt.clicks_alone and things is not None
-    best = _thing_clicked(refiner, prompt.points, prompt.labels, things) if known else None
+    known = prompt.clicks_alone and instances is not None
+    best = _clicked_instance(refiner, prompt.points, prompt.labels, instances) if known else None
     if best is None:
         asked = {"box": prompt.box, "points": prompt.points, "labels": prompt.labels}
-        best = most_believed(refiner.refine(**asked, quick=quick))
+        best = best_candidate(refiner.refine(**asked, quick=quick))
     logger.debug("first mask of object %d: %s", prompt.object_id, best.reason)
     return best
 
 
-def most_believed(candidates: Sequence[Candidate]) -> Candidate:
+def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
     """The highest predicted IoU, the larger mask among near ones: parts look complete, too; the first among equals."""
     return max(
         candidates,
@@ -78,17 +74,19 @@ def most_believed(candidates: Sequence[Candidate]) -> Candidate:
     )
 
 
-def _thing_clicked(refiner: Refiner, points: np.ndarray, labels: np.ndarray, things: np.ndarray) -> Candidate | None:
+def _clicked_instance(
+    refiner: Refiner, points: np.ndarray, labels: np.ndarray, instances: np.ndarray
+) -> Candidate | None:
     """Of the smallest boxes around all clicks on the object, the best mask that every click agrees with, if any."""
     columns, rows = points.astype(int).T
     agreeing = []
-    for row in boxes_around(points[labels], things)[:_MOST_THINGS]:
-        best = most_believed(refiner.refine(box=things[row], points=points, labels=labels))
+    for row in boxes_around(points[labels], instances)[:_MOST_INSTANCES]:
+        best = best_candidate(refiner.refine(box=instances[row], points=points, labels=labels))
         height, width = best.mask.shape
         seen = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        if explains(best.mask, things[row]) and (best.mask[rows[seen], columns[seen]] == labels[seen]).all():
-            agreeing.append(dataclasses.replace(best, reason=f"{best.reason}, in the box of a thing seen there"))
-    return most_believed(agreeing) if agreeing else None
+        if explains(best.mask, instances[row]) and (best.mask[rows[seen], columns[seen]] == labels[seen]).all():
+            agreeing.append(dataclasses.replace(best, reason=f"{best.reason}, in the box of what was detected there"))
+    return best_candidate(agreeing) if agreeing else None
 
 
 def explains(mask: np.ndarray, box_xyxy: np.ndarray) -> bool:

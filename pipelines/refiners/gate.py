@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.refiners.policy import CandidateNumbers, RefineConfig, RefineDecision, decide
+from pipelines.refiners.config import RefineConfig
+from pipelines.refiners.policy import GATE, CandidateNumbers, GateRules, RefineDecision, decide
 from pipelines.refiners.protocol import Refiner
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How like what is known of an object a mask's content is, and what surrounds it; each in [0, 1]."""
+class Similarity:
+    """How similar to what is known of an object a mask's content is, and what surrounds it; each in [0, 1]."""
 
     inside: float
     surroundings: float | None
@@ -23,16 +24,18 @@ def refine_mask(
     refiner: Refiner,
     coarse: np.ndarray,
     config: RefineConfig,
-    likeness: Callable[[np.ndarray], Likeness] | None = None,
+    similarity: Callable[[np.ndarray], Similarity] | None = None,
     quick: bool = False,
+    rules: GateRules = GATE,
 ) -> tuple[np.ndarray, RefineDecision]:
     """Refine one object's coarse mask in the image that was set, behind the gate.
 
     Args:
         refiner: with the image set.
         coarse: (H, W) bool, the tracker's mask; an empty one never reaches the refiner.
-        likeness: of an (H, W) bool mask to the object; None: not known, or not asked for.
-        quick: look at one candidate alone.
+        config, rules: see there.
+        similarity: of an (H, W) bool mask to the object; None: not known, or not asked for.
+        quick: by one candidate alone.
 
     Returns:
         The chosen mask, or `coarse` itself where the gate rejects or skips; and the decision.
@@ -41,7 +44,7 @@ def refine_mask(
     candidates = refiner.refine(coarse=coarse, quick=quick) if coarse_px else ()
     numbers = []
     for one in candidates:
-        known = None if likeness is None or not one.mask.any() else likeness(one.mask)
+        known = None if similarity is None or not one.mask.any() else similarity(one.mask)
         numbers.append(
             CandidateNumbers(
                 one.name,
@@ -51,7 +54,7 @@ def refine_mask(
                 None if known is None else known.surroundings,
             )
         )
-    decision = decide(coarse_px, numbers, config)
+    decision = decide(coarse_px, numbers, config, rules)
     return (coarse if decision.row is None else candidates[decision.row].mask), decision
 
 

@@ -17,12 +17,21 @@ import cv2
 import numpy as np
 
 from pipelines.refiners.grabcut_parts import Window, clean, colour_bins, inscribed_ellipse, log_ratio, upscaled
-from pipelines.refiners.protocol import Candidate, checked_prompt
+from pipelines.refiners.protocol import REFINERS, Candidate, RefinerSetup, checked_prompt
 from streamvos.masks import tight_box
+
+# Set by hand while this was built; none of them was measured apart.
+_CLICK_CORE, _LEAST_CORE_PX = 0.15, 1.5  # around a click, of its reach and at least, what always belongs to the object
+_CLICK_DISC = 0.3  # radius, of a click's reach, of what is shown where nothing was found
+_MARK_PX = 2  # radius of what a click decides
+_LEAST_BAND_PX = 3.0  # half width of the band of a small coarse mask
+_SURE_ODDS, _SURE_RADIUS = 3.0, 0.6  # by colour and place, from which a pixel belongs to the object
+_COLOUR_ROUNDS = 2  # in which colours are learned from the mask and the mask from colours
+_ODDS_LIMIT = 30.0  # beyond it a share is 0 or 1 in every way that matters
 
 
 @dataclass(frozen=True)
-class GrabCutConfig:
+class GrabCutRules:
     """How the classical refiner works."""
 
     # Longest side of the picture that is cut; larger is finer and slower (128: about 17 ms, 200: 35 ms).
@@ -52,18 +61,36 @@ class GrabCutConfig:
     min_side_px: float = 6.0
 
 
+RULES = GrabCutRules()
+
+
+@REFINERS.register("grabcut")
 class GrabCutRefiner:
-    """Masks from boxes, points and coarse masks without learned weights."""
+    """Masks from boxes, points and coarse masks without learned weights.
+
+    Args:
+        rules: see there.
+        seed: of OpenCV's random generator, with the frame's index.
+    """
 
     name = "grabcut"
+    settings = None
+    makes_first_masks = True
 
-    def __init__(self, config: GrabCutConfig | None = None, seed: int = 0):
-        self._config = config or GrabCutConfig()
-        self._seed = seed
+    def __init__(self, rules: GrabCutRules = RULES, seed: int = 0) -> None:
+        self._rules, self._seed = rules, seed
         self._image: np.ndarray | None = None
         self._frame_index = 0
 
-    def polishes(self, box_px: float) -> bool:
+    @classmethod
+    def build(cls, config: None, setup: RefinerSetup) -> GrabCutRefiner:
+        return cls(seed=setup.seed)
+
+    @classmethod
+    def weights(cls, config: None) -> tuple[str, ...]:
+        return ()
+
+    def suits_quick(self, box_px: float) -> bool:
         return False  # along good masks it loses more than it gains
 
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
@@ -85,50 +112,50 @@ class GrabCutRefiner:
         return (band,) if quick else (band, self._from_box(tight_box(coarse) if box is None else box, points, labels))
 
     def _from_box(self, box: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None) -> Candidate:
-        config, size = self._config, self._image.shape[:2]
+        rules, size = self._rules, self._image.shape[:2]
         side = float(min(box[2] - box[0], box[3] - box[1]))
-        if side < config.min_side_px:
-            reason = f"box side {side:.0f} px < {config.min_side_px:.0f}: inscribed ellipse"
+        if side < rules.min_side_px:
+            reason = f"box side {side:.0f} px < {rules.min_side_px:.0f}: inscribed ellipse"
             return Candidate("box", inscribed_ellipse(size, box), None, reason)
-        window = Window.around(size, box, config.margin, config.box_side_px)
+        window = Window.around(size, box, rules.margin, rules.box_side_px)
         x, y = window.grid()
         x1, y1, x2, y2 = window.to_small(box)
         radius = np.hypot((x - (x1 + x2) / 2) / ((x2 - x1) / 2), (y - (y1 + y2) / 2) / ((y2 - y1) / 2))
         inside = (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)
-        mask = self._cut(window, inside, radius, radius < config.core, points, labels)
+        mask = self._cut(window, inside, radius, radius < rules.core, points, labels)
         fill = np.count_nonzero(mask) / float((box[2] - box[0]) * (box[3] - box[1]))
-        if config.min_fill <= fill <= config.max_fill:
+        if rules.min_fill <= fill <= rules.max_fill:
             return Candidate("box", mask, None, f"GrabCut in the box, {fill:.0%} of it")
         reason = f"GrabCut covers {fill:.0%} of the box: inscribed ellipse instead"
         return Candidate("box", inscribed_ellipse(size, box), None, reason)
 
     def _from_points(self, points: np.ndarray, labels: np.ndarray) -> Candidate:
-        config, size = self._config, self._image.shape[:2]
-        reach = max(config.min_side_px, config.point_reach * min(size))
+        rules, size = self._rules, self._image.shape[:2]
+        reach = max(rules.min_side_px, rules.point_reach * min(size))
         on = points[labels]
         low, high = on.min(axis=0) - reach, on.max(axis=0) + reach
         box = np.clip(np.concatenate([low, high]), 0, [size[1], size[0], size[1], size[0]]).astype(np.float32)
-        window = Window.around(size, box, config.margin, config.box_side_px)
+        window = Window.around(size, box, rules.margin, rules.box_side_px)
         x, y = window.grid()
         away = np.min([np.hypot(x - px, y - py) for px, py in window.points_to_small(on)], axis=0)
         radius = away / (reach * window.scale)
-        core = away <= max(1.5, 0.15 * reach * window.scale)
+        core = away <= max(_LEAST_CORE_PX, _CLICK_CORE * reach * window.scale)
         mask = self._cut(window, radius <= 1, radius, core, points, labels)
         spots = [(int(py), int(px)) for px, py in on]
         _, parts = cv2.connectedComponents(mask.astype(np.uint8))
         mask = np.isin(parts, [parts[spot] for spot in spots if mask[spot]])
         if mask.any():
             return Candidate("points", mask, None, f"GrabCut within {reach:.0f} px of the points")
-        disk = np.zeros(size, np.uint8)
+        discs, radius_px = np.zeros(size, np.uint8), _CLICK_DISC * reach
         for row, col in spots:
-            cv2.circle(disk, (col, row), max(1, round(0.3 * reach)), 1, -1)
-        return Candidate("points", disk > 0, None, f"GrabCut found nothing: disks of {0.3 * reach:.0f} px instead")
+            cv2.circle(discs, (col, row), max(1, round(radius_px)), 1, -1)
+        return Candidate("points", discs > 0, None, f"GrabCut found nothing: discs of {radius_px:.0f} px instead")
 
     def _from_band(self, coarse: np.ndarray) -> Candidate:
-        config = self._config
-        half_px = max(3.0, config.band * float(np.sqrt(np.count_nonzero(coarse))))
+        rules = self._rules
+        half_px = max(_LEAST_BAND_PX, rules.band * float(np.sqrt(np.count_nonzero(coarse))))
         box = tight_box(coarse) + np.array([-half_px, -half_px, half_px, half_px], np.float32)
-        window = Window.around(coarse.shape, box, config.margin, config.band_side_px)
+        window = Window.around(coarse.shape, box, rules.margin, rules.band_side_px)
         here = coarse[window.rows, window.cols].astype(np.uint8)
         depth = cv2.distanceTransform(np.pad(here, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
         away = cv2.distanceTransform(1 - here, cv2.DIST_L2, 3)
@@ -157,17 +184,17 @@ class GrabCutRefiner:
     ) -> np.ndarray:
         """Steps 1 to 4 in a window; the arrays have its small size. Returns (H, W) bool."""
         picture = window.small(self._image)
-        prior = self._config.prior_slope * (self._config.prior_even - radius)
+        prior = self._rules.prior_slope * (self._rules.prior_even - radius)
         bins = colour_bins(picture)
         odds = prior
-        for _ in range(2):
+        for _ in range(_COLOUR_ROUNDS):
             odds = prior + log_ratio(bins, np.where(inside, _sigmoid(odds), 0.0))
         start = np.where(odds > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-        start[core | ((odds > 3) & (radius < 0.6))] = cv2.GC_FGD
+        start[core | ((odds > _SURE_ODDS) & (radius < _SURE_RADIUS))] = cv2.GC_FGD
         start[~inside] = cv2.GC_BGD
         if points is not None:
             for (px, py), on in zip(window.points_to_small(points), labels, strict=True):
-                cv2.circle(start, (int(px), int(py)), 2, cv2.GC_FGD if on else cv2.GC_BGD, -1)
+                cv2.circle(start, (int(px), int(py)), _MARK_PX, cv2.GC_FGD if on else cv2.GC_BGD, -1)
         cut = self._grabcut(picture, start)
         mask = np.zeros(self._image.shape[:2], bool)
         if cut is not None:
@@ -187,4 +214,4 @@ class GrabCutRefiner:
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+    return 1 / (1 + np.exp(-np.clip(logits, -_ODDS_LIMIT, _ODDS_LIMIT)))

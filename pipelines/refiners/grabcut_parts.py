@@ -10,6 +10,9 @@ import numpy as np
 NUM_BINS = 16  # of each colour channel
 KEEP_SHARE = 0.2  # parts smaller than this share of the largest are dropped
 HOLE_SHARE = 0.02  # holes smaller than this share of the largest part are closed
+_LEAST_PAD_PX = 4.0  # seen around a box at least: of a small one a share of its side is next to nothing
+_BLUR_PX = 1.0  # of the log-odds: single pixels of odd colour do not decide
+_UNSEEN = 2e-5  # added to each bin, about a pixel in 200 x 200: an unseen colour does not decide alone
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Window:
     @classmethod
     def around(cls, size: tuple[int, int], box: np.ndarray, margin: float, max_side_px: int) -> Window:
         """The window with a box and `margin` (share of its longer side) around it, cut at the frame."""
-        pad = max(4.0, margin * float(max(box[2] - box[0], box[3] - box[1])))
+        pad = max(_LEAST_PAD_PX, margin * float(max(box[2] - box[0], box[3] - box[1])))
         left, top = (max(0, int(np.floor(low - pad))) for low in box[:2])
         ends = zip(box[2:], size[::-1], strict=True)
         right, bottom = (min(end, int(np.ceil(high + pad))) for high, end in ends)
@@ -66,15 +69,15 @@ def colour_bins(picture: np.ndarray) -> np.ndarray:
     return (steps[..., 0] * NUM_BINS + steps[..., 1]) * NUM_BINS + steps[..., 2]
 
 
-def log_ratio(bins: np.ndarray, belief: np.ndarray) -> np.ndarray:
+def log_ratio(bins: np.ndarray, share: np.ndarray) -> np.ndarray:
     """(h, w) log of how much likelier each pixel's colour is on the object than off it.
 
     Args:
         bins: from `colour_bins`.
-        belief: (h, w) share in [0, 1] that each pixel has in the object's histogram.
+        share: (h, w) in [0, 1] that each pixel has in the object's histogram.
     """
-    ratio = np.log(_histogram(bins, belief) / _histogram(bins, 1 - belief))[bins]
-    return cv2.GaussianBlur(ratio, (0, 0), 1.0)
+    ratio = np.log(_histogram(bins, share) / _histogram(bins, 1 - share))[bins]
+    return cv2.GaussianBlur(ratio, (0, 0), _BLUR_PX)
 
 
 def upscaled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -116,4 +119,4 @@ def _histogram(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
         padded = np.pad(counts, [(1, 1) if one == axis else (0, 0) for one in range(3)], mode="edge")
         before, after = (np.take(padded, range(at, at + NUM_BINS), axis) for at in (0, 2))
         counts = 0.25 * before + 0.5 * counts + 0.25 * after
-    return (counts / (counts.sum() + 1e-9) + 2e-5).ravel()
+    return (counts / (counts.sum() + 1e-9) + _UNSEEN).ravel()

@@ -9,54 +9,32 @@ took most of that away (0.644); so a mask is fed back only where it passes a str
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipelines.refiners.triggers import TriggerConfig
-from streamvos.errors import InputError
-from streamvos.records import MemoryEvent
+from pipelines.refiners.config import RefineConfig
 
 
 @dataclass(frozen=True)
-class RefineConfig:
-    """When masks are refined, and how refined masks are judged."""
+class GateRules:
+    """How candidates are weighed. Chosen on the development clips of docs/model-cards/refiner.md.
 
-    when: TriggerConfig = field(default_factory=TriggerConfig)
-    # IoU with the coarse mask that a candidate must exceed; higher trusts the tracker more, 0 trusts the
-    # refiner.
-    min_agreement: float = 0.59
-    # Where the probability of a tracker that knows doubt is below or above, its word stands: a refiner sees one
-    # picture, and takes the shadow under a car for the car. 0 and 1 leave all to the refiner.
-    sure_off: float = 0.1
-    sure_on: float = 0.9
-    # IoU above which a refined mask may also be written into the tracker; above 1 never feeds back. It lost in the
-    # authors' entry; in ours it lost 0.3 J&F on one set of made-up clips and won on one clip of another.
-    feed_back_agreement: float = 1.1
-    # What the refiner must think of such a mask itself, where it thinks at all; higher feeds back less.
+    Args:
+        feed_back_predicted_iou: what the refiner must think of a mask that is fed back, where it thinks at all; higher
+            feeds back less.
+        agreement, predicted_iou, appearance, surroundings: shares in a candidate's score; a larger share lets that
+            number decide between candidates that pass the gate.
+    """
+
     feed_back_predicted_iou: float = 0.75
-    # Shares in a candidate's score; a larger share lets that number decide between candidates that pass
-    # the gate.
-    weight_agreement: float = 1.0
-    weight_predicted_iou: float = 1.0
-    weight_appearance: float = 1.0
-    weight_surroundings: float = 0.5
+    agreement: float = 1.0
+    predicted_iou: float = 1.0
+    appearance: float = 1.0
+    surroundings: float = 0.5
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_agreement < 1:
-            raise InputError(f"refine.min_agreement: expected a number in [0, 1), got {self.min_agreement}")
-        if not 0 <= self.sure_off <= self.sure_on <= 1:
-            raise InputError(
-                f"refine.sure_off, refine.sure_on: expected 0 <= off <= on <= 1, got {self.sure_off}, {self.sure_on}"
-            )
-        weights = (
-            self.weight_agreement,
-            self.weight_predicted_iou,
-            self.weight_appearance,
-            self.weight_surroundings,
-        )
-        if min(weights) < 0 or self.weight_agreement == 0:
-            raise InputError(f"refine weights: expected none below 0 and weight_agreement above 0, got {weights}")
+
+GATE = GateRules()
 
 
 @dataclass(frozen=True)
@@ -77,6 +55,11 @@ class CandidateNumbers:
     appearance: float | None = None
     surroundings: float | None = None
 
+    def known(self) -> dict[str, float]:
+        """The numbers that it has."""
+        numbers = {name: getattr(self, name) for name in ("agreement", "predicted_iou", "appearance", "surroundings")}
+        return {name: value for name, value in numbers.items() if value is not None}
+
 
 @dataclass(frozen=True)
 class RefineDecision:
@@ -86,66 +69,50 @@ class RefineDecision:
         action: "refine" (take candidate `row`), "reject" (keep the coarse mask), "skip" (nothing to refine).
         row: which candidate, None unless the action is "refine".
         feed_back: whether the refined mask may also enter the tracker's memory.
-        reason: why, with the numbers.
+        reason: why.
+        numbers: those that decided it.
     """
 
     action: Literal["refine", "reject", "skip"]
     row: int | None
     feed_back: bool
     reason: str
-
-    def event(self, frame_index: int, object_id: int, bank: str, num_bytes: int) -> MemoryEvent:
-        """The decision as a memory event of `bank`, which holds `num_bytes` after it."""
-        return MemoryEvent(bank, self.action, frame_index, f"object {object_id}", self.reason, num_bytes)
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-def score_candidate(numbers: CandidateNumbers, config: RefineConfig) -> float:
+def score_candidate(numbers: CandidateNumbers, rules: GateRules = GATE) -> float:
     """Weighted mean, in [0, 1], of those numbers that the candidate has."""
     parts = (
-        (numbers.agreement, config.weight_agreement),
-        (numbers.predicted_iou, config.weight_predicted_iou),
-        (numbers.appearance, config.weight_appearance),
-        (None if numbers.surroundings is None else 1 - numbers.surroundings, config.weight_surroundings),
+        (numbers.agreement, rules.agreement),
+        (numbers.predicted_iou, rules.predicted_iou),
+        (numbers.appearance, rules.appearance),
+        (None if numbers.surroundings is None else 1 - numbers.surroundings, rules.surroundings),
     )
     known = [(value, weight) for value, weight in parts if value is not None]
     return sum(value * weight for value, weight in known) / sum(weight for _, weight in known)
 
 
-def decide(coarse_px: int, candidates: Sequence[CandidateNumbers], config: RefineConfig) -> RefineDecision:
+def decide(
+    coarse_px: int, candidates: Sequence[CandidateNumbers], config: RefineConfig, rules: GateRules = GATE
+) -> RefineDecision:
     """Choose among the candidates that pass the gate the one with the best score; the first among equals.
 
     Args:
         coarse_px: area of the coarse mask.
         candidates: their numbers, in the refiner's order.
+        config, rules: see there.
     """
     if coarse_px == 0:
-        return RefineDecision("skip", None, False, "the coarse mask is empty")
+        return RefineDecision("skip", None, False, "it is empty")
     passing = [row for row, one in enumerate(candidates) if one.agreement > config.min_agreement]
+    counts = {"candidates": len(candidates), "passing": len(passing), "min_agreement": config.min_agreement}
     if not passing:
         best = max((one.agreement for one in candidates), default=0.0)
-        return RefineDecision(
-            "reject",
-            None,
-            False,
-            f"best IoU with the coarse mask {best:.2f} of {len(candidates)} candidates is not above "
-            f"{config.min_agreement}",
-        )
-    row = max(passing, key=lambda row: (score_candidate(candidates[row], config), -row))
+        return RefineDecision("reject", None, False, "no candidate agrees with it", {"agreement": best, **counts})
+    row = max(passing, key=lambda row: (score_candidate(candidates[row], rules), -row))
     chosen = candidates[row]
-    sure = chosen.predicted_iou is None or chosen.predicted_iou > config.feed_back_predicted_iou
-    feed_back = chosen.agreement > config.feed_back_agreement and sure
-    return RefineDecision("refine", row, feed_back, _praise(chosen, len(passing), len(candidates), config))
-
-
-def _praise(chosen: CandidateNumbers, num_passing: int, num_candidates: int, config: RefineConfig) -> str:
-    facts = [f"IoU with the coarse mask {chosen.agreement:.2f} > {config.min_agreement}"]
-    if chosen.predicted_iou is not None:
-        facts.append(f"predicted IoU {chosen.predicted_iou:.2f}")
-    if chosen.appearance is not None:
-        facts.append(f"appearance {chosen.appearance:.2f}")
-    if chosen.surroundings is not None:
-        facts.append(f"surroundings {chosen.surroundings:.2f}")
-    return (
-        f"{chosen.name}: {', '.join(facts)}, score {score_candidate(chosen, config):.2f}, "
-        f"best of {num_passing} that pass of {num_candidates}"
-    )
+    sure = chosen.predicted_iou is None or chosen.predicted_iou > rules.feed_back_predicted_iou
+    limit = config.feed_back_agreement
+    feed_back = limit is not None and chosen.agreement > limit and sure
+    numbers = {**chosen.known(), "score": score_candidate(chosen, rules), **counts}
+    return RefineDecision("refine", row, feed_back, f"the best that agrees is the one from {chosen.name}", numbers)

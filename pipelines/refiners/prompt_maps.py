@@ -15,10 +15,14 @@ from pipelines.refiners.grabcut_parts import colour_bins, log_ratio
 
 CHANNELS = 9  # box, is there a box, clicks on and off the object, coarse mask, is there one, x, y, odds
 ODDS = 8
-_SLOPE, _EVEN = 4.0, 1.2  # of the prior in a box or around clicks, see `GrabCutConfig`
+# The network was trained with all of these, so that none can change without new weights.
+_SLOPE, _EVEN = 4.0, 1.2  # of the prior in a box or around clicks, see `GrabCutRules`
 _REACH = 0.35  # of clicks, as a share of the crop's side: where the prior ends
 _CLICK_SPREAD = 0.025  # standard deviation of a click's disc, as a share of the crop's side
+_MASK_SLOPE, _MASK_BLUR = 3.0, 0.02  # of the prior in a coarse mask; its blur as a share of the crop's side
+_COLOUR_ROUNDS = 2  # in which colours are learned from the prior and the odds from colours
 _MOST = 6.0  # log-odds beyond it are cut off
+_ODDS_LIMIT = 30.0  # beyond it a share is 0 or 1 in every way that matters
 
 
 def prompt_maps(
@@ -68,7 +72,7 @@ def _odds(
     """(S / 2, S / 2) log-odds of the object: a prior from the prompt and, twice, the colours that follow from it."""
     side = maps.shape[1]
     if maps[5, 0, 0]:
-        prior = 3.0 * cv2.GaussianBlur(maps[4], (0, 0), 0.02 * side)
+        prior = _MASK_SLOPE * cv2.GaussianBlur(maps[4], (0, 0), _MASK_BLUR * side)
         inside = np.ones_like(prior)
     elif box is not None:
         x1, y1, x2, y2 = (float(value) / 2 for value in box)
@@ -79,9 +83,9 @@ def _odds(
         prior, inside = _around_points(maps, points[labels] / 2), np.ones((side, side), np.float32)
     bins = colour_bins(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA))
     odds = prior
-    for _ in range(2):
-        belief = inside / (1.0 + np.exp(-np.clip(odds, -30, 30)))
-        odds = prior + log_ratio(bins, belief)
+    for _ in range(_COLOUR_ROUNDS):
+        share = inside / (1.0 + np.exp(-np.clip(odds, -_ODDS_LIMIT, _ODDS_LIMIT)))
+        odds = prior + log_ratio(bins, share)
     return np.where(inside > 0, odds, -_MOST)
 
 

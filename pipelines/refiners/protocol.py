@@ -1,19 +1,23 @@
 """Refinement: a coarse mask, a box or points become a fine mask (HQ-SMem's second part, 2507.18921).
 
 A `Refiner` makes candidates, `policy.py` judges them, `gate.py` joins the two. The same refiners turn prompts and
-detections into first masks (`first_mask.py`). Refiners keep nothing from
-frame to frame but the image that was set, so there is no state to snapshot.
+detections into first masks (`first_mask.py`). Refiners keep nothing from frame to frame but the image that was set, so
+there is no state to snapshot.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
+import torch
 
+from streamvos.config import Settings
+from streamvos.device import Precision
 from streamvos.errors import InputError
+from streamvos.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ class Refiner(Protocol):
 
     name: str
 
-    def polishes(self, box_px: float) -> bool:
-        """Whether a quick look at every frame is cheap, and gains.
+    def suits_quick(self, box_px: float) -> bool:
+        """Whether a quick refinement in every frame is cheap, and gains.
 
         Args:
             box_px: geometric mean of the sides of the mask's box, in pixels of the tracker's working size.
@@ -69,6 +73,40 @@ class Refiner(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class RefinerSetup:
+    """What a refiner must know of the run that it is for.
+
+    Args:
+        device: where networks run.
+        precision: of frozen networks.
+        seed: of random choices.
+    """
+
+    device: torch.device
+    precision: Precision = "auto"
+    seed: int = 0
+
+
+class RefinerKind(Protocol):
+    """A class of refiners as it is registered.
+
+    `settings`: its table, None where it has none. `makes_first_masks`: whether it may make masks of boxes and clicks.
+    """
+
+    settings: type[Settings] | None
+    makes_first_masks: bool
+
+    def build(self, config: Any, setup: RefinerSetup) -> Refiner:
+        """With the weights that it needs; raises `MissingWeightsError` where they are absent."""
+
+    def weights(self, config: Any) -> tuple[str, ...]:
+        """Names in the catalogue of the weights that `build` loads."""
+
+
+REFINERS: Registry[RefinerKind] = Registry("refiner")
+
+
 def checked_prompt(
     image: np.ndarray | None,
     coarse: np.ndarray | None,
@@ -76,9 +114,12 @@ def checked_prompt(
     points: np.ndarray | None,
     labels: np.ndarray | None,
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """The box clipped to the frame, the points in it, their labels; raises what `Refiner.refine` raises."""
-    if image is None:
-        raise InputError("refine: no image; call set_image first")
+    """The box clipped to the frame, the points in it, their labels; raises what `Refiner.refine` raises.
+
+    What `Prompt` and `Detections` have checked by themselves (corners in order, a label for each point) is trusted;
+    what lies where in this image, they cannot know.
+    """
+    assert image is not None, "set_image comes first"
     if coarse is None and box is None and points is None:
         raise InputError("refine: expected at least one of coarse, box, points; got none")
     height, width = image.shape[:2]
@@ -93,8 +134,6 @@ def checked_prompt(
             raise InputError(f"refine: box {np.round(box, 1).tolist()} lies outside the {width}x{height} frame")
         box = clipped
     if points is not None:
-        if labels is None or len(labels) != len(points):
-            raise InputError("refine: expected labels, (P,) bool, one for each point")
         inside = ((points >= 0) & (points < [width, height])).all(axis=1)
         points, labels = points[inside].astype(np.float32), labels[inside]
         if coarse is None and box is None and not labels.any():

@@ -19,16 +19,18 @@ from torch import nn
 from pipelines.refiners.prompt_maps import CHANNELS as PROMPT_CHANNELS
 from pipelines.refiners.prompt_maps import ODDS
 from streamvos.models.efficientnet_lite import CHANNELS
-from streamvos.models.feature_net import LOGIT_LIMIT, FeatureNet, PictureViews, Residual
+from streamvos.models.feature_net import LOGIT_LIMIT, FeatureNet, PictureEncoding, Residual
 
 _KEY = 64  # channels of the keys of the self read-out
 _WIDE, _MIDDLE, _NARROW, _FINE = 96, 64, 32, 16  # channels of the decoder at strides 16, 8, 4, 2
 _ODDS_GAIN = 3.0  # from the odds of the prompt to a logit, at the start
 _SHARPNESS = 10.0  # of the self read-out, at the start
+_NEVER = -1e4  # a logit that softmax makes 0, in 16 bits too
+_IOU_HIDDEN = 48  # channels between the facts of a mask and its predicted IoU
 
 
 @dataclass(frozen=True)
-class View(PictureViews):
+class CropEncoding(PictureEncoding):
     """Of B crops, whatever the prompt; each at the stride in its name."""
 
     key16: torch.Tensor
@@ -75,12 +77,14 @@ class RefineNet(FeatureNet):
         self.fine_block = Residual(_FINE)
         self.out = nn.Conv2d(_FINE, 4, 3, padding=1)
         self.odds_gain = nn.Parameter(torch.tensor(_ODDS_GAIN))
-        self.iou = nn.Sequential(nn.Linear(_WIDE + _MIDDLE + 3, 48), nn.ReLU(), nn.Linear(48, 1))
+        self.iou = nn.Sequential(nn.Linear(_WIDE + _MIDDLE + 3, _IOU_HIDDEN), nn.ReLU(), nn.Linear(_IOU_HIDDEN, 1))
         for last in (self.out, self.middle_out):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def look(self, pixels: torch.Tensor, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor) -> View:
+    def encode(
+        self, pixels: torch.Tensor, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor
+    ) -> CropEncoding:
         """All that the network needs of the crops themselves.
 
         Args:
@@ -88,7 +92,7 @@ class RefineNet(FeatureNet):
             stride4, stride8, stride16: (B, C, h, w) frozen features of the same crops.
         """
         four, eight, sixteen = self.normalise(stride4, stride8, stride16)
-        return View(
+        return CropEncoding(
             self.key(sixteen),
             self.wide_view(sixteen),
             self.middle_view(eight),
@@ -96,33 +100,33 @@ class RefineNet(FeatureNet):
             self.fine_view(functional.pixel_unshuffle(pixels, 2)),
         )
 
-    def decode(self, view: View, prompts: torch.Tensor) -> Refined:
-        """Masks of R prompts, (R, PROMPT_CHANNELS, S / 2, S / 2), each in its own row of `view`."""
+    def decode(self, crops: CropEncoding, prompts: torch.Tensor) -> Refined:
+        """Masks of R prompts, (R, PROMPT_CHANNELS, S / 2, S / 2), each in its own row of `crops`."""
         prompts4 = functional.avg_pool2d(prompts, 2)
         prompts8 = functional.avg_pool2d(prompts4, 2)
         prompts16 = functional.avg_pool2d(prompts8, 2)
-        wide = self.wide_before(view.wide16 + self.wide_prompt(prompts16))
-        read = self._read(view.key16, torch.cat([wide, prompts16[:, ODDS : ODDS + 1]], dim=1))
+        wide = self.wide_before(crops.wide16 + self.wide_prompt(prompts16))
+        read = self._read(crops.key16, torch.cat([wide, prompts16[:, ODDS : ODDS + 1]], dim=1))
         wide = self.wide_after(wide + self.wide_read(read))
-        middle = self.middle_block(_larger(self.middle_up(wide)) + view.middle8 + self.middle_prompt(prompts8))
+        middle = self.middle_block(_larger(self.middle_up(wide)) + crops.middle8 + self.middle_prompt(prompts8))
         logits8 = self.middle_out(functional.relu(middle)) + self.odds_gain * prompts8[:, ODDS : ODDS + 1]
-        narrow = self.narrow_block(_larger(self.narrow_up(middle)) + view.narrow4 + self.narrow_prompt(prompts4))
-        fine = self.fine_block(_larger(self.fine_up(narrow)) + view.fine2 + self.fine_prompt(prompts))
+        narrow = self.narrow_block(_larger(self.narrow_up(middle)) + crops.narrow4 + self.narrow_prompt(prompts4))
+        fine = self.fine_block(_larger(self.fine_up(narrow)) + crops.fine2 + self.fine_prompt(prompts))
         detail = functional.pixel_shuffle(self.out(functional.relu(fine)), 2).float()
         logits = (detail + _larger(logits8.float(), 8))[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
         return Refined(logits, logits8[:, 0].float(), self._predict_iou(logits, wide, middle))
 
     def _read(self, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """Each cell's mean of the (R, V, h, w) values of the other cells, weighted by likeness of (R, C, h, w) keys."""
+        """Each cell's mean of the (R, V, h, w) values of the others, weighted by similarity of (R, C, h, w) keys."""
         size = keys.shape[-2:]
         unit = functional.normalize(keys.float().flatten(2), dim=1)
-        likeness = self.sharpness * unit.transpose(1, 2) @ unit  # (R, h * w, h * w)
-        itself = torch.eye(likeness.shape[1], dtype=torch.bool, device=likeness.device)
-        weights = likeness.masked_fill(itself, -1e4).softmax(dim=2)
+        similarity = self.sharpness * unit.transpose(1, 2) @ unit  # (R, h * w, h * w)
+        itself = torch.eye(similarity.shape[1], dtype=torch.bool, device=similarity.device)
+        weights = similarity.masked_fill(itself, _NEVER).softmax(dim=2)
         return (values.flatten(2) @ weights.transpose(1, 2).to(values.dtype)).unflatten(2, size)
 
     def _predict_iou(self, logits: torch.Tensor, wide: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
-        """(R,) in [0, 1]; the mask itself does not learn from it."""
+        """(R,) in [0, 1]; the mask itself does not learn from it. Its numbers are those that it was trained with."""
         inside = logits.detach().sigmoid()[:, None]
         parts = []
         for maps in (wide.detach().float(), middle.detach().float()):

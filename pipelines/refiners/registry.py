@@ -1,27 +1,45 @@
-"""The refiners by name."""
+"""The refiners by name; a new one adds its file to the imports here."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 
-import torch
+from pipelines.refiners import embedded as embedded
+from pipelines.refiners import grabcut as grabcut
+from pipelines.refiners import sam_hq as sam_hq
+from pipelines.refiners.protocol import REFINERS, Refiner, RefinerSetup
+from streamvos.config import Settings
+from streamvos.models.catalogue import locate
 
-from pipelines.refiners.embedded import EmbeddedRefiner, EmbeddedRefinerConfig
-from pipelines.refiners.grabcut import GrabCutRefiner
-from pipelines.refiners.protocol import Refiner
-from pipelines.refiners.sam_hq import SamHqRefiner
-from streamvos.device import Precision
-from streamvos.models.sam_hq import SamHqPredictor, SamHqSize
+NONE = "none"  # tracked masks stay as they are
 
 
-def make_refiner(
-    name: str, precision: Precision, sam_size: SamHqSize, sam_weights: str, device: torch.device, seed: int
-) -> Refiner | None:
-    """The refiner of that name, None for "none"; raises `MissingWeightsError` where its weights are not here."""
-    if name == "none":
-        return None
-    if name == "grabcut":
-        return GrabCutRefiner(seed=seed)
-    if name == "embedded":
-        return EmbeddedRefiner.shipped(device, EmbeddedRefinerConfig(precision=precision))
-    return SamHqRefiner(SamHqPredictor(sam_size, Path(sam_weights) if sam_weights else None, device))
+def refiner_names() -> tuple[str, ...]:
+    """What may refine tracked masks."""
+    return NONE, *REFINERS.names()
+
+
+def first_mask_names() -> tuple[str, ...]:
+    """What may make masks of boxes and clicks."""
+    return tuple(name for name in REFINERS.names() if REFINERS.get(name).makes_first_masks)
+
+
+def refiner_kinds() -> Mapping[str, type[Settings] | None]:
+    """The settings of each refiner, None where it has none."""
+    return {NONE: None} | {name: REFINERS.get(name).settings for name in REFINERS.names()}
+
+
+def expect_weights(name: str, config: Settings | None) -> None:
+    """Raise `MissingWeightsError` where the weights of a refiner are not here; says the command that gets them."""
+    for weights in () if name == NONE else REFINERS.get(name).weights(config):
+        locate(weights)
+
+
+def make_refiner(name: str, config: Settings | None, setup: RefinerSetup) -> Refiner | None:
+    """The refiner of that name, None for "none".
+
+    Raises:
+        InputError: an unknown name; lists the valid ones.
+        MissingWeightsError: its weights are not here.
+    """
+    return None if name == NONE else REFINERS.get(name).build(config, setup)

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 
-from pipelines.refiners.protocol import Candidate, checked_prompt, innermost_point
+from pipelines.refiners.protocol import REFINERS, Candidate, RefinerSetup, checked_prompt, innermost_point
+from streamvos.config import Settings, setting
 from streamvos.masks import tight_box
-from streamvos.models.sam_hq import SamHqPredictor
+from streamvos.models.sam_hq import CATALOGUE_NAMES, SamHqPredictor, SamHqSize
 
 
+@dataclass(frozen=True)
+class SamHqConfig(Settings, at="segment.sam-hq"):
+    """Which SAM-HQ."""
+
+    size: SamHqSize = setting("vit_tiny", "which image encoder; larger is finer and slower")
+    weights: str = setting("", "a checkpoint of that size; empty: the one that `streamvos models fetch` got")
+
+
+@REFINERS.register("sam-hq")
 class SamHqRefiner:
-    """SAM-HQ as refiner. A coarse mask is asked for in five ways, of which quick looks take the first.
+    """SAM-HQ as refiner. A coarse mask is asked for in five ways, of which a quick refinement takes the first.
 
     They are: box and mask; box; box and inner point; box with the high-quality token alone; three answers to the inner
-    point, of which SAM takes the one that it believes most.
+    point, of which SAM takes the one with the highest IoU that it predicts.
     """
 
     name = "sam-hq"
+    settings = SamHqConfig
+    makes_first_masks = False
 
     def __init__(self, predictor: SamHqPredictor):
         self._predictor = predictor
         self._image: np.ndarray | None = None
 
-    def polishes(self, box_px: float) -> bool:
-        return False  # a second and more on a CPU; on a GPU, `refine.when.every = 1` selects in every frame
+    @classmethod
+    def build(cls, config: SamHqConfig, setup: RefinerSetup) -> SamHqRefiner:
+        weights = Path(config.weights) if config.weights else None
+        return cls(SamHqPredictor(config.size, weights, setup.device))
+
+    @classmethod
+    def weights(cls, config: SamHqConfig) -> tuple[str, ...]:
+        return () if config.weights else (CATALOGUE_NAMES[config.size],)
+
+    def suits_quick(self, box_px: float) -> bool:
+        return False  # a second and more on a CPU; on a GPU, `segment.refine.every = 1` selects in every frame
 
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
         if image is not self._image:
@@ -60,4 +84,4 @@ class SamHqRefiner:
 
     def _ask(self, name: str, **prompt: np.ndarray | bool | None) -> Candidate:
         mask, predicted_iou = self._predictor.predict(**prompt)
-        return Candidate(name, mask, predicted_iou, f"SAM-HQ from {name}, predicted IoU {predicted_iou:.2f}")
+        return Candidate(name, mask, predicted_iou, f"made from {name} by SAM-HQ")

@@ -61,11 +61,11 @@ class AppearanceModel:
         return sorted(self._heads)
 
     @torch.inference_mode()
-    def observe(self, image: np.ndarray, cells: CellMap, size: tuple[int, int]) -> None:
-        """Take (H, W, 3) uint8 RGB as the current frame, with its features and the working size (h, w)."""
-        self._padding, self._size = cells.padding, size
+    def observe(self, picture: np.ndarray, cells: CellMap) -> None:
+        """Take (h, w, 3) uint8 RGB as the current frame at the tracker's working size, with its features."""
+        self._padding, self._size = cells.padding, picture.shape[:2]
         self.grid = tuple(cells.features.shape[1:])
-        features = torch.cat([cells.features, self._colours(image)]).flatten(1)
+        features = torch.cat([cells.features, self._colours(picture)]).flatten(1)
         if self._centre is None:
             self._centre, spread = features.mean(dim=1, keepdim=True), features.std(dim=1, keepdim=True)
             self._spread = spread + 1e-3
@@ -175,12 +175,10 @@ class AppearanceModel:
         inside = self._cells[:, chosen]
         return (inside * flat[chosen]) @ inside.T
 
-    def _colours(self, image: np.ndarray) -> torch.Tensor:
+    def _colours(self, picture: np.ndarray) -> torch.Tensor:
         """(12, h, w): mean, products and spread of the Lab values inside each cell."""
-        height, width = self._size
         above, below, left, right = self._padding
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32) - np.float32([128, 128, 128])
+        lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32) - np.float32([128, 128, 128])
         lab = cv2.copyMakeBorder(lab / 50.0, above, below, left, right, cv2.BORDER_REPLICATE)
         mean = cv2.resize(lab, self.grid[::-1], interpolation=cv2.INTER_AREA)
         square = cv2.resize(lab * lab, self.grid[::-1], interpolation=cv2.INTER_AREA)

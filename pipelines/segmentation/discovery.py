@@ -219,7 +219,9 @@ class Discovery:
             track.vote(class_name, score, frame.time_s, float(shrink(mask, size).sum()))
             track.state, track.seen_s, track.score, track.usual_area_px = "tracked", frame.time_s, score, 0.0
             started.append((row, object_id, mask))
-            self._table.tell("write", frame.index, f"object {object_id}", f"{class_name} {score:.2f}: {reason}")
+            self._table.tell(
+                "write", frame.index, f"object {object_id}", f"the detector sees a {class_name} ({score:.2f}): {reason}"
+            )
         return started
 
     def _known(self) -> tuple[dict[int, tuple[str, np.ndarray]], dict[int, tuple[str, np.ndarray]]]:

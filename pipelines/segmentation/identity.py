@@ -56,7 +56,7 @@ class Identity:
     ) -> None:
         self._is_on, self._rules = is_on, rules or IdentityRules()
         self._appearance, self._tracker, self._table = appearance, tracker, table
-        self._reidentification = Reidentification(self._rules, appearance, tracker.knows_doubt)
+        self._reidentification = Reidentification(self._rules, appearance, tracker.confidence_is_calibrated)
         self.reset()
 
     def reset(self) -> None:
@@ -79,7 +79,7 @@ class Identity:
         if not self._is_on:
             return propagation, {}
         maps = propagation.maps()
-        self._appearance.observe(frame.image, self._tracker.cells(), maps.shape[1:])
+        self._appearance.observe(self._tracker.picture(), self._tracker.cells())
         self._drop_forgotten()
         rows = {key: row for row, key in enumerate(propagation.object_ids.tolist())}
         known = [key for key in rows if key in self._appearance.similarity()]
@@ -216,7 +216,7 @@ class Identity:
         return maps, found.verdict
 
     def _evidence(self, object_id: int, probability: np.ndarray, share: np.ndarray) -> MaskEvidence:
-        return evidence_of(self._appearance, object_id, probability, share, self._tracker.knows_doubt)
+        return evidence_of(self._appearance, object_id, probability, share, self._tracker.confidence_is_calibrated)
 
     def _own_cells(self, object_id: int, share: np.ndarray) -> np.ndarray:
         """The part of a mask that may be learned: what is like nothing of it, or more like another, has slid."""

@@ -70,7 +70,8 @@ class MaskEvidence:
     """What speaks for a mask.
 
     Args:
-        confidence: the tracker's mean probability inside it; None where it says little (`BaseTracker.knows_doubt`).
+        confidence: the tracker's mean probability inside it; None where it says little
+            (`BaseTracker.confidence_is_calibrated`).
         similarity: mean inside it.
         distractor: of the known objects, the one that it looks like most beside its own; 0 where there is none.
         distractor_similarity: of that object.

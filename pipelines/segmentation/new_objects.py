@@ -105,14 +105,14 @@ class NewObjects:
             for object_id, (name, views) in {**left, **lost, **present}.items()
             if len(views) and same_group(class_name, name)
         }
-        best, reason = None, "new object"
+        best, reason = None, "a new object"
         for object_id, value in similarity.items():
             if object_id in present or (best is not None and value <= similarity[best]):
                 continue
             lead = value - max((other for key, other in similarity.items() if key != object_id), default=-1.0)
             known = self._known(value, lead, object_id in lost or retired[object_id].of_this_shot)
             if known:
-                best, reason = object_id, f"returned, similarity {value:.2f} {known}"
+                best, reason = object_id, f"it returned, similarity {value:.2f} {known}"
         return best, reason
 
     def start_shot(self) -> None:

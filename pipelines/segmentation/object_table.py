@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from memory_bank.appearance import RetiredObjects
@@ -15,24 +16,36 @@ from streamvos.records import Frame, MemoryAction, MemoryEvent
 class ObjectTable:
     """The objects of one stream; an id is given once and never again.
 
+    A memory, too: what is kept of each object from frame to frame, mostly by the tracker, has a budget beside the
+    number of objects.
+
     Args:
         tracker: forgets what the table drops.
         retired: keeps what the table retires.
         max_objects: followed at once.
+        budget_bytes: of what is kept of all of them beside the key frames.
         first_found_id: what is found gets this id or a higher one; those below are for the user to give.
     """
 
+    name = "objects"
+
     def __init__(
-        self, tracker: BaseTracker, retired: RetiredObjects, max_objects: int, first_found_id: int = 1
+        self,
+        tracker: BaseTracker,
+        retired: RetiredObjects,
+        max_objects: int,
+        budget_bytes: int,
+        first_found_id: int = 1,
     ) -> None:
         self._tracker, self._retired = tracker, retired
-        self._max_objects, self._first_found_id = max_objects, first_found_id
+        self._max_objects, self._budget_bytes, self._first_found_id = max_objects, budget_bytes, first_found_id
         self.reset()
 
     def reset(self) -> None:
         self._retired.reset()
         self.tracks: dict[int, Track] = {}
         self.next_id = self._first_found_id
+        self._largest_bytes = 0.0  # mean of all objects, in the frame in which it was largest
         self._events: list[MemoryEvent] = []
 
     def enter(self, object_id: int, track: Track) -> None:
@@ -75,19 +88,19 @@ class ObjectTable:
         Raises:
             InputError: all are the user's.
         """
-        if len(self.tracks) < self._max_objects:
+        if self._holds_another():
             return
         droppable = [(track.seen_s, key) for key, track in self.tracks.items() if not track.prompted]
         if not droppable:
             raise InputError(
-                f"object {object_id}: {len(self.tracks)} objects are followed already (segment.max_objects); "
-                "remove one first or raise the limit"
+                f"object {object_id}: {len(self.tracks)} objects are followed already (segment.max_objects, "
+                "memory.objects_mib); remove one first or raise the limit"
             )
         self.forget(min(droppable)[1])
 
     def has_room(self, frame_index: int, class_name: str) -> bool:
         """Whether one more found object has room; the one lost longest is retired for it."""
-        if len(self.tracks) < self._max_objects:
+        if self._holds_another():
             return True
         lost = [
             (track.seen_s, key) for key, track in self.tracks.items() if track.state == "lost" and not track.prompted
@@ -98,13 +111,26 @@ class ObjectTable:
         self.retire(frame_index, min(lost)[1])
         return True
 
-    def tell(self, action: MemoryAction, frame_index: int, entry: str, reason: str) -> None:
-        """Note a decision as an event of the key-frame memory."""
-        self._events.append(MemoryEvent("keyframes", action, frame_index, entry, reason, self._tracker.stats().bytes))
+    def tell(
+        self,
+        action: MemoryAction,
+        frame_index: int,
+        entry: str,
+        reason: str,
+        numbers: Mapping[str, float] | None = None,
+    ) -> None:
+        """Note a decision about an object."""
+        self._events.append(MemoryEvent(self.name, action, frame_index, entry, reason, self._bytes(), numbers or {}))
 
     def stats(self) -> dict[str, MemoryStats]:
-        """Size of what is kept of retired objects."""
-        return {self._retired.name: self._retired.stats()}
+        """Size of what is kept of objects that are followed, and of those that are not any more."""
+        followed = MemoryStats(len(self.tracks), self._bytes(), self._budget_bytes)
+        return {self.name: followed, self._retired.name: self._retired.stats()}
+
+    def note_size(self) -> None:
+        """Learn, after a frame, how many bytes an object takes."""
+        if self.tracks:
+            self._largest_bytes = max(self._largest_bytes, self._bytes() / len(self.tracks))
 
     def drain_events(self) -> tuple[MemoryEvent, ...]:
         """Hand over the decisions since the last call."""
@@ -113,9 +139,19 @@ class ObjectTable:
 
     def state_dict(self) -> dict[str, Any]:
         tracks = {object_id: track.state_dict() for object_id, track in self.tracks.items()}
-        return {"tracks": tracks, "next_id": self.next_id, "retired": self._retired.state_dict()}
+        return {"tracks": tracks, "next_id": self.next_id, "largest_bytes": self._largest_bytes} | {
+            "retired": self._retired.state_dict()
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.tracks = {object_id: Track(**track) for object_id, track in state["tracks"].items()}
-        self.next_id, self._events = state["next_id"], []
+        self.next_id, self._largest_bytes, self._events = state["next_id"], state["largest_bytes"], []
         self._retired.load_state_dict(state["retired"])
+
+    def _bytes(self) -> int:
+        return self._tracker.state_bytes() - self._tracker.stats().bytes
+
+    def _holds_another(self) -> bool:
+        """Whether neither the number nor the bytes of the objects stand in the way of one more."""
+        count = len(self.tracks) + 1
+        return count <= self._max_objects and count * self._largest_bytes <= self._budget_bytes

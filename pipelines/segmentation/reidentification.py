@@ -46,11 +46,11 @@ class Reidentification:
     Args:
         rules: see `IdentityRules`.
         appearance: of the stage; it has observed the current frame.
-        knows_doubt: of the stage's tracker.
+        is_calibrated: of the stage's tracker.
     """
 
-    def __init__(self, rules: IdentityRules, appearance: AppearanceModel, knows_doubt: bool) -> None:
-        self._rules, self._appearance, self._knows_doubt = rules, appearance, knows_doubt
+    def __init__(self, rules: IdentityRules, appearance: AppearanceModel, is_calibrated: bool) -> None:
+        self._rules, self._appearance, self._is_calibrated = rules, appearance, is_calibrated
         self.reset()
 
     def reset(self) -> None:
@@ -105,7 +105,7 @@ class Reidentification:
         if mask.sum() < max(1, min(_LEAST_PX, 0.5 * usual_px), _LEAST_SHARE * usual_px):
             return None
         share = self._appearance.to_cells(mask)
-        evidence = evidence_of(self._appearance, object_id, proposal, share, self._knows_doubt)
+        evidence = evidence_of(self._appearance, object_id, proposal, share, self._is_calibrated)
         if not is_candidate(state, evidence, self._rules):
             return None
         cells = cells_of(share)
@@ -164,17 +164,17 @@ class Reidentification:
 
 
 def evidence_of(
-    appearance: AppearanceModel, object_id: int, probability: np.ndarray, share: np.ndarray, knows_doubt: bool
+    appearance: AppearanceModel, object_id: int, probability: np.ndarray, share: np.ndarray, is_calibrated: bool
 ) -> MaskEvidence:
     """What speaks for a mask as the object's.
 
     Args:
         probability: (h, w), somewhere above one half.
         share: (h, w) of each cell that is above one half (`AppearanceModel.to_cells`).
-        knows_doubt: of the tracker that made it.
+        is_calibrated: of the tracker that made it.
     """
     similarity = appearance.similarity()
     distractors = [(inside(one, share), other) for other, one in similarity.items() if other != object_id]
     distractor_similarity, distractor = max(distractors, default=(0.0, 0))
-    confidence = float(probability[probability > 0.5].mean()) if knows_doubt else None
+    confidence = float(probability[probability > 0.5].mean()) if is_calibrated else None
     return MaskEvidence(confidence, inside(similarity[object_id], share), distractor, distractor_similarity)

@@ -50,6 +50,7 @@ class Track:
     confirmed_s: float = 0.0
     confirmed_area_px: float = 0.0  # at the working size, when the detector last confirmed it
     longest_gap_s: float = 0.0  # between two confirmations by the detector
+    class_score: float | None = None  # of the detection that last confirmed it; None where none did
     votes: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -62,7 +63,7 @@ class Track:
         if self.votes and self.state == "tracked":
             self.longest_gap_s = max(self.longest_gap_s, time_s - self.confirmed_s)
         self.votes[class_name] = self.votes.get(class_name, 0.0) + score
-        self.confirmed_s, self.confirmed_area_px = time_s, area_px
+        self.confirmed_s, self.confirmed_area_px, self.class_score = time_s, area_px, score
 
     def state_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -94,21 +95,27 @@ def judge(
     if verdict is not None and verdict.belief == "returned" and area_px >= rules.min_area_px:
         return Judgement(True, False, verdict.reason)
     if area_px < rules.min_area_px or ratio < rules.min_area_share:
-        return Judgement(False, False, f"area {area_px} px, usually {usual:.0f}")
+        return Judgement(False, False, f"only {area_px} pixels of it show, usually {usual:.0f}")
     if confidence < rules.min_confidence:
-        return Judgement(False, False, f"confidence {confidence:.2f} < {rules.min_confidence:.2f}")
+        return Judgement(
+            False, False, f"the tracker is not sure: {confidence:.2f}, at least {rules.min_confidence:.2f} is asked"
+        )
     if track.state == "lost":
         if not track.prompted:
-            return Judgement(False, False, "lost; waits for the detector")
+            return Judgement(False, False, "it waits until the detector sees it again")
         # where nothing was seen since the prompt, there is no usual area to hold against it
         fits = not track.usual_area_px or rules.return_area_share < ratio < 1 / rules.return_area_share
         if confidence < rules.return_confidence or not fits:
-            return Judgement(False, False, f"lost; confidence {confidence:.2f}, area ratio {ratio:.2f} do not convince")
+            return Judgement(
+                False, False, f"what may be it does not convince: {confidence:.2f} sure, {ratio:.2f} of its usual area"
+            )
     if is_unconfirmed(track, time_s, rules):
         return Judgement(False, False, f"the detector has not confirmed it for {time_s - track.confirmed_s:.1f} s")
     since_s, share = time_s - track.confirmed_s, area_px / max(1.0, track.confirmed_area_px)
     if not track.prompted and since_s > rules.shrunk_after_s and share < rules.min_confirmed_share:
-        return Judgement(False, False, f"{share:.0%} of the area that the detector confirmed {since_s:.1f} s ago")
+        return Judgement(
+            False, False, f"{share:.0%} is left of the area that the detector confirmed {since_s:.1f} s ago"
+        )
     in_range = 1 / rules.learn_area_ratio < ratio < rules.learn_area_ratio
     learnable = verdict is None or verdict.learnable
     return Judgement(True, learnable and confidence >= rules.learn_confidence and in_range, "")

@@ -1,4 +1,4 @@
-"""Affinity of keys: carries values from remembered frames to the current one by likeness of their features.
+"""Affinity of keys: carries values from remembered frames to the current one by similarity of their features.
 
 Keys are mask-free and shared by all objects, as in STCN (Cheng et al., 2021). Two readings: `local_affinity` looks at
 the frame before, within a window (short motions, the strongest cue there is between neighbours in time);
@@ -12,8 +12,13 @@ import functools
 import torch
 import torch.nn.functional as functional
 
+# Chosen on the eight DAVIS sequences of docs/architecture.md; the trained tracker's network learned with them.
+RADIUS_CELLS = 8  # half side of the local affinity's window; 5 cells lose a point of J&F
+TEMPERATURE = 0.07  # of the softmax over cosines; smaller trusts the single best match
 _TILE = 8  # side of the squares of cells compared at once; larger compares more cells that are out of reach
 _NOTHING = 0.01  # a value up to which nothing is held
+_LEAST_SPREAD = 1e-3  # added to a channel's spread, which may be 0
+_LEAST_WEIGHT = 1e-9  # of all cells in a window together: far below that of one match, and not 0
 
 
 def key_map(*maps: torch.Tensor) -> torch.Tensor:
@@ -21,7 +26,7 @@ def key_map(*maps: torch.Tensor) -> torch.Tensor:
     maps = torch.cat(maps, dim=1)
     maps = maps - maps.mean(dim=(2, 3), keepdim=True)
     spread = maps.square().mean(dim=(2, 3), keepdim=True).sqrt()
-    maps = maps / (spread + 1e-3)
+    maps = maps / (spread + _LEAST_SPREAD)
     return functional.normalize(maps, dim=1)[0]
 
 
@@ -30,10 +35,10 @@ def local_affinity(
     key: torch.Tensor,
     values: torch.Tensor,
     radius: int,
-    temperature: float,
+    temperature: float = TEMPERATURE,
     dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
-    """Carry values over by likeness within a window.
+    """Carry values over by similarity within a window.
 
     Args:
         query: (C, h, w) unit keys of the current frame.
@@ -65,7 +70,7 @@ def local_affinity(
     weights *= _within(radius, dtype, weights.device)
     held = windows(torch.cat([values, ones]).to(dtype))[:, row, col].flatten(2)  # beyond the frame, even the ones are 0
     sums = torch.bmm(held.transpose(0, 1), weights.transpose(1, 2)).float()
-    found = sums[:, :-1] / sums[:, -1:].clamp_min(1e-9)
+    found = sums[:, :-1] / sums[:, -1:].clamp_min(_LEAST_WEIGHT)
     carried = values.new_zeros(num_values, rows, cols, _TILE, _TILE)
     carried[:, row, col] = found.transpose(0, 1).unflatten(2, (_TILE, _TILE))
     return carried.permute(0, 1, 3, 2, 4).reshape(num_values, rows * _TILE, cols * _TILE)[:, :height, :width]
@@ -80,9 +85,9 @@ def _within(radius: int, dtype: torch.dtype, device: torch.device) -> torch.Tens
 
 
 def global_affinity(
-    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, top: int, temperature: float
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, top: int, temperature: float = TEMPERATURE
 ) -> torch.Tensor:
-    """Carry values over by likeness to any place of any remembered frame, through the best `top` matches.
+    """Carry values over by similarity to any place of any remembered frame, through the best `top` matches.
 
     Args:
         query: (C, h, w) unit keys of the current frame.
@@ -94,8 +99,8 @@ def global_affinity(
     Returns:
         (..., h, w) float32.
     """
-    likeness = query.flatten(1).T @ keys.permute(1, 0, 2, 3).flatten(1)  # (h * w, n * h * w)
-    best, index = likeness.topk(min(top, likeness.shape[1]), dim=1)
+    similarity = query.flatten(1).T @ keys.permute(1, 0, 2, 3).flatten(1)  # (h * w, n * h * w)
+    best, index = similarity.topk(min(top, similarity.shape[1]), dim=1)
     weights = torch.softmax(best / temperature, dim=1)
     carried = (weights * values.flatten(-3)[..., index]).sum(dim=-1)
     return carried.unflatten(-1, query.shape[-2:])

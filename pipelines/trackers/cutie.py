@@ -13,84 +13,68 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-import torch.nn.functional as functional
 
 from memory_bank.protocol import MemoryStats
+from pipelines.trackers.checks import check_mask, checked_size
+from pipelines.trackers.cutie_frame import CutieFrame
 from pipelines.trackers.cutie_memory import CutieMemory, Encoded
-from pipelines.trackers.descriptors import Descriptors, check_frame, check_mask, check_size, mean_descriptor
-from pipelines.trackers.protocol import CellMap, Propagation
-from streamvos.errors import InputError
-from streamvos.models.cutie import CutieSize, cutie_settings, load_cutie, random_cutie
-from streamvos.models.efficientnet_lite import scale_to_short_side
+from pipelines.trackers.descriptors import MAX_DESCRIPTORS, Descriptors
+from pipelines.trackers.protocol import TRACKERS, CellMap, Propagation, TrackerSetup
+from streamvos.config import Settings, setting
+from streamvos.models.cutie import LEAST_LONG_TERM_TOKENS, CutieSize, cutie_settings, load_cutie, random_cutie
 from streamvos.records import MemoryEvent
 
-_STRIDE = 16
-
 
 @dataclass(frozen=True)
-class CutieConfig:
+class CutieConfig(Settings, at="segment.cutie"):
     """Which network, and how much it may remember."""
 
-    model: CutieSize = "small"  # "base" is finer and about three times slower
-    memorize_every: int = 5  # frames between writes; smaller remembers more views and is slower
-    budget_bytes: int = 768 * 2**20  # of all objects; at 854x480 up to 46 MB alone, 29 MB more that shares keys
-    max_long_term_tokens: int = 10_000  # of a group of objects; larger knows older views, takes bytes and time
-    max_descriptors: int = 8  # remembered looks of an object, for recognition; more tells apart more views
+    model: CutieSize = setting("small", "which network; base is finer and about three times slower")
+    memorize_every: int = setting(5, "frames between writes; smaller remembers more views and is slower", low=1)
+    max_long_term_tokens: int = setting(
+        10_000, "of a group of objects; larger knows older views, takes bytes and time", low=LEAST_LONG_TERM_TOKENS
+    )
+    max_descriptors: int = setting(8, MAX_DESCRIPTORS, low=1)
 
 
-@dataclass(frozen=True)
-class _Look:
-    """The network's view of the current frame, and where the frame lies in its padded picture."""
-
-    pixels: torch.Tensor  # (1, 3, H, W) in [0, 1], padded to whole strides
-    scales: tuple[torch.Tensor, ...]  # feature maps at strides 16, 8 and 4
-    features: torch.Tensor
-    key: torch.Tensor
-    shrinkage: torch.Tensor
-    selection: torch.Tensor
-    valid: tuple[int, int]
-    padding: tuple[int, int, int, int]  # left, right, top, bottom
-
-
+@TRACKERS.register("cutie")
 class CutieTracker:
     """A `BaseTracker` on Cutie's network.
 
     Args:
         config: see `CutieConfig`.
-        size: working short side in pixels.
-        device: where tensors live.
+        setup: see there.
         weights: a checkpoint; None: the catalogue's.
 
     Raises:
-        InputError: the extra `cutie` is not installed, or a setting is out of range.
+        InputError: the extra `cutie` is not installed.
         MissingWeightsError: the weights are not here; says the command that fetches them. Nothing is downloaded.
     """
 
-    knows_doubt = False
+    settings = CutieConfig
+    keyframes_mib = 768.0  # at 854x480 an object takes up to 46 MB alone, 29 MB more that shares keys
+    confidence_is_calibrated = False
 
-    def __init__(self, config: CutieConfig, size: int, device: torch.device, weights: Path | None = None) -> None:
-        self._check(config, size)
-        self._ready(config, size, device, load_cutie(config.model, weights, device))
+    def __init__(self, config: CutieConfig, setup: TrackerSetup, weights: Path | None = None) -> None:
+        self._ready(config, setup, load_cutie(config.model, weights, setup.device))
 
     @classmethod
-    def randomly_initialised(cls, seed: int, config: CutieConfig, size: int, device: torch.device) -> CutieTracker:
+    def randomly_initialised(cls, seed: int, config: CutieConfig, setup: TrackerSetup) -> CutieTracker:
         """The same network with random weights: costs the same, finds nothing; for tests and for timing."""
-        cls._check(config, size)
         tracker = cls.__new__(cls)
-        tracker._ready(config, size, device, random_cutie(config.model, seed, device))
+        tracker._ready(config, setup, random_cutie(config.model, seed, setup.device))
         return tracker
 
     def reset(self) -> None:
         self._memory.reset()
         self._descriptors.reset()
         self._full: tuple[int, int] | None = None
-        self._look: _Look | None = None
+        self._frame: CutieFrame | None = None
         self._masks: dict[int, torch.Tensor] = {}  # (H, W) of each object where it was last decided, padded
         self._given: dict[int, int] = {}  # object -> frame of a mask that was given and is not yet written
-        self._sensory: dict[int, torch.Tensor] = {}  # what the look at this frame makes of the sensory memory
+        self._sensory: dict[int, torch.Tensor] = {}  # what this frame makes of the sensory memory
         self._since_write = 0
 
     def start_shot(self) -> None:
@@ -100,37 +84,30 @@ class CutieTracker:
     @torch.inference_mode()
     def observe(self, image: np.ndarray) -> None:
         self._settle()
-        self._full = check_frame(image, self._full)
-        small = scale_to_short_side(image, self._size)
-        height, width = small.shape[:2]
-        extra_rows, extra_columns = -height % _STRIDE, -width % _STRIDE
-        padding = extra_columns // 2, extra_columns - extra_columns // 2, extra_rows // 2, extra_rows - extra_rows // 2
-        pixels = torch.from_numpy(small).to(self._device).permute(2, 0, 1)[None].float().div_(255.0)
-        pixels = functional.pad(pixels, padding)
-        scales, features = self._network.encode_image(pixels)
-        self._look = _Look(pixels, scales, features, *self._network.transform_key(scales[0]), (height, width), padding)
+        self._full = checked_size(image, self._full)
+        self._frame = CutieFrame.encoded(image, self._size, self._network, self._device)
         self._sensory = {}
 
     @torch.inference_mode()
     def propagate(self) -> Propagation:
         self._settle()
-        look, rows = self._look, self._memory.object_ids
+        frame, rows = self._frame, self._memory.object_ids
         if not rows:
-            return Propagation(np.zeros(0, np.int64), np.zeros((0, *look.valid), np.float32))
-        readout = self._memory.read(self._network, look.features, look.key, look.selection, self._stacked(rows))
-        sensory = self._memory.sensory(look.key)
-        sensory, _, shares = self._network.segment(look.scales, readout, sensory, update_sensory=True)
+            return Propagation.empty(frame.valid)
+        readout = self._memory.read(self._network, frame.features, frame.key, frame.selection, self._stacked(rows))
+        sensory = self._memory.sensory(frame.key)
+        sensory, _, shares = self._network.segment(frame.scales, readout, sensory, update_sensory=True)
         self._sensory = {object_id: sensory[:, row] for row, object_id in enumerate(rows)}
         order = np.argsort(rows)
-        probabilities = self._cut(shares[0, 1:])[order.tolist()]
+        probabilities = frame.cut(shares[0, 1:])[order.tolist()]
         return Propagation(np.array(rows, np.int64)[order], probabilities.cpu().numpy())
 
     @torch.inference_mode()
     def memorize(self, frame_index: int, propagation: Propagation, confident: Mapping[int, bool]) -> None:
         self._since_write += bool(self._memory.groups)  # the first frame counts from its own write
-        for object_id, probability in zip(propagation.object_ids.tolist(), propagation.probabilities, strict=True):
+        for object_id, probability in propagation.items():
             if object_id not in self._given:
-                self._masks[object_id] = self._padded(probability)
+                self._masks[object_id] = self._frame.padded(probability)
         followed = [object_id for object_id in self._sensory if object_id not in self._given]
         self._memory.keep_sensory(followed, [self._sensory[object_id] for object_id in followed])
         self._sensory = {}
@@ -141,20 +118,19 @@ class CutieTracker:
             self._since_write = 0
 
     @torch.inference_mode()
-    def add(self, frame_index: int, object_id: int, mask: np.ndarray, afresh: bool = False) -> None:
-        look = self._look
-        cells = (look.pixels.shape[-2] // _STRIDE, look.pixels.shape[-1] // _STRIDE)
-        check_mask(object_id, mask, self._full, cells, self._size)
+    def add(self, frame_index: int, object_id: int, mask: np.ndarray, replace: bool = False) -> None:
+        rows, columns = self._frame.grid
+        check_mask(object_id, mask, self._full, (rows, columns), self._size)
         if object_id not in self._memory.object_ids:
-            self._memory.admit(object_id, cells[0] * cells[1])
-        elif afresh:
+            self._memory.admit(object_id, rows * columns)
+        elif replace:
             self.remove(object_id)
-            self._memory.admit(object_id, cells[0] * cells[1])
-        target = self._padded(cv2.resize(mask.astype(np.float32), look.valid[::-1], interpolation=cv2.INTER_AREA))
+            self._memory.admit(object_id, rows * columns)
+        target = self._frame.padded_mask(mask)
         for other in self._given:  # what is given last lies on top
             self._masks[other] = self._masks[other] * (1.0 - target)
         self._masks[object_id], self._given[object_id] = target, frame_index
-        self._descriptors.add(object_id, self._descriptor(target))
+        self._descriptors.add(object_id, self._frame.descriptor(target))
 
     def remove(self, object_id: int) -> None:
         self._memory.remove(object_id)
@@ -162,15 +138,16 @@ class CutieTracker:
         for kept in (self._masks, self._given, self._sensory):
             kept.pop(object_id, None)
 
+    def picture(self) -> np.ndarray:
+        return self._frame.picture
+
     @torch.inference_mode()
     def cells(self) -> CellMap:
-        left, right, above, below = self._look.padding
-        return CellMap(self._look.key[0].float(), (above, below, left, right))
+        return self._frame.cells()
 
     @torch.inference_mode()
     def appearance(self, mask: np.ndarray) -> np.ndarray:
-        small = cv2.resize(mask.astype(np.float32), self._look.valid[::-1], interpolation=cv2.INTER_AREA)
-        return self._descriptor(self._padded(small))
+        return self._frame.descriptor(self._frame.padded_mask(mask))
 
     def appearances(self, object_id: int) -> np.ndarray:
         return self._descriptors.of(object_id)
@@ -204,18 +181,9 @@ class CutieTracker:
         self._full = None if state["full"] is None else tuple(state["full"])
         self._since_write = state["since_write"]
 
-    @staticmethod
-    def _check(config: CutieConfig, size: int) -> None:
-        check_size(size)
-        if config.memorize_every < 1:
-            raise InputError(f"cutie.memorize_every: expected at least 1, got {config.memorize_every}")
-        if config.max_long_term_tokens < 512:
-            got = config.max_long_term_tokens
-            raise InputError(f"cutie.max_long_term_tokens: expected at least 512, four merges of 128, got {got}")
-
-    def _ready(self, config: CutieConfig, size: int, device: torch.device, network: torch.nn.Module) -> None:
-        self._config, self._size, self._device, self._network = config, size, device, network
-        self._memory = CutieMemory(cutie_settings(config.model, config.max_long_term_tokens), config.budget_bytes)
+    def _ready(self, config: CutieConfig, setup: TrackerSetup, network: torch.nn.Module) -> None:
+        self._config, self._size, self._device, self._network = config, setup.size, setup.device, network
+        self._memory = CutieMemory(cutie_settings(config.model, config.max_long_term_tokens), setup.budget_bytes)
         self._descriptors = Descriptors(config.max_descriptors)
         self.reset()
 
@@ -226,7 +194,7 @@ class CutieTracker:
 
     def _learn(self, frame_index: int, is_due: bool, confident: Mapping[int, bool]) -> None:
         """Write the current frame for those that may learn it."""
-        look, given = self._look, self._given
+        frame, given = self._frame, self._given
         rows = self._memory.object_ids
         allowed = {object_id for object_id in rows if object_id in given or confident.get(object_id, False)}
         absent = {object_id for object_id in rows if not (self._masks[object_id] > 0.5).any()} - set(given)
@@ -234,13 +202,13 @@ class CutieTracker:
         learners = [group for group in self._memory.groups if any(is_due or key in given for key in group)]
         learners = [group for group in learners if (allowed - absent).intersection(group)]
         if new or learners:
-            masks, sensory = self._stacked(rows), self._memory.sensory(look.key)
-            value, sensory, summary, _ = self._network.encode_mask(look.pixels, look.features, sensory, masks)
-            frame = Encoded(look.key, look.shrinkage, look.selection, value, summary, tuple(rows))
+            masks, sensory = self._stacked(rows), self._memory.sensory(frame.key)
+            value, sensory, summary, _ = self._network.encode_mask(frame.pixels, frame.features, sensory, masks)
+            stored = Encoded(frame.key, frame.shrinkage, frame.selection, value, summary, tuple(rows))
         for group in learners:
-            self._write(frame_index, group, frame, sensory, allowed, absent)
+            self._write(frame_index, group, stored, sensory, allowed, absent)
         if new:
-            self._memory.write(frame_index, new, frame, "first view, permanent")
+            self._memory.write(frame_index, new, stored, "the first, it stays for good", {})
             self._memory.keep_sensory(new, [sensory[:, rows.index(key)] for key in new])
         self._given = {}
 
@@ -248,7 +216,7 @@ class CutieTracker:
         self,
         frame_index: int,
         group: list[int],
-        frame: Encoded,
+        stored: Encoded,
         sensory: torch.Tensor,
         allowed: set[int],
         absent: set[int],
@@ -257,28 +225,15 @@ class CutieTracker:
         learning = [key for key in group if key in allowed or key in absent]
         for key in set(group).difference(learning):
             self._memory.split(key)
-        reason = "given" if set(learning).intersection(self._given) else f"{len(set(learning) - absent)} confident"
-        if gone := sorted(absent.intersection(learning)):
-            reason += f"; absent: {', '.join(map(str, gone))}"
-        self._memory.write(frame_index, learning, frame, reason)
-        self._memory.keep_sensory(learning, [sensory[:, frame.object_ids.index(key)] for key in learning])
+        why = "it was given" if set(learning).intersection(self._given) else "the masks are confident"
+        gone = sorted(absent.intersection(learning))
+        why += f"; absent: {', '.join(map(str, gone))}" if gone else ""
+        numbers = {"confident": len(set(learning) - absent), "absent": len(gone)}
+        self._memory.write(frame_index, learning, stored, why, numbers)
+        self._memory.keep_sensory(learning, [sensory[:, stored.object_ids.index(key)] for key in learning])
         for key in set(learning) - absent - set(self._given):
-            self._descriptors.add(key, self._descriptor(self._masks[key]))
+            self._descriptors.add(key, self._frame.descriptor(self._masks[key]))
 
     def _stacked(self, rows: list[int]) -> torch.Tensor:
         """(1, N, H, W) masks in the order of the network's rows."""
         return torch.stack([self._masks[object_id] for object_id in rows])[None]
-
-    def _padded(self, probability: np.ndarray) -> torch.Tensor:
-        """(h, w) at the working size to the (H, W) of the padded picture."""
-        return functional.pad(torch.from_numpy(probability).to(self._device), self._look.padding)
-
-    def _cut(self, maps: torch.Tensor) -> torch.Tensor:
-        """(N, H, W) of the padded picture to (N, h, w)."""
-        left, _, top, _ = self._look.padding
-        height, width = self._look.valid
-        return maps[:, top : top + height, left : left + width]
-
-    def _descriptor(self, probability: torch.Tensor) -> np.ndarray:
-        share = functional.avg_pool2d((probability > 0.5).float()[None, None], _STRIDE)[0, 0]
-        return mean_descriptor(self._look.key[0], share)

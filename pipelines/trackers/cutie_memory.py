@@ -8,19 +8,26 @@ of its own when it must not learn what the others learn; a removed object leaves
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from memory_bank.protocol import MemoryStats
+from pipelines.trackers.cutie_stores import (
+    drop_bucket,
+    finish_removal,
+    load_state,
+    prepare_removal,
+    split_bucket,
+    state_of,
+    tensors_of,
+)
 from streamvos.errors import InputError
 from streamvos.records import MemoryAction, MemoryEvent
 
-_STORE_TENSORS = ("k", "v", "s", "e", "use_cnt", "life_cnt")  # by bucket, but v by object
-_COUNTERS = ("use_cnt", "life_cnt")  # written in place
+_FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,11 @@ class CutieMemory:
         return self._objects.all_obj_ids
 
     @property
+    def _stores(self) -> tuple[Any, Any]:
+        """Working and long-term memory."""
+        return self._manager.work_mem, self._manager.long_mem
+
+    @property
     def groups(self) -> list[list[int]]:
         """The objects of each bucket."""
         return [list(objects) for objects in self._manager.work_mem.buckets.values()]
@@ -81,13 +93,14 @@ class CutieMemory:
         """
         model = self._settings.model
         keys, summary = 2 * model.key_dim + 1, model.object_summarizer.num_summaries * (model.embed_dim + 1)
-        least = 4 * (cells * (keys + model.value_dim + model.sensory_dim) + summary)  # one permanent view, float32
+        values = cells * (keys + model.value_dim + model.sensory_dim) + summary
+        least = _FLOAT32_BYTES * values  # of one permanent view
         count = len({*self.object_ids, object_id})
         if count * least > self._budget_bytes:
             raise InputError(
-                f"cutie.budget_bytes: {self._budget_bytes} holds the first views of {self._budget_bytes // least} "
-                f"objects ({least} bytes each), not of {count}; remove an object, or give a larger budget or a "
-                "smaller --size"
+                f"memory.keyframes_mib: {self._budget_bytes} bytes hold the first views of "
+                f"{self._budget_bytes // least} objects ({least} bytes each), not of {count}; remove an object, or "
+                "give a larger budget or a smaller working size (setting size)"
             )
         self._objects.add_new_objects([object_id])
 
@@ -130,19 +143,13 @@ class CutieMemory:
             return
         new = manager.work_mem.global_bucket_id
         manager.work_mem.global_bucket_id += 1
-        for store in (manager.work_mem, manager.long_mem):
-            if old not in store.buckets:
-                continue
-            store.buckets[old].remove(object_id)
-            store.buckets[new] = [object_id]
-            store.perm_end_pt[new] = store.perm_end_pt[old]
-            for name in ("k", "s", "e", *_COUNTERS):
-                tensors = getattr(store, name, {})
-                if old in tensors:
-                    tensors[new] = tensors[old].clone() if name in _COUNTERS else tensors[old]
+        for store in self._stores:
+            split_bucket(store, old, new, object_id)
 
-    def write(self, frame_index: int, group: Sequence[int], frame: Encoded, reason: str) -> None:
-        """Store a frame for objects that share a bucket, or that are all new and will share one."""
+    def write(
+        self, frame_index: int, group: Sequence[int], frame: Encoded, why: str, numbers: Mapping[str, float]
+    ) -> None:
+        """Store a frame for objects that share a bucket, or that are all new and will share one; `why` is told."""
         rows = [frame.object_ids.index(object_id) for object_id in group]
         cells = frame.key.shape[-2] * frame.key.shape[-1]
         manager = self._manager
@@ -162,12 +169,14 @@ class CutieMemory:
             manager.work_mem.v[object_id] = manager.work_mem.v[object_id].clone()
         entry = f"objects {', '.join(map(str, group))}" if len(group) > 1 else f"object {group[0]}"
         after = self._sizes(group)
-        self._tell("write", frame_index, entry, reason)
+        self._tell("write", frame_index, entry, f"kept a view of {entry}: {why}", numbers)
+        tokens = {"tokens_before": before[1], "tokens": after[1]}
         if after[1] > before[1]:
-            self._tell("merge", frame_index, entry, f"working memory full: {after[1]} long-term tokens")
+            reason = f"merged the oldest views of {entry} into the long-term memory: the working memory is full"
+            self._tell("merge", frame_index, entry, reason, tokens)
         elif after[1] < before[1]:
-            reason = f"long-term memory full: the least used of {before[1]} tokens, {after[1]} stay"
-            self._tell("evict", frame_index, entry, reason)
+            reason = f"dropped what is least used of {entry}: the long-term memory is full"
+            self._tell("evict", frame_index, entry, reason, tokens)
         self._keep_within(frame_index, cells)
 
     def remove(self, object_id: int) -> None:
@@ -180,18 +189,12 @@ class CutieMemory:
             return
         self._objects.delete_objects([object_id])
         self._objects.all_historical_object_ids.remove(object_id)
-        for store in (self._manager.work_mem, self._manager.long_mem):
-            kept_of_views = ([store.e] if store.save_selection else []) + (
-                [store.use_cnt, store.life_cnt] if store.save_usage else []
-            )
-            for bucket in [bucket for bucket, members in store.buckets.items() if members == [object_id]]:
-                for parts in kept_of_views:
-                    parts.setdefault(bucket, None)  # the package deletes it even where only first masks were stored
+        for store in self._stores:
+            prepare_removal(store, object_id)
         self._manager.purge_except(self.object_ids)
         self._manager.obj_v.pop(object_id, None)  # the package keeps it
-        for store in (self._manager.work_mem, self._manager.long_mem):
-            for bucket in [bucket for bucket in store.perm_end_pt if bucket not in store.buckets]:
-                del store.perm_end_pt[bucket]
+        for store in self._stores:
+            finish_removal(store)
 
     def bytes(self) -> int:
         """Of all tensors that are held; a storage that several share counts once."""
@@ -211,33 +214,12 @@ class CutieMemory:
         return events
 
     def state_dict(self) -> dict[str, Any]:
-        manager = self._manager
-        return {
-            "object_ids": self.object_ids,
-            "frame_cells": None if manager.H is None else (manager.H, manager.W),
-            "widths": (manager.CK, manager.CV),
-            "engaged": manager.engaged,
-            "sensory": _to_numpy(manager.sensory),
-            "summaries": _to_numpy(manager.obj_v),
-            "working": _store_state(manager.work_mem),
-            "long_term": _store_state(manager.long_mem),
-        }
+        return {"object_ids": self.object_ids, **state_of(self._manager)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         self.reset()
-        manager = self._manager
         self._objects.add_new_objects(list(state["object_ids"]))
-        manager.engaged, (manager.CK, manager.CV) = state["engaged"], state["widths"]
-        if state["frame_cells"] is not None:
-            manager.H, manager.W = state["frame_cells"]
-            manager.HW = manager.H * manager.W
-            manager.max_work_tokens = manager.max_mem_frames * manager.HW
-            manager.min_work_tokens = manager.min_mem_frames * manager.HW
-            manager.config_stale = False
-        manager.sensory = _to_tensors(state["sensory"], device)
-        manager.obj_v = _to_tensors(state["summaries"], device)
-        _load_store(manager.work_mem, state["working"], device)
-        _load_store(manager.long_mem, state["long_term"], device)
+        load_state(self._manager, state, device)
 
     def _sizes(self, group: Sequence[int]) -> tuple[int, int]:
         """Tokens in working and long-term memory of the bucket of a group, 0 where it is new."""
@@ -254,7 +236,7 @@ class CutieMemory:
             source, store = (recent, work) if max(recent.values()) > 0 else (merged, long)
             if not source or max(source.values()) == 0:
                 raise InputError(
-                    f"cutie.budget_bytes: {self._budget_bytes} does not hold the first views of "
+                    f"memory.keyframes_mib: {self._budget_bytes} bytes do not hold the first views of "
                     f"{len(self.object_ids)} objects ({size} bytes); remove one or give a larger budget"
                 )
             bucket = max(source, key=source.get)
@@ -262,49 +244,19 @@ class CutieMemory:
             if store is work:
                 work.remove_old_memory(bucket, max(0, work.non_perm_size(bucket) - cells))
             else:
-                _drop_bucket(long, bucket)
-            self._tell("evict", frame_index, entry, f"{size} bytes over a budget of {self._budget_bytes}")
+                drop_bucket(long, bucket)
+            oldest = "the oldest view" if store is work else "the long-term memory"
+            reason = f"dropped {oldest} of {entry}: all objects together were over the budget"
+            self._tell("evict", frame_index, entry, reason, {"bytes": size, "budget_bytes": self._budget_bytes})
 
     def _tensors(self) -> Iterable[torch.Tensor]:
         manager = self._manager
         yield from manager.sensory.values()
         yield from manager.obj_v.values()
-        for store in (manager.work_mem, manager.long_mem):
-            for name in _STORE_TENSORS:
-                yield from getattr(store, name, {}).values()
+        for store in self._stores:
+            yield from tensors_of(store)
 
-    def _tell(self, action: MemoryAction, frame_index: int, entry: str, reason: str) -> None:
-        self._events.append(MemoryEvent(self.name, action, frame_index, entry, reason, self.bytes()))
-
-
-def _drop_bucket(store: Any, bucket: int) -> None:
-    for object_id in store.buckets.pop(bucket):
-        del store.v[object_id]
-    for name in ("k", "s", "e", *_COUNTERS):
-        getattr(store, name, {}).pop(bucket, None)
-    store.perm_end_pt.pop(bucket, None)
-
-
-def _store_state(store: Any) -> dict[str, Any]:
-    return {
-        "next_bucket": store.global_bucket_id,
-        "buckets": {bucket: list(objects) for bucket, objects in store.buckets.items()},
-        "permanent": {bucket: store.perm_end_pt[bucket] for bucket in store.buckets},
-        "tensors": {name: _to_numpy(getattr(store, name)) for name in _STORE_TENSORS if hasattr(store, name)},
-    }
-
-
-def _load_store(store: Any, state: dict[str, Any], device: torch.device) -> None:
-    store.global_bucket_id = state["next_bucket"]
-    store.buckets = {bucket: list(objects) for bucket, objects in state["buckets"].items()}
-    store.perm_end_pt.update(state["permanent"])
-    for name, tensors in state["tensors"].items():
-        setattr(store, name, _to_tensors(tensors, device))
-
-
-def _to_numpy(tensors: dict[int, torch.Tensor]) -> dict[int, np.ndarray]:
-    return {key: tensor.cpu().numpy().copy() for key, tensor in tensors.items()}
-
-
-def _to_tensors(arrays: dict[int, np.ndarray], device: torch.device) -> dict[int, torch.Tensor]:
-    return {key: torch.tensor(array, device=device) for key, array in arrays.items()}
+    def _tell(
+        self, action: MemoryAction, frame_index: int, entry: str, reason: str, numbers: Mapping[str, float]
+    ) -> None:
+        self._events.append(MemoryEvent(self.name, action, frame_index, entry, reason, self.bytes(), numbers))

@@ -1,6 +1,6 @@
-"""How the objects of a strong tracker look, in that tracker's own features; and the checks that they share.
+"""How the objects of a strong tracker look, in that tracker's own features.
 
-Cutie and SAM 2 keep memories of their own. What stands above them (re-identification, likeness of a candidate mask)
+Cutie and SAM 2 keep memories of their own. What stands above them (re-identification, choice of a candidate mask)
 needs a vector for each remembered view: the mean feature under the mask. The first view of an object stays, of the
 others the latest; a fixed number of bytes.
 """
@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from streamvos.errors import InputError
-
-_SAME_LOOK = 0.98  # cosine above which a view tells nothing new
-MIN_CELL_SHARE = 0.02  # of a feature cell that a first mask must cover somewhere
+# Of the setting that all such trackers have: what it does.
+MAX_DESCRIPTORS = "remembered looks of an object, for recognition; more tells apart more views, and costs little"
+_SAME_LOOK = 0.98  # cosine above which a view tells nothing new: neighbouring frames of one object are beyond it
+_LEAST_SPREAD = 1e-3  # added to a channel's spread: 0, not NaN, where there is one cell
 
 
 class Descriptors:
@@ -28,8 +27,6 @@ class Descriptors:
     """
 
     def __init__(self, max_per_object: int) -> None:
-        if max_per_object < 1:
-            raise InputError(f"max_descriptors: expected at least 1, got {max_per_object}")
         self._max_per_object = max_per_object
         self.reset()
 
@@ -70,33 +67,6 @@ def mean_descriptor(features: torch.Tensor, share: torch.Tensor) -> np.ndarray:
     """
     maps = features.float()
     maps = maps - maps.mean(dim=(1, 2), keepdim=True)
-    maps = maps / (maps.std(dim=(1, 2), correction=0, keepdim=True) + 1e-3)  # 0, not NaN, where there is one cell
+    maps = maps / (maps.std(dim=(1, 2), correction=0, keepdim=True) + _LEAST_SPREAD)
     mean = (functional.normalize(maps, dim=0) * share).sum(dim=(1, 2))
     return functional.normalize(mean, dim=0).cpu().numpy()
-
-
-def check_size(size: int) -> None:
-    """Refuse a working short side that no network of ours can use."""
-    if size < 32:
-        raise InputError(f"size: expected a working short side of at least 32 pixels, got {size}")
-
-
-def check_frame(image: np.ndarray, full: tuple[int, int] | None) -> tuple[int, int]:
-    """The (H, W) of a frame; raises `InputError` where it is not that of the frames before."""
-    if full is not None and image.shape[:2] != full:
-        raise InputError(
-            f"frame size changed from {full} to {image.shape[:2]} (height, width) within a stream; "
-            "start a new session for the new size"
-        )
-    return image.shape[:2]
-
-
-def check_mask(object_id: int, mask: np.ndarray, full: tuple[int, int], cells: tuple[int, int], size: int) -> None:
-    """Refuse a first mask of another size than the frame, or one that hardly touches any of the feature cells."""
-    if mask.shape != full:
-        raise InputError(f"mask of object {object_id}: expected size {full}, got {mask.shape}")
-    if cv2.resize(mask.astype(np.float32), cells[::-1], interpolation=cv2.INTER_AREA).max() < MIN_CELL_SHARE:
-        raise InputError(
-            f"mask of object {object_id}: {int(mask.sum())} pixels are too few to follow at a working size of "
-            f"{size}; give a larger mask or a larger --size"
-        )

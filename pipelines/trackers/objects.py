@@ -1,4 +1,4 @@
-"""What the embedded tracker keeps of one object beside its key frames; a fixed number of bytes."""
+"""What a tracker with a ridge head keeps of one object beside its key frames; a fixed number of bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-_AREAS = 15  # recent areas whose median is the usual one
+from pipelines.trackers.ridge import REGULARISATION, solve, unpack
+
+_AREAS = 15  # recent areas whose median is the usual one: a second or two, as masks are learned every few frames
+# Chosen on the eight DAVIS sequences of docs/architecture.md, as all numbers of the embedded tracker.
+_RUNNING_RATE = 0.15  # of the running appearance; larger forgets faster
+_KEYFRAME_SHARE = 0.4  # of the key frames against the running appearance when the head is fitted
+_FIRST_SHARE = 0.5  # of the first view, which somebody confirmed, among the key frames
 
 
 class TrackedObject:
@@ -34,10 +40,25 @@ class TrackedObject:
         if last_probability is not None:
             self.note_area(int((last_probability > 0.5).sum()))
 
-    def follow(self, gram: torch.Tensor, moment: torch.Tensor, rate: float) -> None:
+    def follow(self, gram: torch.Tensor, moment: torch.Tensor) -> None:
         """Move the running appearance towards the newest view."""
-        self.gram = torch.lerp(self.gram, gram, rate)
-        self.moment = torch.lerp(self.moment, moment, rate)
+        self.gram = torch.lerp(self.gram, gram, _RUNNING_RATE)
+        self.moment = torch.lerp(self.moment, moment, _RUNNING_RATE)
+
+    def fit(self, grams: torch.Tensor, moments: torch.Tensor) -> None:
+        """Fit the head anew to the running appearance and n key frames, the first view first.
+
+        Args:
+            grams: (n, D * (D + 1) / 2), packed.
+            moments: (n, D).
+        """
+        rest = (1.0 - _FIRST_SHARE) / max(1, len(grams) - 1)
+        weights = torch.full((len(grams),), rest, device=grams.device)
+        weights[0] = _FIRST_SHARE if len(weights) > 1 else 1.0
+        kept = unpack(weights @ grams, len(self.moment))
+        gram = _KEYFRAME_SHARE * kept + (1.0 - _KEYFRAME_SHARE) * self.gram
+        moment = _KEYFRAME_SHARE * (weights @ moments) + (1.0 - _KEYFRAME_SHARE) * self.moment
+        self.head = solve(gram, moment, REGULARISATION)
 
     def note_area(self, area_px: int) -> None:
         self._areas.append(area_px)

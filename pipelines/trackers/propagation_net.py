@@ -3,7 +3,7 @@
 Keys are mask-free and shared by all objects, compared by L2 distance (STCN, Cheng et al., 2021); a value encoder sees
 the mask and the other objects. Changed: the decoder is also told what needs no training of ours (the score of the
 ridge head, the mask carried over by local affinity) and starts out as their mix, so it learns only to correct them.
-Whatever does not depend on the object is computed once a frame (`look`).
+Whatever does not depend on the object is computed once a frame (`encode`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ import torch.nn.functional as functional
 from torch import nn
 
 from streamvos.models.efficientnet_lite import CHANNELS
-from streamvos.models.feature_net import LOGIT_LIMIT, FeatureNet, PictureViews, Residual
+from streamvos.models.feature_net import LOGIT_LIMIT, FeatureNet, PictureEncoding, Residual
 
 KEY, VALUE = 64, 96  # channels of keys and values at stride 16
 _WIDE, _MIDDLE, _NARROW = 96, 64, 32  # channels of the decoder at strides 16, 8, 4
 _CUES8, _CUES4 = 15, 5
-_LOCAL_SHARE = 0.4  # of the carried mask in the mix that the decoder starts from
-_GAIN = 6.0  # from that mix to a logit
+_LOCAL_SHARE = 0.4  # of the carried mask in the mix that the decoder learns to correct
+_GAIN = 6.0  # from that mix to a logit, at the start; as in the embedded tracker
+_SCORE_LIMITS = (-0.5, 1.5)  # of a ridge score, which is about 0 off its object and 1 on it: outliers are cut off
 
 
 @dataclass(frozen=True)
-class View(PictureViews):
+class FrameEncoding(PictureEncoding):
     """Of B frames, whatever the object; each at the stride in its name."""
 
     key16: torch.Tensor
@@ -81,10 +82,10 @@ class PropagationNet(FeatureNet):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def look(self, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor) -> View:
+    def encode(self, stride4: torch.Tensor, stride8: torch.Tensor, stride16: torch.Tensor) -> FrameEncoding:
         """(B, C, h, w) frozen features to all that the network needs of the frames themselves."""
         four, eight, sixteen = self.normalise(stride4, stride8, stride16)
-        return View(
+        return FrameEncoding(
             self.key(torch.cat([sixteen, functional.avg_pool2d(eight, 2)], dim=1)),
             self.value_view(sixteen),
             self.wide_view(sixteen),
@@ -92,33 +93,33 @@ class PropagationNet(FeatureNet):
             self.narrow_view(four),
         )
 
-    def value(self, view: View, masks: torch.Tensor) -> torch.Tensor:
+    def value(self, frame: FrameEncoding, masks: torch.Tensor) -> torch.Tensor:
         """(R, VALUE, h16, w16) of R objects; `masks` (R, 2, h4, w4): the object's and the others' probability.
 
-        `view` holds R frames, or the one that all objects are in.
+        `frame` holds R frames, or the one that all objects are in.
         """
         parts = functional.pixel_unshuffle(masks, 4)
-        return self.value_block(view.value16 + self.value_mask(parts))
+        return self.value_block(frame.value16 + self.value_mask(parts))
 
-    def decode(self, view: View, read: torch.Tensor, cues: Cues) -> torch.Tensor:
+    def decode(self, frame: FrameEncoding, read: torch.Tensor, cues: Cues) -> torch.Tensor:
         """(R, h4, w4) logits of R objects, from what they read of their memory (R, VALUE, h16, w16) and their cues.
 
-        `view` as in `value`.
+        `frame` as in `value`.
         """
-        size8, size4 = view.middle8.shape[-2:], view.narrow4.shape[-2:]
-        ridge = cues.ridge.clamp(-0.5, 1.5)
-        ridge_others = cues.ridge_others.clamp(-0.5, 1.5)
+        size8, size4 = frame.middle8.shape[-2:], frame.narrow4.shape[-2:]
+        ridge = cues.ridge.clamp(*_SCORE_LIMITS)
+        ridge_others = cues.ridge_others.clamp(*_SCORE_LIMITS)
         last8 = functional.pixel_unshuffle(cues.last, 2)
         cues8 = torch.cat([ridge, ridge_others, cues.carried, cues.carried_others, last8], dim=1)
         ridge4 = functional.interpolate(ridge, size4, mode="bilinear", align_corners=False)
         carried4 = functional.pixel_shuffle(cues.carried, 2)
         mix = torch.lerp(ridge4, carried4, _LOCAL_SHARE)
         cues4 = torch.cat([ridge4, carried4, mix, cues.last], dim=1)
-        wide = self.wide_block(view.wide16 + self.wide_read(read))
+        wide = self.wide_block(frame.wide16 + self.wide_read(read))
         middle = functional.interpolate(self.middle_up(wide), size8, mode="bilinear", align_corners=False)
-        middle = self.middle_block(middle + view.middle8 + self.middle_cues(cues8))
+        middle = self.middle_block(middle + frame.middle8 + self.middle_cues(cues8))
         narrow = functional.interpolate(self.narrow_up(middle), size4, mode="bilinear", align_corners=False)
-        narrow = self.narrow_block(narrow + view.narrow4 + self.narrow_cues(cues4))
+        narrow = self.narrow_block(narrow + frame.narrow4 + self.narrow_cues(cues4))
         logits = self.out(functional.relu(narrow)) + self.mix_gain * (mix - 0.5)
         return logits[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
 

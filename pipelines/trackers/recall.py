@@ -7,11 +7,12 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-LOOK_ALIKE = 0.5  # distractor score from which something in the frame looks like the object
-_BEST_CELLS = 20  # of the frame, whose likeness to a view counts
+LOOK_ALIKE = 0.5  # distractor score from which something looks like the object, as in the `smart` policy
+_BEST_CELLS = 20  # of the frame, whose similarity to a view counts: as many as vote in the embedded tracker
+_REACH = 0.5  # of an object's side: what is that near is its own rim, and so large are regions that are compared
 
 
-def likeness_of_views(descriptors: np.ndarray, cells: torch.Tensor) -> np.ndarray:
+def similarity_of_views(descriptors: np.ndarray, cells: torch.Tensor) -> np.ndarray:
     """How well what a view shows can be seen in a frame, wherever it is there.
 
     Args:
@@ -41,8 +42,8 @@ def distractor_score(scores: np.ndarray, own: np.ndarray) -> float:
     if not own.any():
         return 0.0
     side = float(np.sqrt(own.sum()))
-    regional = cv2.blur(scores, (max(1, round(side / 2)),) * 2, borderType=cv2.BORDER_REPLICATE)
-    reach = max(1, round(side / 2))  # what is near is the object's own rim
+    reach = max(1, round(_REACH * side))
+    regional = cv2.blur(scores, (reach, reach), borderType=cv2.BORDER_REPLICATE)
     near = cv2.dilate(own.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)) > 0
     best = float(regional[own].max())
     if near.all() or best <= 0:

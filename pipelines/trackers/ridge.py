@@ -7,12 +7,16 @@ few bytes whatever its size, and views can be mixed and forgotten by adding and 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as functional
 
 from streamvos.models.efficientnet_lite import Features
 
+REGULARISATION = 1e-3  # of a head, against the mean of its Gram matrix' diagonal; larger fits less and is steadier
 _BANDS = 4  # in which a Gram matrix is computed; more compute less twice, in smaller products
+_LEAST_SPREAD = 1e-3  # added to a channel's spread, which may be 0
+_NOTHING = 0.004  # share of a cell up to which an object is not there: one of 255 grey levels
 
 
 def describe(features: Features) -> torch.Tensor:
@@ -23,19 +27,35 @@ def describe(features: Features) -> torch.Tensor:
 
 
 class Normaliser:
-    """Brings descriptors to zero mean and unit spread, by the first frame's statistics, and appends a constant."""
+    """Brings descriptors to zero mean and unit spread, and appends a constant.
 
-    def __init__(self, description: torch.Tensor) -> None:
+    Args:
+        mean, spread: (D, 1) of each channel.
+    """
+
+    def __init__(self, mean: torch.Tensor, spread: torch.Tensor) -> None:
+        self._mean, self._spread = mean, spread
+
+    @classmethod
+    def fitted(cls, description: torch.Tensor) -> Normaliser:
+        """By the statistics of one frame, (D, h, w)."""
         flat = description.flatten(1)
-        self.mean, self.spread = flat.mean(dim=1, keepdim=True), flat.std(dim=1, keepdim=True) + 1e-3
+        return cls(flat.mean(dim=1, keepdim=True), flat.std(dim=1, keepdim=True) + _LEAST_SPREAD)
 
     def __call__(self, description: torch.Tensor) -> torch.Tensor:
         """(D, h, w) to (D + 1, h * w)."""
         flat = description.flatten(1)
         normalised = flat.new_empty(len(flat) + 1, flat.shape[1])
-        torch.sub(flat, self.mean, out=normalised[:-1]).div_(self.spread)
+        torch.sub(flat, self._mean, out=normalised[:-1]).div_(self._spread)
         normalised[-1] = 1.0
         return normalised
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return {"mean": self._mean.cpu().numpy(), "spread": self._spread.cpu().numpy()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray], device: torch.device) -> Normaliser:
+        return cls(*(torch.tensor(state[name], device=device) for name in ("mean", "spread")))
 
 
 class PixelSums:
@@ -57,7 +77,7 @@ class PixelSums:
         """
         weight_on = 0.5 / target.sum().clamp_min(1.0)
         weight_off = 0.5 / (1.0 - target).sum().clamp_min(1.0)
-        support = (target > 0.004).nonzero().flatten()
+        support = (target > _NOTHING).nonzero().flatten()
         inside, share = self._pixels[:, support], target[support]
         gram = weight_off * self._gram + (inside * (share * (weight_on - weight_off))) @ inside.T
         moment = inside @ (share * (weight_on * share + weight_off * (1.0 - share)))

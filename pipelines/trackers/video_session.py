@@ -18,8 +18,8 @@ _ROW = 0  # of the only object in a session
 
 
 @dataclass(frozen=True)
-class Look:
-    """The model's view of a frame: its square input and its features, level by level, (h * w, 1, C) each."""
+class EncodedFrame:
+    """A frame as the model sees it: its square input and its features, level by level, (h * w, 1, C) each."""
 
     pixels: torch.Tensor
     features: list[torch.Tensor]
@@ -57,19 +57,19 @@ class ObjectSession:
         self._clock = 0  # the current frame's number: how many were remembered before
         self._session = self._new_session()
 
-    def find(self, look: Look) -> dict[str, torch.Tensor]:
+    def find(self, frame: EncodedFrame) -> dict[str, torch.Tensor]:
         """See a frame without remembering it: `pred_masks` (1, 1, h, w) logits, `object_pointer`, score."""
-        self._run(look, run_mem_encoder=False)
+        self._run(frame, run_mem_encoder=False)
         found = self._outputs["non_cond_frame_outputs"].pop(self._clock)
         self._forget_frame()
         return found
 
-    def condition(self, look: Look, mask: torch.Tensor, frame_index: int) -> int | None:
+    def condition(self, frame: EncodedFrame, mask: torch.Tensor, frame_index: int) -> int | None:
         """Take a given (S, S) float mask of the frame as the truth; returns the frame that had to go for it."""
         session = self._session
         session.add_mask_inputs(_ROW, self._clock, mask[None, None])
         session.obj_with_new_inputs = [session.obj_idx_to_id(_ROW)]
-        self._run(look, run_mem_encoder=True)
+        self._run(frame, run_mem_encoder=True)
         kept = self._outputs["cond_frame_outputs"]
         kept[self._clock] = {
             "maskmem_features": kept[self._clock]["maskmem_features"].contiguous().clone(),
@@ -83,10 +83,12 @@ class ObjectSession:
             return None
         return kept.pop(sorted(kept)[min(1, len(kept) - 2)])["frame"]
 
-    def remember(self, look: Look, found: dict[str, torch.Tensor], logits: torch.Tensor, frame_index: int) -> list[int]:
+    def remember(
+        self, frame: EncodedFrame, found: dict[str, torch.Tensor], logits: torch.Tensor, frame_index: int
+    ) -> list[int]:
         """Store a frame with the (1, 1, S, S) mask logits that were decided; returns the frames that left for it."""
         features, positions = self._model._encode_new_memory(  # the only way in for a mask that is not the model's own
-            current_vision_feats=look.features[-1],
+            current_vision_feats=frame.features[-1],
             pred_masks_high_res=logits,
             object_score_logits=found["object_score_logits"],
             is_mask_from_pts=False,
@@ -163,13 +165,13 @@ class ObjectSession:
         session.obj_id_to_idx(1)
         return session
 
-    def _run(self, look: Look, run_mem_encoder: bool) -> None:
+    def _run(self, frame: EncodedFrame, run_mem_encoder: bool) -> None:
         self._session.cache.clear_all()
-        features = {"vision_feats": look.features, "vision_pos_embeds": look.positions}
+        features = {"vision_feats": frame.features, "vision_pos_embeds": frame.positions}
         self._session.cache.cache_vision_features(self._clock, features)
         self._model(
             inference_session=self._session,
-            frame=look.pixels,  # not encoded again: its features are in the cache
+            frame=frame.pixels,  # not encoded again: its features are in the cache
             frame_idx=self._clock,
             run_mem_encoder=run_mem_encoder,
         )

@@ -11,8 +11,9 @@ from typing import Protocol
 import cv2
 import torch
 
-from pipelines.training.datasets import PictureSets, read_ccp, read_coco, read_horses, split
+from pipelines.training.datasets import PictureSets, read_horses
 from pipelines.training.loop import LoopConfig, Task, train
+from pipelines.training.mask_sources import read_source
 from streamvos.device import pick_device
 from streamvos.models.feature_net import FeatureNet, Maps
 
@@ -29,20 +30,31 @@ class FeatureTask(Task, Protocol):
 def options(module: str, about: str) -> argparse.ArgumentParser:
     """A parser with what every training takes; `about` is the docstring of the module that is run."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about.split("\n")[0])
-    parser.add_argument("--ccp", type=Path, required=True, help="Clothing Co-Parsing: photos/, labels/")
-    parser.add_argument("--coco", type=Path, required=True, help="COCO segments in YOLO layout: images/, labels/")
-    parser.add_argument("--horses", type=Path, help="Weizmann horses, for validation only: horse/, mask/")
+    add_sources(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint.pt and weights.safetensors")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="start from these weights (safetensors)")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
     parser.add_argument("--steps", type=int, default=LoopConfig.steps)
     parser.add_argument("--minutes", type=float, default=LoopConfig.minutes, help="stop after so many, resumable")
     parser.add_argument("--seed", type=int, default=LoopConfig.seed)
     parser.add_argument("--rate", type=float, default=LoopConfig.learning_rate, help="highest learning rate")
+    parser.add_argument("--average", type=float, default=LoopConfig.average, help="share kept by the averaged weights")
+    parser.add_argument("--checkpoint-minutes", type=float, default=LoopConfig.checkpoint_minutes)
     parser.add_argument("--validate-every", type=int, default=LoopConfig.validate_every, help="steps")
+    return parser
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Where pictures come from, and what computes."""
+    parser.add_argument(
+        "--source", type=Path, action="append", required=True, metavar="DIR",
+        help="pictures with masks: label maps, COCO segments in YOLO layout, Clothing Co-Parsing, or drawn objects; "
+        "may be given again, and one that is given twice counts twice",
+    )  # fmt: skip
+    parser.add_argument("--horses", type=Path, help="Weizmann horses, for validation only: horse/, mask/")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     parser.add_argument("--bfloat16", action="store_true", help="16-bit arithmetic where the processor has it: faster")
-    return parser
 
 
 def set_up(given: argparse.Namespace) -> torch.device:
@@ -53,23 +65,23 @@ def set_up(given: argparse.Namespace) -> torch.device:
     return pick_device(given.device)
 
 
-def read_pictures(
-    given: argparse.Namespace, short_side_px: int, coco_times: int, coco_times_held_out: int
-) -> PictureSets:
-    """The pictures of the folders that were given; those of COCO, which are few, count several times."""
-    ccp, ccp_held_out = split(read_ccp(given.ccp, short_side_px))
-    coco, coco_held_out = split(read_coco(given.coco, short_side_px))
-    validation = {"held_out": ccp_held_out + coco_times_held_out * coco_held_out}
+def read_pictures(given: argparse.Namespace, short_side_px: int, held_out_only: bool = False) -> PictureSets:
+    """The pictures of the folders that were given, apart; one that was given several times is learned from as often."""
+    sources = {folder: read_source(folder, short_side_px, held_out_only) for folder in dict.fromkeys(given.source)}
+    validation = {"held_out": [picture for _, held_out in sources.values() for picture in held_out]}
     if given.horses:
         validation["horses"] = read_horses(given.horses, short_side_px)
-    return PictureSets(ccp + coco_times * coco, validation)
+    return PictureSets([picture for folder in given.source for picture in sources[folder][0]], validation)
 
 
 def learn(make: Callable[[], FeatureNet], task: FeatureTask, given: argparse.Namespace) -> None:
-    """Train the network that `make` makes; its first weights depend on the seed alone."""
+    """Train the network that `make` makes; its first weights are those of `--init`, or depend on the seed alone."""
     torch.manual_seed(given.seed)
     net = make()
-    net.set_statistics(*task.statistics())
+    if given.init:
+        net.load_state_dict(type(net).from_file(given.init, torch.device("cpu")).state_dict())
+    else:
+        net.set_statistics(*task.statistics())
     logger.info("%d trained parameters", sum(value.numel() for value in net.parameters()))
     config = LoopConfig(
         steps=given.steps,
@@ -77,5 +89,7 @@ def learn(make: Callable[[], FeatureNet], task: FeatureTask, given: argparse.Nam
         seed=given.seed,
         minutes=given.minutes,
         validate_every=given.validate_every,
+        average=given.average,
+        checkpoint_minutes=given.checkpoint_minutes,
     )
     train(net, task, config, given.out, given.resume)

@@ -1,7 +1,7 @@
-"""Readers of training pictures and clips: CCP and COCO-segment folders, horses, and clips in DAVIS layout.
+"""Pictures with regions, readers of CCP and COCO-segment folders and horses, and clips in DAVIS layout.
 
-Everything is decoded once and kept small in memory: a few hundred pictures, read thousands of times. Every tenth
-picture (in the order of names) is set apart for validation; `pictures_apart` tells others which those are.
+Everything is decoded once and kept small in memory: some thousand pictures, read thousands of times. Of CCP and of
+COCO segments, every tenth picture (in the order of names) is set apart for validation.
 """
 
 from __future__ import annotations
@@ -34,13 +34,25 @@ class Region:
 class Picture:
     """(h, w, 3) uint8 RGB and the regions in it; `whole` are those that stand for themselves as cut-outs.
 
-    `path` is the file it was read from; None for a picture that was made.
+    Args:
+        path: the file it was read from; None for a picture that was made.
+        classes: of all that is labelled in it, however small. complete: every object of those classes is labelled.
+        void: (h, w) bool, of which nobody knows what it shows; None: nothing.
+        has_surroundings: False for a drawn object with nothing around it.
     """
 
     image: np.ndarray
     regions: tuple[Region, ...]
     whole: tuple[Region, ...]
     path: Path | None = None
+    classes: frozenset[str] = frozenset()
+    complete: bool = True
+    void: np.ndarray | None = None
+    has_surroundings: bool = True
+
+    def lacks(self, name: str) -> bool:
+        """Whether no object of a class is in the picture, as far as its labels can tell."""
+        return self.complete and name not in self.classes and all(region.name != name for region in self.regions)
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ def read_ccp(folder: Path, short_side_px: int) -> list[Picture]:
         candidates = [path for path in folder.glob(f"*/{label_path.stem}.jpg")]
         if not candidates:
             raise InputError(f"{label_path}: expected a photo {label_path.stem}.jpg in a folder beside labels/")
-        image = scale_to_short_side(_read(candidates[0]), short_side_px)
+        image = scale_to_short_side(read_picture(candidates[0]), short_side_px)
         labels = _shrink_labels(_read_labels(label_path), image.shape[:2])
         person = Region("person", labels > 0)
         if not _is_worth(person.mask):
@@ -72,7 +84,7 @@ def read_coco(folder: Path, short_side_px: int) -> list[Picture]:
     """COCO segments in YOLO layout: `images/**/NAME.jpg`, `labels/**/NAME.txt` with "class x y x y ..." lines."""
     pictures = []
     for path in _files(folder / "images", "**/*.jpg"):
-        image = scale_to_short_side(_read(path), short_side_px)
+        image = scale_to_short_side(read_picture(path), short_side_px)
         labels = folder / "labels" / path.relative_to(folder / "images").with_suffix(".txt")
         lines = labels.read_text().split("\n") if labels.exists() else []
         regions = _largest([_polygon(line, image.shape[:2], labels) for line in lines if line.strip()], _MAX_REGIONS)
@@ -88,7 +100,7 @@ def read_horses(folder: Path, short_side_px: int) -> list[Picture]:
         mask_path = next(iter(folder.glob(f"*/{path.stem}.png")), None)
         if mask_path is None:
             raise InputError(f"{path}: expected a mask {path.stem}.png in a folder beside horse/")
-        image = scale_to_short_side(_read(path), short_side_px)
+        image = scale_to_short_side(read_picture(path), short_side_px)
         region = Region("horse", _shrink_labels(_read_labels(mask_path), image.shape[:2]) > 0)
         if _is_worth(region.mask):
             pictures.append(Picture(image, (region,), (region,), path))
@@ -122,41 +134,12 @@ class ClipFolder:
         gap = int(rng.integers(1, max(2, min(12, len(sequence) // num_frames))))
         start = int(rng.integers(0, len(sequence) - gap * (num_frames - 1)))
         chosen = [sequence[start + gap * step] for step in range(num_frames)][:: int(rng.choice([-1, 1]))]
-        return [_read(path) for path, _ in chosen], [_read_labels(label) for _, label in chosen]
+        return [read_picture(path) for path, _ in chosen], [_read_labels(label) for _, label in chosen]
 
 
 def split(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
     """Training and validation: every tenth picture is set apart."""
     return [p for i, p in enumerate(pictures) if i % 10], pictures[::10]
-
-
-def pictures_apart(folder: Path) -> tuple[frozenset[Path], frozenset[Path]] | None:
-    """The pictures of a folder that our trainings learn from, and those that none of them has seen.
-
-    It asks the trainings' own readers and `split`, so the folder must hold the same pictures as when they ran. A
-    picture that one training learns from and another sets apart, or that they skip, is in neither.
-
-    Args:
-        folder: in CCP or COCO-segment layout.
-
-    Returns:
-        Resolved paths to learn from, and held out; None for a folder of another layout, which no training reads.
-
-    Raises:
-        InputError: a file that cannot be read.
-    """
-    if any((folder / "labels").glob("*.png")):
-        reader = read_ccp
-    elif any((folder / "labels").glob("**/*.txt")):
-        reader = read_coco
-    else:
-        return None
-    parts = [split(reader(folder, short_side_px)) for short_side_px in (TRACKER_SHORT_SIDE_PX, REFINER_SHORT_SIDE_PX)]
-    training, held_out = (
-        frozenset.intersection(*(frozenset(p.path.resolve() for p in each[side] if p.path) for each in parts))
-        for side in (0, 1)
-    )
-    return training, held_out
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
@@ -166,7 +149,8 @@ def _files(folder: Path, pattern: str) -> list[Path]:
     return found
 
 
-def _read(path: Path) -> np.ndarray:
+def read_picture(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB; raises `InputError` where there is no picture."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise InputError(f"{path}: not a picture that can be read")

@@ -10,6 +10,8 @@ import numpy as np
 
 from pipelines.training.motion import Course, warp_maps
 
+_VOID = 255  # label of pixels without truth
+
 
 @dataclass(frozen=True)
 class Shadow:
@@ -33,6 +35,7 @@ class Layer:
         shown: (T,) bool, False while it is away.
         slide: (T, 2) source pixels by which the image, not the outline, has moved; None: not at all.
         shadow: which this cut-out casts; None: none.
+        void: (h, w) uint8 0 or 255 of a background, where nobody knows what it shows; None: nowhere.
     """
 
     image: np.ndarray
@@ -42,13 +45,15 @@ class Layer:
     shown: np.ndarray
     slide: np.ndarray | None = None
     shadow: Shadow | None = None
+    void: np.ndarray | None = None
 
 
-def draw(layers: Sequence[Layer], index: int, size_px: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(layers: Sequence[Layer], index: int, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Frame `index` of layers, the lowest first, which is a background.
 
     Returns:
-        (S, S, 3) float32 RGB, and (N, S, S) bool masks of all layers' targets, apart.
+        (S, S, 3) float32 RGB, (N, S, S) bool masks of all layers' targets, apart, and (S, S) bool, where the truth is
+        not known.
     """
     canvas: np.ndarray | None = None
     labels, next_label = np.zeros((size_px, size_px), np.uint8), 1
@@ -65,11 +70,13 @@ def draw(layers: Sequence[Layer], index: int, size_px: int) -> tuple[np.ndarray,
             canvas += share * (image - canvas)
             labels[alpha > 127] = 0
         border = cv2.BORDER_REFLECT if layer.alpha is None else cv2.BORDER_CONSTANT
+        if layer.void is not None:
+            labels[cv2.remap(layer.void, map_x, map_y, cv2.INTER_LINEAR, borderMode=border) > 127] = _VOID
         for target in layer.targets:
             if layer.shown[index]:
                 labels[cv2.remap(target, map_x, map_y, cv2.INTER_LINEAR, borderMode=border) > 127] = next_label
             next_label += 1
-    return canvas, np.stack([labels == label for label in range(1, next_label)])
+    return canvas, np.stack([labels == label for label in range(1, next_label)]), labels == _VOID
 
 
 def _moved_image(layer: Layer, index: int, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def train(net: nn.Module, task: Task, config: LoopConfig, out: Path, resume: boo
     out.mkdir(parents=True, exist_ok=True)
     run = _Run(net, config, out)
     if run.checkpoint.exists() != resume:
-        advice = "give --resume to go on" if run.checkpoint.exists() else "start without --resume"
+        advice = "give resume=True to go on" if run.checkpoint.exists() else "start with resume=False"
         found = "is there already" if run.checkpoint.exists() else "not found"
         raise InputError(f"{run.checkpoint}: {found}; {advice}")
     if resume:

@@ -1,4 +1,7 @@
-"""The masks that a tracker in training remembers: its own, hardened, some spoilt as they are after a long drift."""
+"""The masks that a tracker in training remembers: its own, hardened, some spoilt as they are after a long drift.
+
+The ranges of all draws: as in `clips.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
+from pipelines.trackers.ridge_tracker import SHARPNESS
+
 _SPOILT_SHARE = 0.35  # of the masks that go on; larger learns to mend more and to trust its memory less
-_SHARPNESS = 16.0  # of hardening, as in the tracker
 
 
 def remember(logits: torch.Tensor, keys: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
     """The (R, h4, w4) masks that go on, of (R, h4, w4) logits and (R, C, h8, w8) keys; without `rng` none is spoilt."""
-    probability = torch.sigmoid(_SHARPNESS * (logits.sigmoid() - 0.5))
+    probability = torch.sigmoid(SHARPNESS * (logits.sigmoid() - 0.5))
     if rng is not None:
         for row, key in zip(probability, keys, strict=True):
             if rng.random() < _SPOILT_SHARE:

@@ -1,7 +1,7 @@
 """How one layer of a made-up clip moves and deforms, and how its colours change.
 
 A layer is warped by a course of similarity transforms and a smooth elastic field whose strength changes along the clip
-(what thin-plate splines do, at the price of an upsampled grid).
+(what thin-plate splines do, at the price of an upsampled grid). The ranges of all draws: as in `clips.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class MotionRange:
 
 
 OBJECT_MOTION = MotionRange(0.6, 0.69, 0.5, 0.25, 0.13)
+NEARING_MOTION = MotionRange(0.6, 1.1, 0.5, 0.25, 0.13)  # comes near or goes away: up to three times the size
 BACKGROUND_MOTION = MotionRange(0.12, 0.22, 0.14, 0.06, 0.02)
 
 
@@ -44,8 +45,12 @@ def wander(
     centre_canvas: tuple[float, float],
     layer_px: float,
     motion: MotionRange,
+    track: np.ndarray | None = None,
 ) -> Course:
-    """A random course of a layer whose `centre_source` starts about at `centre_canvas`; `layer_px` is its size."""
+    """A random course of a layer whose `centre_source` starts about at `centre_canvas`; `layer_px` is its size.
+
+    With `track` (T, 2) in canvas pixels its centre goes there, and only the rest is random.
+    """
     pace = float(rng.choice([0.25, 0.6, 1.0], p=[0.3, 0.4, 0.3]))
     ends = rng.uniform(-1.0, 1.0, 7) * pace
     steps = np.linspace(0.0, 1.0, num_frames)[:, None] * ends  # (T, 7)
@@ -60,6 +65,8 @@ def wander(
         bend = np.array([[across, shear * motion.shear], [0.0, 1.0 / across]])
         canvas_from_source = zoom * rotation @ bend
         target = np.asarray(centre_canvas) + motion.shift * layer_px * np.array([right, down])
+        if track is not None:
+            target = track[index]
         inverse = np.linalg.inv(canvas_from_source)
         matrices[index, :, :2] = inverse
         matrices[index, :, 2] = np.asarray(centre_source) - inverse @ target
@@ -67,6 +74,13 @@ def wander(
     grid = rng.normal(0.0, 1.0, (cells, cells, 2)).astype(np.float32)
     field = cv2.resize(grid, (canvas_px, canvas_px), interpolation=cv2.INTER_CUBIC).transpose(2, 0, 1)
     return Course(matrices, field, (0.3 * rng.normal() + steps[:, 6]) * motion.elastic * layer_px)
+
+
+def moved_course(course: Course, motions: np.ndarray) -> Course:
+    """The course when the canvas, too, moves: `motions` (T, 2, 3) from canvas pixels to those before it moved."""
+    last = np.broadcast_to([[0.0, 0.0, 1.0]], (len(motions), 1, 3))
+    matrices = course.source_from_canvas @ np.concatenate([motions, last], axis=1)
+    return Course(matrices, course.field, course.strengths)
 
 
 def warp_maps(path: Course, index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Trains the embedded refiner: `python -m pipelines.training.refiner --ccp DIR --coco DIR --out DIR`.
+"""Trains the embedded refiner: `python -m pipelines.training.refiner --source DIR --source DIR --out DIR`.
 
 Each crop is seen once by the frozen encoder and refined from several prompts, so that one network learns boxes, clicks
 and coarse masks and that they mean the same object. Edges count more than the rest; the predicted IoU is fitted
@@ -14,22 +14,24 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
+from pipelines.refiners.crop_prompts import MaskPrompt
 from pipelines.refiners.prompt_maps import prompt_maps
 from pipelines.refiners.refine_net import Refined, RefineNet
 from pipelines.training import command
 from pipelines.training.datasets import REFINER_SHORT_SIDE_PX, Picture, PictureSets
 from pipelines.training.losses import jaccard, soft_jaccard
 from pipelines.training.refiner_samples import (
-    Prompting,
     SampleConfig,
     clicks,
     make_crop,
-    make_prompting,
+    make_prompt,
     noisy_box,
     spoil,
 )
 from streamvos.models.efficientnet_lite import EfficientNetLite0
 from streamvos.models.feature_net import Maps, stack_features
+
+_VALIDATION_SEED, _STATISTICS_SEED = 999, 10**7  # apart from those of all batches, whose numbers are steps
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class RefinerTask:
             image, mask, wide = make_crop(rng, self._pictures, config.sample)
             images.append(image)
             for _ in range(config.prompts):
-                prompts.append(_maps(image, make_prompting(rng, mask, wide, config.sample)))
+                prompts.append(prompt_maps(image, *make_prompt(rng, mask, wide, config.sample)))
                 truths.append(mask)
                 crop.append(index)
         return Examples(np.stack(images), np.stack(prompts), np.stack(truths), np.array(crop))
@@ -121,12 +123,12 @@ class RefinerTask:
             with torch.no_grad():
                 maps = [one.float() for one in self._encode(examples.images)]
             pixels = torch.from_numpy(examples.images).to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-            view = net.look(pixels, *maps).rows(torch.from_numpy(examples.crop).to(self._device))
-            return net.decode(view, torch.from_numpy(examples.prompts).to(self._device))
+            crops = net.encode(pixels, *maps).rows(torch.from_numpy(examples.crop).to(self._device))
+            return net.decode(crops, torch.from_numpy(examples.prompts).to(self._device))
 
     def statistics(self, num_crops: int = 40) -> Maps:
         """Feature maps of typical crops, for `RefineNet.set_statistics`."""
-        rngs = [np.random.default_rng([self._seed, 10**7, index]) for index in range(num_crops)]
+        rngs = [np.random.default_rng([self._seed, _STATISTICS_SEED, index]) for index in range(num_crops)]
         return self._encode([make_crop(rng, self._pictures, self._config.sample)[0] for rng in rngs])
 
     def _encode(self, images: Sequence[np.ndarray] | np.ndarray) -> Maps:
@@ -141,21 +143,17 @@ def edge_weighted_entropy(logits: torch.Tensor, truths: torch.Tensor, edge_weigh
     return (weights * losses).sum() / weights.sum()
 
 
-def _maps(image: np.ndarray, prompting: Prompting) -> np.ndarray:
-    return prompt_maps(image, prompting.box, prompting.points, prompting.labels, prompting.coarse)
-
-
 def _validation_examples(pictures: Sequence[Picture], index: int, config: SampleConfig) -> Examples:
     """One crop, always the same: from a box, a click and a coarse mask."""
-    rng = np.random.default_rng([999, index])
+    rng = np.random.default_rng([_VALIDATION_SEED, index])
     plain = SampleConfig(size_px=config.size_px, composite_share=0.0, part_share=0.0, wide_share=0.0, turn_rad=0.0)
     image, mask, _ = make_crop(rng, pictures, plain)
     prompts = (
-        Prompting(noisy_box(rng, mask, plain)),
-        Prompting(None, *clicks(rng, mask, 1)),
-        Prompting(coarse=spoil(rng, mask, plain)),
+        MaskPrompt(noisy_box(rng, mask, plain)),
+        MaskPrompt(None, *clicks(rng, mask, 1)),
+        MaskPrompt(coarse=spoil(rng, mask, plain)),
     )
-    maps = np.stack([_maps(image, one) for one in prompts])
+    maps = np.stack([prompt_maps(image, *one) for one in prompts])
     return Examples(image[None], maps, np.stack([mask] * len(prompts)), np.zeros(len(prompts), np.int64))
 
 
@@ -166,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=SampleConfig.size_px, help="side of the crops in pixels")
     given = parser.parse_args(arguments)
     device = command.set_up(given)
-    pictures = command.read_pictures(given, REFINER_SHORT_SIDE_PX, coco_times=4, coco_times_held_out=4)
+    pictures = command.read_pictures(given, REFINER_SHORT_SIDE_PX)
     config = RefinerTaskConfig(given.batch, given.prompts, SampleConfig(given.size), bfloat16=given.bfloat16)
     task = RefinerTask(pictures, config, given.seed, device)
     command.learn(lambda: RefineNet().to(device, memory_format=torch.channels_last), task, given)

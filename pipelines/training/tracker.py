@@ -1,4 +1,4 @@
-"""Trains the propagation network: `python -m pipelines.training.tracker --ccp DIR --coco DIR --out DIR`.
+"""Trains the propagation network: `python -m pipelines.training.tracker --source DIR --source DIR --out DIR`.
 
 Follows the tracker's own frame loop on made-up clips: the first mask is given, every later one is the network's own,
 hardened and detached, so it learns from the memory it will have.
@@ -7,7 +7,6 @@ hardened and detached, so it learns from the memory it will have.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,19 @@ import torch
 
 from pipelines.trackers.propagation_net import PropagationNet
 from pipelines.training import command
+from pipelines.training.clip_kinds import make_mixed_clip
 from pipelines.training.clips import Clip, ClipConfig, crop_clip, make_clip
 from pipelines.training.datasets import TRACKER_SHORT_SIDE_PX, ClipFolder, PictureSets
+from pipelines.training.held_out_clips import held_out_clips, mean_overlap
 from pipelines.training.losses import bootstrapped_cross_entropy, jaccard, soft_jaccard
+from pipelines.training.picture_pool import PicturePool
 from pipelines.training.tracker_batches import Batch, BatchMaker, TrackerTaskConfig, precision
 from pipelines.training.tracker_frames import follow
 from streamvos.models.feature_net import Maps
+
+# Seeds apart from those of all batches, whose numbers are steps.
+_PREPARATION_SEED, _SPOILING_SEED, _STATISTICS_SEED = 10**6, 2 * 10**6, 10**7
+_VALIDATION_KINDS = ("layers", "encounter", "degraded")
 
 
 class TrackerTask:
@@ -42,13 +48,13 @@ class TrackerTask:
         seed: int,
         device: torch.device,
     ) -> None:
-        self._pictures, self._clips, self._config, self._seed = pictures.learned, clips, config, seed
+        self._pool, self._clips, self._config, self._seed = PicturePool(pictures.learned), clips, config, seed
         self._maker, self._device = BatchMaker(config, device), device
         self._prepared: dict[int, Batch] = {}  # what will be learned from again
-        longer = replace(config.clip, num_frames=6)
         self._validation = {
-            name: [make_clip(np.random.default_rng([999, index]), group, longer) for index in range(12)]
+            f"{name} {kind}": clips
             for name, group in pictures.validation.items()
+            for kind, clips in held_out_clips(group, config.clip, _VALIDATION_KINDS, config.num_validation).items()
         }
 
     def batch(self, step: int) -> list[Clip]:
@@ -60,14 +66,18 @@ class TrackerTask:
 
     def loss(self, net: PropagationNet, batch: list[Clip], step: int) -> tuple[torch.Tensor, Mapping[str, float]]:
         prepared = self._prepare_for(step, batch)
-        rng = np.random.default_rng([self._seed, step, 2 * 10**6])
-        share = max(self._config.easy_share, 1.0 - step / 1500 * (1.0 - self._config.easy_share))
+        rng = np.random.default_rng([self._seed, step, _SPOILING_SEED])
+        share = max(self._config.easy_share, 1.0 - step / self._config.easy_steps * (1.0 - self._config.easy_share))
         with precision(self._device, self._config.bfloat16):
             logits = follow(net, prepared, self._config, rng)
         rows, targets = torch.cat(logits), prepared.masks[:, 1:].transpose(0, 1).flatten(0, 1)
-        entropy = bootstrapped_cross_entropy(rows, targets, share)
-        overlap = soft_jaccard(rows, targets)
-        return entropy + overlap, {"J": float(jaccard(rows.detach(), targets).mean()), "objects": len(prepared.group)}
+        known = prepared.known[prepared.group, 1:].transpose(0, 1).flatten(0, 1)
+        entropy = bootstrapped_cross_entropy(rows, targets, share, known)
+        overlap = soft_jaccard(rows, targets, known)
+        return entropy + overlap, {
+            "J": float(jaccard(rows.detach(), targets, known).mean()),
+            "objects": len(prepared.group),
+        }
 
     def _number(self, step: int) -> int:
         """Which batch a step learns from: `cycle` batches, `repeats` times, then the next `cycle`."""
@@ -79,7 +89,7 @@ class TrackerTask:
         if number not in self._prepared:
             first = number - number % self._config.cycle
             self._prepared = {key: known for key, known in self._prepared.items() if key >= first}
-            made = self._maker.make(clips, np.random.default_rng([self._seed, number, 10**6]))
+            made = self._maker.make(clips, np.random.default_rng([self._seed, number, _PREPARATION_SEED]))
             if self._config.repeats == 1:
                 return made
             self._prepared[number] = made
@@ -89,25 +99,21 @@ class TrackerTask:
     def validate(self, net: PropagationNet) -> Mapping[str, float]:
         figures = {}
         for name, clips in self._validation.items():
-            scores = []
-            for clip in clips:
-                prepared = self._maker.make([clip], None)
-                logits = follow(net, prepared, self._config, None)
-                scores += [float(jaccard(row, prepared.masks[:, t + 1]).mean()) for t, row in enumerate(logits)]
+            scores = [mean_overlap(net, self._maker.make([clip], None), self._config) for clip in clips]
             figures[f"J {name}"] = float(np.mean(scores))
         return figures
 
     def statistics(self, num_clips: int = 20) -> Maps:
         """Feature maps of typical frames, for `PropagationNet.set_statistics`."""
-        rngs = [np.random.default_rng([self._seed, 10**7, index]) for index in range(num_clips)]
-        return self._maker.typical([make_clip(rng, self._pictures, self._config.clip).frames[0] for rng in rngs])
+        rngs = [np.random.default_rng([self._seed, _STATISTICS_SEED, index]) for index in range(num_clips)]
+        return self._maker.typical([make_clip(rng, self._pool.plates, self._config.clip).frames[0] for rng in rngs])
 
     def _one(self, rng: np.random.Generator) -> Clip:
         if self._clips is not None and rng.random() < self._config.real_share:
             clip = crop_clip(rng, *self._clips.sample(rng, self._config.clip.num_frames), self._config.clip.size_px)
             if clip is not None:
                 return clip
-        return make_clip(rng, self._pictures, self._config.clip)
+        return make_mixed_clip(rng, self._pool, self._config.clip, self._config.mix)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -119,10 +125,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=ClipConfig.num_frames, help="of a clip")
     given = parser.parse_args(arguments)
     device = command.set_up(given)
-    pictures = command.read_pictures(given, TRACKER_SHORT_SIDE_PX, coco_times=2, coco_times_held_out=1)
+    pictures = command.read_pictures(given, TRACKER_SHORT_SIDE_PX)
     clips = ClipFolder(given.clips) if given.clips else None
     clip = ClipConfig(num_frames=given.frames, size_px=given.size)
-    config = TrackerTaskConfig(clips=given.batch, clip=clip, repeats=given.repeats, bfloat16=given.bfloat16)
+    easy_steps = 1 if given.init else TrackerTaskConfig.easy_steps  # weights that can follow learn from what is hard
+    config = TrackerTaskConfig(
+        clips=given.batch, clip=clip, repeats=given.repeats, easy_steps=easy_steps, bfloat16=given.bfloat16
+    )
     task = TrackerTask(pictures, clips, config, given.seed, device)
     command.learn(lambda: PropagationNet().to(device), task, given)
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from pipelines.trackers.affinity import local_affinity
+from pipelines.trackers.affinity import RADIUS_CELLS, local_affinity
 from pipelines.trackers.propagation_net import (
     Cues,
     PropagationNet,
@@ -25,20 +25,20 @@ def follow(
 ) -> list[torch.Tensor]:
     """Carry the first masks through the clips: T - 1 logits (R, h4, w4), shared among the objects of a clip."""
     num_frames, group = batch.masks.shape[1], batch.group
-    look = net.look(*(maps.flatten(0, 1) for maps in (batch.stride4, batch.stride8, batch.stride16)))
-    views = [look.rows(group * num_frames + index) for index in range(num_frames)]
+    encoding = net.encode(*(maps.flatten(0, 1) for maps in (batch.stride4, batch.stride8, batch.stride16)))
+    frames = [encoding.rows(group * num_frames + index) for index in range(num_frames)]
     last = batch.masks[:, 0]
     keys, values, logits = [], [], []
     for index in range(1, num_frames):
         both = torch.stack([last, others_of(last, group)], dim=1)
-        keys.append(views[index - 1].key16)
-        values.append(net.value(views[index - 1], both))
+        keys.append(frames[index - 1].key16)
+        values.append(net.value(frames[index - 1], both))
         chosen = _remembered(index, rng)
         memory = (torch.cat([source[i].flatten(2) for i in chosen], dim=2) for source in (keys, values))
-        now = views[index].key16
+        now = frames[index].key16
         read = read_memory(as_query(now), *memory).unflatten(2, now.shape[-2:])
         cues = _cues(batch, index, last, both, config, rng)
-        logits.append(share_logits(net.decode(views[index], read, cues).float(), group))
+        logits.append(share_logits(net.decode(frames[index], read, cues).float(), group))
         last = remember(logits[-1].detach(), batch.keys[group, index], rng)
     return logits
 
@@ -72,7 +72,7 @@ def _cues(
             continue
         rows = group == clip
         query, key = batch.keys[clip, index], batch.keys[clip, index - 1]
-        found = local_affinity(query, key, parts[rows].flatten(0, 1), config.radius_cells, config.temperature)
+        found = local_affinity(query, key, parts[rows].flatten(0, 1), RADIUS_CELLS)
         carried[rows] = found.view(-1, *parts.shape[1:])
     ridge = batch.ridge[:, index, None]
     others = others_of(carried.mean(dim=1, keepdim=True), group)

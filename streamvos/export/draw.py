@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from streamvos.export.colours import id_colour, ink_on
+from streamvos.export.fonts import font_for, printable
 from streamvos.records import Detections, ObjectMasks, StepResult
 
 _TINT = 0.42  # share of the object's colour in its pixels
 _DEPTH_TINT = 0.6  # share of the distance's colour
 _MAX_LISTED = 8  # rows of objects that are not visible
+_BESIDE = "#.0123456789abcdefghijklmnopqrstuvwxyz"  # stands beside a name in a label
 _GREY = (205, 205, 205)
 _DARK = (24, 24, 28)
 
@@ -32,8 +32,8 @@ class Shown:
 
     masks: bool = True  # tint and contour
     boxes: bool = True  # of objects, and thin grey ones of detections that are no object
-    ids: bool = True  # number and name of each object
-    states: bool = True  # tracked, occluded or lost, and how sure
+    ids: bool = True  # number and name of each object, and how sure its class is
+    states: bool = True  # tracked, occluded or lost, and how sure the mask is
     depth: bool = False  # colours by distance over the picture, where it is known
     header: bool = True  # shot, time and frame
     hidden: frozenset[int] = frozenset()  # objects that are left out
@@ -115,10 +115,12 @@ def _draw_object(canvas: np.ndarray, masks: ObjectMasks, row: int, labels: np.nd
 
 def _draw_label(canvas: np.ndarray, masks: ObjectMasks, row: int, font_px: int, taken: list[Box], shown: Shown) -> None:
     object_id = int(masks.object_ids[row])
-    name = f" {masks.class_names[row]}" if masks.class_names[row] else ""
-    parts = [f"#{object_id}{name}"] if shown.ids else []
+    called = _drawn_name(masks.class_names[row], font_px)
+    name = f" {called}" if called else ""
+    sure = "" if np.isnan(masks.class_scores[row]) else f" {masks.class_scores[row]:.2f}"
+    parts = [f"#{object_id}{name}{sure}"] if shown.ids else []
     parts += [f"{masks.states[row]} {masks.scores[row]:.2f}"] if shown.states else []
-    text = " ".join(parts)
+    text = " \N{MIDDLE DOT} ".join(parts)
     x1, y1, _, _ = _inside(masks.boxes_xyxy[row], canvas.shape)
     _place_text(canvas, text, x1, y1, font_px, id_colour(object_id), taken)
 
@@ -130,7 +132,7 @@ def _draw_unmatched(canvas: np.ndarray, found: Detections, font_px: int, taken: 
         if x2 <= x1 or y2 <= y1:
             continue
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), _GREY, 1)
-        text = f"{found.class_names[row]} {found.scores[row]:.2f}"
+        text = f"{_drawn_name(found.class_names[row], font_px)} {found.scores[row]:.2f}"
         _place_text(canvas, text, x1, y1, max(9, font_px - 2), _DARK, taken, opacity=0.5)
 
 
@@ -139,7 +141,8 @@ def _draw_absent(canvas: np.ndarray, masks: ObjectMasks, rows: list[int], font_p
     texts = []
     for row in rows[:_MAX_LISTED]:
         object_id = int(masks.object_ids[row])
-        name = f"{masks.class_names[row]} " if masks.class_names[row] else ""
+        called = _drawn_name(masks.class_names[row], font_px)
+        name = f"{called} " if called else ""
         texts.append((f"#{object_id} {name}{masks.states[row]}", id_colour(object_id)))
     if len(rows) > _MAX_LISTED:
         texts.append((f"and {len(rows) - _MAX_LISTED} more", _GREY))
@@ -148,6 +151,13 @@ def _draw_absent(canvas: np.ndarray, masks: ObjectMasks, rows: list[int], font_p
         height = _text_alpha(text, font_px).shape[0]
         bottom -= height + 2
         _chip(canvas, text, 6, bottom, font_px, _DARK, 0.65, ink=colour)
+
+
+def _drawn_name(name: str, font_px: int) -> str:
+    """A name as it is drawn: "object" where no font here has its letters, in place of empty boxes."""
+    name = printable(name)
+    # beside a name, its label has letters that every font has
+    return name if font_for(f"{name} {_BESIDE}", font_px) is not None else "object"
 
 
 def _header(result: StepResult) -> str:
@@ -202,19 +212,14 @@ def _chip(
 @functools.lru_cache(maxsize=512)
 def _text_alpha(text: str, font_px: int) -> np.ndarray:
     """Coverage of the text with a margin, (h, w) float16 in [0, 1]."""
-    font = _font(font_px)
+    font = font_for(text, font_px)
+    assert font is not None, f"names are drawn as they are only where a font has their letters, got {text!r}"
     margin = max(2, font_px // 4)
     width = round(font.getlength(text)) + 2 * margin
     ascent, descent = font.getmetrics()
     image = Image.new("L", (width, ascent + descent + 2), 0)
     ImageDraw.Draw(image).text((margin, 1), text, fill=255, font=font)
     return (np.asarray(image) / 255).astype(np.float16)
-
-
-@functools.cache
-def _font(font_px: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings along and which covers most scripts' letters."""
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans-Bold.ttf", font_px)
 
 
 @functools.lru_cache(maxsize=512)

@@ -52,7 +52,7 @@ def claim(folder: Path, overwrite: bool, resume: bool) -> tuple[dict[str, Any] |
         InputError: something is there that may not be touched, or another run is writing there.
     """
     if overwrite and resume:
-        raise InputError("--overwrite and --resume exclude each other")
+        raise InputError("overwrite=True and resume=True exclude each other")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output {str(folder)!r} is a file; expected a folder, or a path that does not exist")
     if overwrite or resume:
@@ -97,7 +97,7 @@ def _look(folder: Path, may_be_used: bool) -> dict[str, Any] | None:
         return None
     if not may_be_used:
         raise InputError(
-            f"output folder {str(folder)!r} is not empty; go on with --resume, or replace it with --overwrite"
+            f"output folder {str(folder)!r} is not empty; go on with resume=True, or replace it with overwrite=True"
         )
     report = read_report(folder)
     if report is None:

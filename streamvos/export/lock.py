@@ -57,7 +57,7 @@ class FolderLock:
                 who = f" (process {pid})" if pid.isdigit() else ""
                 raise InputError(
                     f"another run{who} is writing into {str(self._path.parent)!r}; "
-                    "wait until it has ended, or choose another --out"
+                    "wait until it has ended, or choose another folder"
                 ) from None
             except OSError as error:  # a file system without locks
                 _log.warning("%s cannot be locked: %s", self._path, error)

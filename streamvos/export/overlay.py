@@ -18,7 +18,7 @@ import numpy as np
 from streamvos.errors import IntegrityError
 from streamvos.export.parts import replacing
 from streamvos.video.info import SourceInfo
-from streamvos.video.writer import SegmentWriter, join_segments
+from streamvos.video.writer import SegmentWriter, join_segments, largest_step
 
 _log = logging.getLogger(__name__)
 _DEFAULT_RATE = Fraction(25)
@@ -48,6 +48,8 @@ class OverlayWriter:
     def write(self, image: np.ndarray, time_s: float) -> None:
         """Append an (H, W, 3) uint8 RGB picture of the source's size."""
         ticks = max(round(time_s / self._info.time_base), self._last_ticks + 1)
+        if self._writer is not None and ticks - self._last_ticks > largest_step(self._info.time_base):
+            self.end_segment()
         if self._writer is None:
             self._open(ticks)
         self._writer.write(image, ticks - self._start_ticks)

@@ -24,7 +24,7 @@ def disk_errors(folder: Path, kept: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutputError(
-                f"no space left for {str(folder)!r}; {kept}; free some space and go on with --resume"
+                f"no space left for {str(folder)!r}; {kept}; free some space and go on with resume=True"
             ) from error
         reason = error.strerror or type(error).__name__
         raise OutputError(f"cannot write into {str(folder)!r} ({reason}); {kept}") from error
@@ -82,7 +82,7 @@ class PartFile:
             self.path.replace(self.part)
         if not self.part.is_file() or self.part.stat().st_size < length:
             raise IntegrityError(
-                f"{str(self.part)!r} is shorter than at the last checkpoint; run again with --overwrite"
+                f"{str(self.part)!r} is shorter than at the last checkpoint; run again with overwrite=True"
             )
         self._file = self._open(os.O_RDWR)
         self._file.truncate(length)

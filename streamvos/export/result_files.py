@@ -160,7 +160,7 @@ class ResultFiles:
         self._events.begin()
         lines = []
         for event in result.events:
-            entry = asdict(event)
+            entry = asdict(event) | {"numbers": {name: round(value, 6) for name, value in event.numbers.items()}}
             entry = {"frame": entry.pop("frame_index"), "time_s": round(result.time_s, 6)} | entry
             lines.append(json.dumps(entry, separators=(",", ":"), ensure_ascii=False) + "\n")
         self._num_events += len(lines)

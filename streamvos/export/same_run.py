@@ -33,8 +33,8 @@ def expect_same_source(folder: Path, earlier: Mapping[str, Any], now: Mapping[st
     for name in _SOURCE_FACTS:
         if earlier.get(name) != now[name]:
             raise InputError(
-                f"--resume: {str(folder)!r} was made from another source ({name} "
-                f"{earlier.get(name)}, now {now[name]}); give the same source, or --overwrite"
+                f"{str(folder)!r} cannot go on: it was made from another source ({name} "
+                f"{earlier.get(name)}, now {now[name]}); give the same source, or start anew with overwrite=True"
             )
 
 
@@ -50,8 +50,8 @@ def expect_same_settings(folder: Path, earlier: Mapping[str, Any], now: Mapping[
     shown = [f"{name} was {_text(before[name])}, now {_text(after[name])}" for name in changed[:_SHOWN]]
     more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     raise InputError(
-        f"--resume: {str(folder)!r} was run with other settings ({'; '.join(shown)}{more}); "
-        "give the same ones, or start anew with --overwrite"
+        f"{str(folder)!r} cannot go on: it was run with other settings ({'; '.join(shown)}{more}); "
+        "give the same ones, or start anew with overwrite=True"
     )
 
 

@@ -4,8 +4,11 @@
      "video": {"name", "width", "height", "rate", "time_base", "num_frames"},
      "objects": [{"id", "class", "first_frame", "last_frame", "num_tracked"}],
      "frames": [{"frame", "time_s", "shot", "cut",
-                 "objects": [{"id", "class", "state", "score", "bbox", "segmentation"}],
+                 "objects": [{"id", "class", "state", "score", "class_score", "bbox", "segmentation"}],
                  "detections": [{"id", "class", "score", "bbox"}]}]}
+
+An object's `score` is that of its mask, by the tracker; its `class_score` is that of the detection that last confirmed
+it, null where none did. A detection's `score` is that of its class.
 
 `bbox` is [left, top, width, height] in pixels. `segmentation` is COCO RLE with `counts` as text, as
 pycocotools reads it. `detections` is missing where the detector did not run; a detection's id is -1 where
@@ -91,6 +94,7 @@ def _objects(masks: ObjectMasks) -> list[dict[str, Any]]:
             "class": masks.class_names[row],
             "state": masks.states[row],
             "score": round(float(masks.scores[row]), 4),
+            "class_score": None if np.isnan(masks.class_scores[row]) else round(float(masks.class_scores[row]), 4),
             "bbox": _xywh(masks.boxes_xyxy[row]),
             "segmentation": {
                 "size": [int(side) for side in masks.rles[row]["size"]],

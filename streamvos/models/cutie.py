@@ -24,6 +24,7 @@ from streamvos.models.checkpoint import load_checkpoint
 
 CutieSize = Literal["small", "base"]
 CATALOGUE_NAMES: dict[str, str] = {"small": "cutie-small", "base": "cutie-base"}
+LEAST_LONG_TERM_TOKENS = 512  # four merges of 128 prototypes, the package's `num_prototypes`
 INSTALL = "pip install 'streamvos[cutie]'"
 
 _TRAINING_ONLY = "aux_computer."  # the heads of its auxiliary losses: a checkpoint may lack them

@@ -40,6 +40,16 @@ class Features:
     stride8: torch.Tensor
     stride16: torch.Tensor
 
+    @property
+    def padded(self) -> tuple[int, int]:
+        """(H, W) of `image`."""
+        return self.image.shape[:2]
+
+    @property
+    def picture(self) -> np.ndarray:
+        """`image` without its padding."""
+        return self.image[: self.valid[0], : self.valid[1]]
+
     @functools.cached_property
     def stride16_at_8(self) -> torch.Tensor:
         """`stride16` scaled up to the cells of `stride8`."""

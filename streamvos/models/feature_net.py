@@ -27,8 +27,8 @@ def stack_features(seen: Sequence[Features]) -> Maps:
 
 
 @dataclass(frozen=True)
-class PictureViews:
-    """What a network sees in B pictures, whatever it is asked about them; each field (B, C, h, w)."""
+class PictureEncoding:
+    """What a network makes of B pictures, whatever it is asked about them; each field (B, C, h, w)."""
 
     def rows(self, index: torch.Tensor) -> Self:
         """The pictures of the given rows, one for each question."""

@@ -107,11 +107,6 @@ class SamHqPredictor:
             )
         return masks[0].astype(bool), float(np.clip(predicted_iou[0], 0.0, 1.0))
 
-    @property
-    def features(self) -> np.ndarray:
-        """The (256, 64, 64) float32 embedding of the image, padding included; useful as appearance."""
-        return self._predictor.get_image_embedding()[0].float().cpu().numpy()
-
     def _ready(self, model: torch.nn.Module, device: torch.device) -> None:
         self._predictor = _package().SamPredictor(model.to(device).eval())
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from streamvos.errors import InputError, IntegrityError
 from streamvos.models import catalogue
 from streamvos.models.coco import NUM_IDS
+from streamvos.models.detector import DETECTORS
 from streamvos.models.graphdef import Graph, read_graph
 from streamvos.models.ssd_boxes import GRIDS, Candidates, anchors, suppress
 
@@ -37,6 +38,7 @@ _STRIDED = (1, 3, 6, 13)  # blocks that halve the map
 _RESIDUAL = (2, 4, 5, 7, 8, 9, 11, 12, 14, 15)  # blocks as wide behind as before
 
 
+@DETECTORS.register("ssd-mobilenet-v2")
 class SsdMobileNet:
     """The detector: set a picture once (`features`), predict as often as needed.
 
@@ -48,6 +50,8 @@ class SsdMobileNet:
         MissingWeightsError: the package with the graph is not installed.
         IntegrityError: the graph is damaged, or another network.
     """
+
+    levels = LEVELS
 
     def __init__(self, device: torch.device, path: Path | None = None) -> None:
         graph = read_graph(catalogue.locate(WEIGHTS) if path is None else path)

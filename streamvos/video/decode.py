@@ -1,19 +1,20 @@
-"""What files, streams and cameras share: opening a container, decoding it, RGB upright at one size."""
+"""What files, streams and cameras share: opening a container, and decoding it whatever is damaged."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
-from fractions import Fraction
 
 import av
-import numpy as np
 
 from streamvos.errors import InputError
-from streamvos.video.info import SourceConfig
+from streamvos.video.display import pixel_aspect
+from streamvos.video.info import SourceConfig, expect_few_pixels
 from streamvos.video.urls import LOCAL_PROTOCOLS, PROTOCOLS, mask_secrets
 
 _log = logging.getLogger(__name__)
+_MIB_PIXELS = 2**20
 
 
 def open_container(location: str, scheme: str | None, config: SourceConfig) -> av.container.InputContainer:
@@ -23,53 +24,71 @@ def open_container(location: str, scheme: str | None, config: SourceConfig) -> a
         options["format_whitelist"] = config.containers
     if scheme in ("rtsp", "rtsps"):
         options["rtsp_transport"] = config.rtsp_transport
+        options["fpsprobesize"] = "0"  # or FFmpeg reads seconds of the stream to measure its rate before it begins
     timeout = (config.open_timeout_s, config.read_timeout_s) if scheme else None
+    began = time.monotonic()
     try:
         return av.open(location, options=options, timeout=timeout, metadata_errors="replace")
     except av.error.FFmpegError as error:
-        raise InputError(_why_not(location, scheme, error)) from None
-
-
-def video_stream(
-    container: av.container.InputContainer, location: str, config: SourceConfig
-) -> av.video.stream.VideoStream:
-    """The first video stream, with the decoder's threads set."""
-    if not container.streams.video:
-        raise InputError(f"source {mask_secrets(location)!r} holds no video stream; expected a video")
-    stream = container.streams.video[0]
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if config.max_pixels and width * height > config.max_pixels:
-        raise InputError(
-            f"source {mask_secrets(location)!r} has {width}x{height} pixels; expected at most {config.max_pixels} in "
-            "all (source.max_pixels): scale it down first"
-        )
-    stream.thread_type = "AUTO"
-    stream.codec_context.thread_count = config.decode_threads
-    return stream
+        waited_s = time.monotonic() - began
+        is_silent = scheme is not None and (waited_s >= min(timeout) or isinstance(error, av.error.ExitError))
+        reason = f"no answer in {waited_s:.0f} s" if is_silent else error.strerror or type(error).__name__
+        raise InputError(_why_not(location, scheme, reason)) from None
 
 
 class Decoder:
-    """Decode a stream and survive damage: bad packets are skipped and counted, a broken end is just the end.
+    """Decode a stream and survive damage: what cannot be decoded is skipped and counted, a broken end is just the end.
+
+    A packet that the container marks as damaged is decoded as far as it goes, but for the last one, which is cut off.
+
+    Args:
+        container: open.
+        stream: of it.
+        location: for messages, without secrets.
+        config: its `max_pixels` holds for every picture.
+        show_marked: decode also packets that are marked to be discarded.
 
     Attributes:
+        num_packets: packets that the container gave.
         num_frames: pictures handed out.
-        num_damaged: packets and pictures that could not be used.
+        num_damaged: packets and pictures that could not be used whole.
+        num_hidden: packets that an edit list hides.
         broken: what the container said when it ended before its time, or None.
+        last_byte: where the last packet ends in the file; None where that is unknown.
+        is_cut: whether the last packet is not whole.
     """
 
-    def __init__(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> None:
+    def __init__(
+        self,
+        container: av.container.InputContainer,
+        stream: av.video.stream.VideoStream,
+        location: str,
+        config: SourceConfig,
+        show_marked: bool = False,
+    ) -> None:
         self._container, self._stream = container, stream
-        self.num_frames = 0
-        self.num_damaged = 0
+        self._location, self._config, self._show_marked = location, config, show_marked
+        self._aspect = pixel_aspect(stream)
+        self._size: tuple[int, int] | None = None
+        self._lenient: av.video.codeccontext.VideoCodecContext | None = None
+        self._options: dict[str, str] = {}
+        if config.max_pixels:  # more than that, for sizes that decoders round up; the frames are measured exactly
+            self._options["max_pixels"] = str(2 * config.max_pixels + _MIB_PIXELS)
+        if stream.codec_context.name == "mjpeg":
+            self._lenient = av.CodecContext.create("mjpeg", "r")
+            self._lenient.options = dict(self._options)
+            self._options["err_detect"] = "explode"  # or damaged JPEGs pass unnoticed
+        stream.codec_context.options = dict(self._options)
+        self.num_packets = self.num_frames = self.num_damaged = self.num_hidden = 0
         self.broken: str | None = None
+        self.last_byte: int | None = None
+        self.is_cut = False
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets():
-            if packet.is_corrupt:
-                self.num_damaged += 1
-                continue
+            self.num_hidden += packet.is_discard and not self._show_marked
             try:
-                frames = packet.decode()
+                frames = self._decode(packet)
             except av.error.EOFError:
                 return
             except (av.error.MemoryError, av.error.BlockingIOError) as error:  # nothing is wrong with the packet
@@ -78,75 +97,87 @@ class Decoder:
                     "source.decode_threads to 1"
                 ) from error
             except av.error.FFmpegError as error:
+                self._expect_few_pixels_after(error)
                 self.num_damaged += 1
                 _log.warning("a packet could not be decoded and is skipped: %s", error.strerror)
                 continue
             for frame in frames:
                 self.num_frames += 1
-                if frame.is_corrupt:
-                    self.num_damaged += 1
+                self.num_damaged += frame.is_corrupt
+                if (frame.width, frame.height) != self._size:
+                    expect_few_pixels(self._location, frame.width, frame.height, self._config, self._aspect)
+                    self._size = frame.width, frame.height
                 yield frame
 
     def _packets(self) -> Iterator[av.Packet]:
+        """Packets to be decoded, the last of them empty: it makes the decoder give what it holds back."""
+        damaged: av.Packet | None = None
+        for packet in self._all_packets():
+            if damaged is not None and packet.size:
+                yield damaged
+            self.is_cut, damaged = damaged is not None and not packet.size, None
+            if packet.is_corrupt:
+                self.num_damaged += 1
+                damaged = packet
+            else:
+                yield packet
+        self.is_cut |= damaged is not None
+
+    def _all_packets(self) -> Iterator[av.Packet]:
         packets = self._container.demux(self._stream)
         while True:
+            began = time.monotonic()
             try:
                 packet = next(packets)
             except StopIteration:
                 return
             except av.error.FFmpegError as error:
                 self.broken = error.strerror or type(error).__name__
+                if isinstance(error, av.error.ExitError) or time.monotonic() - began >= self._config.read_timeout_s:
+                    self.broken = f"no answer in {self._config.read_timeout_s:g} s"
                 _log.warning("the container ended early: %s", self.broken)
                 return
+            if packet.size:
+                self.num_packets += 1
+                if packet.pos is not None and packet.pos >= 0:
+                    self.last_byte = packet.pos + packet.size
             yield packet
 
+    def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
+        if packet.is_discard and self._show_marked:
+            packet = _unmarked(packet)
+        try:
+            return self._stream.codec_context.decode(packet if packet.size else None)
+        except av.error.EOFError:
+            raise
+        except av.error.FFmpegError:
+            if self._lenient is None or not packet.size:
+                raise
+        frames = self._lenient.decode(_unmarked(packet))
+        self.num_damaged += len(frames)
+        return frames
 
-class Clock:
-    """Presentation times in seconds, from 0 at the first frame, strictly increasing.
-
-    A frame without a timestamp, or with one that does not increase (damage, raw streams), is placed one
-    nominal frame after the last.
-    """
-
-    def __init__(self, time_base: Fraction, rate: Fraction | None) -> None:
-        self._time_base = time_base
-        self._step_ticks = max(1, round(1 / (rate or Fraction(25)) / time_base))
-        self._first: int | None = None
-        self._last_ticks = -1
-
-    def time_s(self, pts: int | None) -> float:
-        """The time of the next frame, whose container timestamp is `pts`."""
-        if pts is not None and self._first is None:
-            self._first = pts
-        ticks = self._last_ticks + 1 if pts is None or self._first is None else pts - self._first
-        if self._last_ticks < 0:
-            ticks = 0
-        elif pts is None or ticks <= self._last_ticks:
-            ticks = self._last_ticks + self._step_ticks
-        self._last_ticks = ticks
-        return float(ticks * self._time_base)
-
-
-def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """(H, W) of a decoded frame after its rotation."""
-    size = (frame.height, frame.width)
-    return size[::-1] if round(frame.rotation / 90) % 2 else size
+    def _expect_few_pixels_after(self, error: av.error.FFmpegError) -> None:
+        """Say so where a decoder refused a picture for its size: it forgets the size, or shows it."""
+        context = self._stream.codec_context
+        if not self._config.max_pixels:
+            return
+        expect_few_pixels(self._location, context.width, context.height, self._config, self._aspect)
+        if self._size is not None and not context.width:
+            raise InputError(
+                f"source {self._location!r} goes on with larger pictures; expected at most {self._config.max_pixels} "
+                f"pixels in all (source.max_pixels): scale it down first ({error.strerror})"
+            )
 
 
-def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """An (H, W, 3) uint8 RGB picture of a frame, upright, scaled to `size` (H, W) where it differs.
-
-    The rotation that the container asks for is done to the nearest quarter turn. Full and limited range,
-    BT.601 and BT.709 are told apart by the stream's own tags. Higher bit depths are reduced to 8.
-    """
-    turns = round(frame.rotation / 90) % 4  # counter-clockwise, as in numpy.rot90
-    height, width = size[::-1] if turns % 2 else size
-    picture = frame.to_ndarray(format="rgb24", width=width, height=height)
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+def _unmarked(packet: av.Packet) -> av.Packet:
+    """A copy without the mark that its picture is to be discarded."""
+    copy = av.Packet(bytes(packet))
+    copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+    return copy
 
 
-def _why_not(location: str, scheme: str | None, error: av.error.FFmpegError) -> str:
-    reason = error.strerror or type(error).__name__
+def _why_not(location: str, scheme: str | None, reason: str) -> str:
     if scheme is None:
         return (
             f"{location!r} cannot be read as a video ({reason}); expected a file that FFmpeg can open. "

@@ -11,8 +11,10 @@ from typing import Any, Literal
 from streamvos.config import Settings, setting
 from streamvos.errors import InputError
 from streamvos.records import Frame
+from streamvos.video.rates import parse_rate
 
 SourceKind = Literal["video", "images", "rgbd", "stream", "camera"]
+_SQUARE = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,6 @@ class SourceInfo:
         return values
 
 
-def parse_rate(text: str) -> Fraction:
-    """A positive frame rate from "24", "29.97" or "30000/1001"; raises `InputError` for anything else."""
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise InputError(f"expected a positive rate such as 24 or 30000/1001, got {text!r}")
-    return rate
-
-
 def _format_names(text: str) -> None:
     """Raise `InputError` where a text is no list of FFmpeg's names of formats."""
     if not re.fullmatch(r"[a-z0-9_]*(,[a-z0-9_]+)*", text):
@@ -78,7 +69,9 @@ class SourceConfig(Settings, at="source"):
         2, "threads of the decoder, 0: its own choice; more is faster, and takes cores from stages", low=0
     )
     image_rate: str = setting(
-        "24", 'frames per second of a folder of images, "24" or "30000/1001"; sets their times', form=parse_rate
+        "24",
+        'frames per second of a folder of images, "24", "29.97" or "30000/1001"; sets their times',
+        form=parse_rate,
     )
     rgbd_rate: str = setting("30", "the same for RGB-D folders without times (7-Scenes)", form=parse_rate)
     depth_gap_s: float = setting(
@@ -146,6 +139,10 @@ class SourceAround(Source):
         self._source.close()
 
 
-def safe_name(text: str) -> str:
-    """A folder name made of `text`: letters, digits, dot, dash and underscore only; never empty or hidden."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("._")[:100] or "video"
+def expect_few_pixels(location: str, width: int, height: int, config: SourceConfig, aspect: Fraction = _SQUARE) -> None:
+    """Raise `InputError` where a picture, as stored or with its width stretched by `aspect`, has too many pixels."""
+    if config.max_pixels and width * height * max(aspect, _SQUARE) > config.max_pixels:
+        raise InputError(
+            f"source {location!r} has {width}x{height} pixels; expected at most {config.max_pixels} in "
+            "all (source.max_pixels): scale it down first"
+        )

@@ -2,53 +2,34 @@
 
 A thread reads as fast as the source gives and keeps only the newest picture (a queue would add its length to
 the delay). A lost connection is opened again with waits that double. `Frame.index` counts the frames that
-are delivered, without gaps; `Frame.time_s` follows the source's own timestamps within a connection and the
-wall clock across connections.
+are delivered, without gaps; `Frame.time_s` follows the source's own timestamps within a connection while they keep
+step with the wall clock (`streamvos.video.live_clock`), and the wall clock across connections. What was wrong and
+survived is told once for each kind, with how often.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
-from typing import NamedTuple, Protocol
 
 import av
-import cv2
-import numpy as np
 
 from streamvos.errors import InputError
 from streamvos.records import Frame
-from streamvos.video.decode import Decoder, open_container, to_rgb, upright_size, video_stream
+from streamvos.video.connections import Connection, Picture
 from streamvos.video.info import Source, SourceConfig, SourceInfo
+from streamvos.video.live_clock import TOLERANCE_S, LiveClock
 from streamvos.video.prefetch import LatestSlot
 
 _log = logging.getLogger(__name__)
 TIME_BASE = Fraction(1, 90000)
-_CAMERA_APIS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}"), "win32": ("dshow", "{}")}
-
-
-class Picture(NamedTuple):
-    """A picture not yet converted: time of the source in seconds (None if it has none), how to get RGB."""
-
-    time_s: float | None
-    to_rgb: Callable[[tuple[int, int]], np.ndarray]
-
-
-class Connection(Protocol):
-    """An open link to a live source."""
-
-    size: tuple[int, int]
-    rate: Fraction | None
-
-    def pictures(self) -> Iterator[Picture]:
-        """Pictures as they come; ends, or raises, when the link is lost."""
-
-    def close(self) -> None: ...
+_STALL_S = 2.0
+_LEARNED_GAPS = 5  # before they are known well enough to tell what is long
+_STALL_SHARE = 4  # of the usual time between two pictures: a camera of one picture in five seconds does not stall
+_MOST_WARNINGS = 100  # a camera may run for months
 
 
 class LiveSource(Source):
@@ -60,6 +41,8 @@ class LiveSource(Source):
         start_index: number of the first frame (a run that goes on).
         start_time_s: time of the first frame (a run that goes on).
         max_frames: index at which to stop.
+        first: the first connection, where it is open already.
+        began_s: when that was asked for (`time.monotonic`).
     """
 
     def __init__(
@@ -71,25 +54,38 @@ class LiveSource(Source):
         start_index: int = 0,
         max_frames: int | None = None,
         start_time_s: float = 0.0,
+        first: Connection | None = None,
+        began_s: float | None = None,
     ) -> None:
-        connection = connect()
+        began_s = time.monotonic() if began_s is None else began_s
+        connection = connect() if first is None else first
         super().__init__(describe(connection.size, connection.rate))
         self._connect, self._config = connect, config
         self._stream_id = stream_id or self.info.name
         self._index, self._stop_index = start_index, max_frames
-        self._first_s, self._last_s = start_time_s, -1.0
+        self._clock = LiveClock(start_time_s, self.info.rate)
+        self._last_s = -1.0
+        self._start_s = start_time_s
+        self._before: tuple[float, int] | None = None  # times and drops before the first frame was asked for
+        self._told: dict[str, int] = {}  # place among the warnings, by kind
+        self._num_damaged = self._num_stalls = 0
+        self._longest_stall_s = self._usual_gap_s = 0.0
+        self._num_gaps = 0
         self._slot: LatestSlot[tuple[float, Picture]] = LatestSlot()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(connection,), name="live", daemon=True)
+        self._thread = threading.Thread(target=self._work, args=(connection, began_s), name="live", daemon=True)
         self._thread.start()
 
     def __next__(self) -> Frame:
         if self._stop_index is not None and self._index >= self._stop_index:
             raise StopIteration
         time_s, picture = self._slot.take()
-        self.num_dropped = self._slot.num_dropped
+        if self._before is None:  # what came before anyone asked is no part of the stream
+            self._before = time_s - self._start_s, self._slot.num_dropped
+        self.num_dropped = self._slot.num_dropped - self._before[1]
+        ticks = round((time_s - self._before[0]) / TIME_BASE)
         image = picture.to_rgb((self.info.height, self.info.width))
-        frame = Frame(self._stream_id, self._index, time_s, image)
+        frame = Frame(self._stream_id, self._index, float(ticks * TIME_BASE), image)
         self._index += 1
         return frame
 
@@ -98,40 +94,65 @@ class LiveSource(Source):
         self._slot.close()
         self._thread.join(timeout=self._config.open_timeout_s + self._config.read_timeout_s)
 
-    def _work(self, connection: Connection | None) -> None:
-        began = time.monotonic()
+    def _work(self, connection: Connection | None, began_s: float) -> None:
         failures = 0
         try:
             while connection is not None and not self._stop.is_set():
-                if self._read(connection, began):
+                if self._read(connection, began_s):
                     failures = 0
                 if self._stop.is_set():
                     return
-                connection, failures = self._reconnect(failures)
+                connection, failures, began_s = self._reconnect(failures)
         except BaseException as error:
             self._slot.close(error)
         finally:
             self._slot.close()
 
-    def _read(self, connection: Connection, began: float) -> bool:
+    def _read(self, connection: Connection, began_s: float) -> bool:
         """Read until the link is lost; returns whether a picture came."""
-        anchor: float | None = None  # what to add to the source's times
+        self._clock.connect(began_s, getattr(connection, "tolerance_s", TOLERANCE_S))
+        for note in getattr(connection, "notes", ()):
+            self._tell(note, note)
+        arrived_s: float | None = None
         try:
             for picture in connection.pictures():
                 if self._stop.is_set():
                     break
-                elapsed_s = time.monotonic() - began + self._first_s
-                source_s = elapsed_s if picture.time_s is None else picture.time_s
-                if anchor is None:
-                    anchor = (self._first_s if self._last_s < 0 else elapsed_s) - source_s
-                self._slot.put((self._tick(source_s + anchor), picture))
+                now_s = time.monotonic()
+                self._judge(picture, None if arrived_s is None else now_s - arrived_s)
+                arrived_s = now_s
+                self._slot.put((self._tick(self._clock.time_s(picture.time_s, now_s)), picture))
+                if self._clock.fault is not None:
+                    self._tell("clock", f"its times {self._clock.fault}; from there on the time of arrival is taken")
             else:
                 self._warn("the connection ended")
         except (av.error.FFmpegError, OSError) as error:
             self._warn(f"the connection was lost ({error.strerror or type(error).__name__})")
         finally:
             connection.close()
-        return anchor is not None
+        return arrived_s is not None
+
+    def _judge(self, picture: Picture, gap_s: float | None) -> None:
+        """Tell what is wrong with a picture, or with the time it took to come."""
+        size = self.info.height, self.info.width
+        if picture.size is not None and picture.size != size:
+            sizes = f"{size[1]}x{size[0]} to {picture.size[1]}x{picture.size[0]}"
+            self._tell(
+                "size", f"the size changes within the stream, from {sizes}; frames were scaled to that of the first"
+            )
+        if picture.num_damaged:
+            self._num_damaged += picture.num_damaged
+            self._tell("damage", f"{self._num_damaged} damaged packets or pictures")
+        if gap_s is None:
+            return
+        is_known = self._num_gaps >= _LEARNED_GAPS
+        if is_known and gap_s >= _STALL_S and gap_s > _STALL_SHARE * self._usual_gap_s:
+            self._num_stalls += 1
+            self._longest_stall_s = max(self._longest_stall_s, gap_s)
+            found = f"{self._num_stalls} found, the longest of {self._longest_stall_s:.1f} s"
+            self._tell("stall", f"pauses of {_STALL_S:g} s or more between pictures: {found}")
+        self._num_gaps += 1
+        self._usual_gap_s += (gap_s - self._usual_gap_s) / min(self._num_gaps, 10)
 
     def _tick(self, time_s: float) -> float:
         """Round to the time base and keep times strictly increasing."""
@@ -139,115 +160,34 @@ class LiveSource(Source):
         self._last_s = float(ticks * TIME_BASE)
         return self._last_s
 
-    def _reconnect(self, failures: int) -> tuple[Connection | None, int]:
+    def _reconnect(self, failures: int) -> tuple[Connection | None, int, float]:
         config = self._config
         while failures < config.reconnect_attempts:
             wait_s = min(config.reconnect_first_s * 2**failures, config.reconnect_max_s)
             if self._stop.wait(wait_s):
-                return None, failures
+                return None, failures, 0.0
             failures += 1
+            began_s = time.monotonic()
             try:
                 connection = self._connect()
             except InputError as error:
                 _log.warning("try %d of %d to reconnect: %s", failures, config.reconnect_attempts, error)
                 continue
             self._warn("reconnected")
-            return connection, failures
+            return connection, failures, began_s
         raise InputError(
             f"source {self.info.location!r} was lost and did not return in {config.reconnect_attempts} tries"
         )
 
     def _warn(self, text: str) -> None:
-        if len(self.warnings) < 100:  # a camera may run for months
+        if len(self.warnings) < _MOST_WARNINGS:
             self.warnings.append(f"{self.info.name}: {text}")
         _log.warning("%s: %s", self.info.location, text)
 
-
-class AvConnection:
-    """A link through FFmpeg: a network stream, or a camera by FFmpeg's device layer.
-
-    Args:
-        container: open.
-        location: for messages.
-    """
-
-    def __init__(self, container: av.container.InputContainer, location: str, config: SourceConfig) -> None:
-        self._container = container
-        try:
-            stream = video_stream(container, location, config)
-            self.rate = stream.average_rate or stream.guessed_rate
-            self._frames = iter(Decoder(container, stream))
-            first = next(self._frames, None)
-        except BaseException:
-            container.close()
-            raise
-        if first is None:
-            container.close()
-            raise InputError(f"source {location!r} gave no frame; expected a video")
-        self._first, self.size = first, upright_size(first)
-
-    def pictures(self) -> Iterator[Picture]:
-        first, self._first = self._first, None
-        if first is not None:
-            yield Picture(first.time, partial(to_rgb, first))
-        for frame in self._frames:
-            yield Picture(frame.time, partial(to_rgb, frame))
-
-    def close(self) -> None:
-        self._container.close()
-
-
-class OpenCvConnection:
-    """A camera through OpenCV, where FFmpeg's device layer cannot open it."""
-
-    def __init__(self, index: int) -> None:
-        self._capture = _open_quietly(index)
-        there, picture = self._capture.read() if self._capture.isOpened() else (False, None)
-        if not there:
-            self._capture.release()
-            raise InputError(f"camera {index} cannot be opened; is it plugged in, free, and may you use it?")
-        self.size = picture.shape[:2]
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = Fraction(rate).limit_denominator(1001) if rate > 0 else None
-
-    def pictures(self) -> Iterator[Picture]:
-        while True:
-            there, picture = self._capture.read()
-            if not there:
-                return
-            yield Picture(None, partial(_bgr_to_rgb, picture))
-
-    def close(self) -> None:
-        self._capture.release()
-
-
-def connect_url(url: str, scheme: str, masked: str, config: SourceConfig) -> AvConnection:
-    """Open a network stream."""
-    return AvConnection(open_container(url, scheme, config), masked, config)
-
-
-def connect_camera(index: int, config: SourceConfig) -> Connection:
-    """Open a camera by its number: FFmpeg's device layer first, OpenCV where that fails."""
-    layer, pattern = _CAMERA_APIS.get(sys.platform, (None, ""))
-    if layer is not None:
-        try:
-            return AvConnection(av.open(pattern.format(index), format=layer), f"camera {index}", config)
-        except (av.error.FFmpegError, ValueError) as error:
-            _log.info("camera %d: %s cannot open it (%s), trying OpenCV", index, layer, error)
-    return OpenCvConnection(index)
-
-
-def _open_quietly(index: int) -> cv2.VideoCapture:
-    """OpenCV writes to stderr when it fails; what matters of it becomes our own error."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        return cv2.VideoCapture(index)
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-
-
-def _bgr_to_rgb(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if picture.shape[:2] != size:
-        picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    def _tell(self, kind: str, text: str) -> None:
+        """One warning for each kind, which is brought up to date."""
+        if kind in self._told:
+            self.warnings[self._told[kind]] = f"{self.info.name}: {text}"
+        elif len(self.warnings) < _MOST_WARNINGS:
+            self._told[kind] = len(self.warnings)
+            self._warn(text)

@@ -10,6 +10,7 @@ aligned.
 from __future__ import annotations
 
 import bisect
+import itertools
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
@@ -21,13 +22,19 @@ from PIL import Image
 
 from streamvos.errors import InputError
 from streamvos.records import Frame
-from streamvos.video.images import expect_one_size, natural_key, read_image
-from streamvos.video.info import Source, SourceConfig, SourceInfo, parse_rate, safe_name
+from streamvos.video.images import expect_one_size, read_image
+from streamvos.video.info import Source, SourceConfig, SourceInfo, expect_few_pixels
+from streamvos.video.names import is_image, natural_key, printable, safe_name
 from streamvos.video.prefetch import Prefetch
+from streamvos.video.rates import parse_rate, parse_time
 
 _log = logging.getLogger(__name__)
 INTRINSICS_FILE = "camera-intrinsics.txt"
 _MICROSECOND = Fraction(1, 1_000_000)
+_PAUSED_SHARE = 10  # of the usual rate: a mean further below it tells of pauses
+# Units that are not seconds: since which time of the clock (1970 and later), and from which step between two pictures.
+_UNITS = (("nanoseconds", 10**17, 10**6), ("microseconds", 10**14, 10**4), ("milliseconds", 10**11, float("inf")))
+_PER_SECOND = {"nanoseconds": 10**9, "microseconds": 10**6, "milliseconds": 10**3}
 # The cameras of the TUM sequences (vision.in.tum.de/data/datasets/rgbd-dataset/file_formats): fx, fy, cx, cy.
 _TUM_CAMERAS = {
     "freiburg1": (517.3, 516.5, 318.6, 255.3),
@@ -68,14 +75,14 @@ class RgbdFolder(Source):
         self._invalid, self._per_metre = (0, 5000.0) if is_tum else (65535, 1000.0)
         self._intrinsics = _intrinsics(folder, is_tum)
         height, width = expect_one_size([pair.colour for pair in self._pairs])
+        expect_few_pixels(str(self._pairs[0].colour), width, height, config)
         span_s = self._pairs[-1].time_s
         if rate is None and span_s > 0:
-            rate = Fraction((len(self._pairs) - 1) / span_s).limit_denominator(1001)
+            rate = _usual_rate([pair.time_s for pair in self._pairs])
         time_base = _MICROSECOND if is_tum else 1 / rate
         name = safe_name(folder.resolve().name)
-        super().__init__(
-            SourceInfo(name, "rgbd", str(folder), width, height, rate, len(self._pairs), span_s, False, time_base)
-        )
+        shown, count = printable(str(folder)), len(self._pairs)
+        super().__init__(SourceInfo(name, "rgbd", shown, width, height, rate, count, span_s, False, time_base))
         without = sum(pair.depth is None for pair in self._pairs)
         if without:
             self.warnings.append(f"{name}: {without} colour pictures have no depth within {config.depth_gap_s} s")
@@ -114,7 +121,7 @@ def layout_of(folder: Path) -> str | None:
     """ "7scenes", "tum", or None where the folder is not RGB-D."""
     if (folder / "rgb.txt").is_file() and (folder / "depth.txt").is_file():
         return "tum"
-    if next(folder.glob("frame-*.color.*"), None) and next(folder.glob("frame-*.depth.png"), None):
+    if any(map(is_image, folder.glob("frame-*.color.*"))) and next(folder.glob("frame-*.depth.png"), None):
         return "7scenes"
     return None
 
@@ -126,7 +133,8 @@ def read_pose(path: Path) -> np.ndarray:
 
 def _seven_scenes_pairs(folder: Path, step: Fraction) -> list[Pair]:
     pairs = []
-    for index, colour in enumerate(sorted(folder.glob("frame-*.color.*"), key=natural_key)):
+    colours = [path for path in folder.glob("frame-*.color.*") if is_image(path)]
+    for index, colour in enumerate(sorted(colours, key=natural_key)):
         depth = folder / (colour.name.split(".")[0] + ".depth.png")
         if not depth.is_file():
             raise InputError(f"{str(colour)!r} has no depth picture; expected {depth.name} beside it")
@@ -136,33 +144,76 @@ def _seven_scenes_pairs(folder: Path, step: Fraction) -> list[Pair]:
 
 def _tum_pairs(folder: Path, gap_s: float) -> list[Pair]:
     colours, depths = _tum_list(folder / "rgb.txt"), _tum_list(folder / "depth.txt")
-    times = [time for time, _ in depths]
-    pairs = []
-    for time, colour in colours:
+    _expect_seconds(folder / "rgb.txt", colours)
+    times = [row.time_s for row in depths]
+    pairs, last_ticks, last_line = [], -1, 0
+    for time, colour, line in colours:
         at = bisect.bisect_left(times, time)
         near = min(range(max(0, at - 1), min(len(times), at + 1)), key=lambda i: abs(times[i] - time))
-        depth = depths[near][1] if abs(times[near] - time) <= Fraction(gap_s) else None
-        ticks = round((time - colours[0][0]) / _MICROSECOND)
+        depth = depths[near].file if abs(times[near] - time) <= Fraction(gap_s) else None
+        ticks = round((time - colours[0].time_s) / _MICROSECOND)
+        if ticks == last_ticks:
+            raise InputError(
+                f"{folder / 'rgb.txt'}, line {line}: expected a time of its own, got that of line {last_line} "
+                f"({float(time):.6f} s); remove one of the two, or write more digits"
+            )
         pairs.append(Pair(colour, depth, float(ticks * _MICROSECOND)))
+        last_ticks, last_line = ticks, line
     return pairs
 
 
-def _tum_list(path: Path) -> list[tuple[Fraction, Path]]:
+def _usual_rate(times_s: list[float]) -> Fraction:
+    """Mean frames per second; where long pauses spoil the mean, that of most frames."""
+    mean = Fraction((len(times_s) - 1) / times_s[-1]).limit_denominator(1001)
+    steps = sorted(later - earlier for earlier, later in itertools.pairwise(times_s))
+    usual = Fraction(1 / steps[len(steps) // 2]).limit_denominator(1001)
+    return usual if mean * _PAUSED_SHARE < usual else mean
+
+
+class _Row(NamedTuple):
+    """A line of rgb.txt or depth.txt."""
+
+    time_s: Fraction
+    file: Path
+    line: int
+
+
+def _tum_list(path: Path) -> list[_Row]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        words = line.split()
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+        words = line.split(maxsplit=1)
         if not words or words[0].startswith("#"):
             continue
         try:
-            time, file = Fraction(words[0]), path.parent / words[1]
+            time, file = parse_time(words[0]), path.parent / words[1].strip()
         except (ValueError, IndexError):
-            raise InputError(f"{path}, line {number}: expected 'timestamp file', got {line!r}") from None
+            raise InputError(f"{path}, line {number}: expected 'timestamp file', got {line[:80]!r}") from None
+        if not file.is_file():  # more may stand behind the name
+            file = path.parent / words[1].split()[0]
         if not file.is_file():
             raise InputError(f"{path}, line {number}: {str(file)!r} does not exist")
-        rows.append((time, file))
+        rows.append(_Row(time, file, number))
     if not rows:
         raise InputError(f"{path} lists no pictures; expected lines 'timestamp file'")
-    return sorted(rows)
+    return sorted(rows, key=lambda row: (row.time_s, row.line))
+
+
+def _expect_seconds(path: Path, rows: list[_Row]) -> None:
+    """Raise `InputError` where times are so large, or so far apart, that another unit must be meant."""
+    steps = sorted(later.time_s - earlier.time_s for earlier, later in itertools.pairwise(rows))
+    step = steps[len(steps) // 2] if steps else 0
+    largest = max(abs(row.time_s) for row in rows)
+    unit = next((name for name, since, _ in _UNITS if largest >= since), None)
+    unit = unit or next((name for name, _, apart in _UNITS if step >= apart), None)
+    if unit is not None:
+        raise InputError(
+            f"{path}, line {rows[0].line}: expected seconds, got {_shown(rows[0].time_s)}; are these {unit}? "
+            f"Divide them (here and in depth.txt) by {_PER_SECOND[unit]:,}"
+        )
+
+
+def _shown(time: Fraction) -> str:
+    return str(time.numerator) if time.denominator == 1 else f"{float(time):.6f}"
 
 
 def _intrinsics(folder: Path, is_tum: bool) -> np.ndarray:

@@ -7,7 +7,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from streamvos.errors import InputError
-from streamvos.video.info import safe_name
+from streamvos.video.names import safe_name
 
 # What FFmpeg itself may open while it follows a playlist or a redirect of a URL of this scheme. Never `file`:
 # a playlist from the network must not read this machine's files.

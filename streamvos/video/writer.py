@@ -6,6 +6,8 @@ B-frames, so that decoding order is presentation order and segments join at any 
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +17,10 @@ import cv2
 import numpy as np
 
 _BT601 = 6  # what OpenCV's conversion computes; written into the stream, so that players undo the same one
+
+
+_LARGEST_STEP = 2**31 - 1  # units of an MP4 between two frames
+_LEAST_UNITS = 10_000  # a second: FFmpeg doubles smaller numbers until they are as large
 
 
 class SegmentWriter:
@@ -75,6 +81,8 @@ class SegmentWriter:
 def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: Fraction) -> list[int]:
     """Copy the packets of all segments into one .mp4.
 
+    Where frames are further apart than an MP4 can hold in this unit (6.6 hours in 1/90000 s), it is made coarser.
+
     Args:
         segments: each file with the ticks at which it starts; in order. The first can be read.
         path: the file to write.
@@ -83,8 +91,14 @@ def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: F
     Returns:
         How many frames came of each segment; fewer than were written where it is damaged.
     """
-    counts = []
-    with av.open(str(path.absolute()), "w", format="mp4", options={"movflags": "faststart"}) as output:
+    options, unit_s = {"movflags": "faststart"}, time_base
+    longest = _longest_step(segments, time_base)
+    if longest > largest_step(time_base):
+        coarser = math.ceil(longest * time_base * _units_a_second(time_base) / _LARGEST_STEP)
+        unit_s = Fraction(1, max(1, _units_a_second(time_base) // coarser))
+        options["video_track_timescale"] = str(unit_s.denominator)
+    counts, last = [], -1
+    with av.open(str(path.absolute()), "w", format="mp4", options=options) as output:
         stream = None
         for segment, start in segments:
             counts.append(0)
@@ -92,16 +106,44 @@ def join_segments(segments: Sequence[tuple[Path, int]], path: Path, time_base: F
                 source = container.streams.video[0]
                 if stream is None:
                     stream = output.add_stream_from_template(source)
-                    stream.time_base = time_base
+                    stream.time_base = unit_s
                 for packet in _packets(container, source):
-                    unit = packet.time_base / time_base
-                    packet.pts = packet.dts = round(packet.pts * unit) + start  # no B-frames: they are equal
-                    packet.duration = round(packet.duration * unit)
-                    packet.time_base = time_base
+                    ticks = round(packet.pts * packet.time_base / time_base) + start
+                    last = max(round(ticks * time_base / unit_s), last + 1)
+                    packet.pts = packet.dts = last  # no B-frames: they are equal
+                    packet.duration = max(1, round(packet.duration * packet.time_base / unit_s))
+                    packet.time_base = unit_s
                     packet.stream = stream
                     output.mux(packet)
                     counts[-1] += 1
     return counts
+
+
+def largest_step(time_base: Fraction) -> int:
+    """How many ticks two frames of an MP4 may be apart."""
+    return int(_LARGEST_STEP / (time_base * _units_a_second(time_base)))
+
+
+def _units_a_second(time_base: Fraction) -> int:
+    units = time_base.denominator
+    while units < _LEAST_UNITS:
+        units *= 2
+    return units
+
+
+def _longest_step(segments: Sequence[tuple[Path, int]], time_base: Fraction) -> int:
+    """Ticks between the two frames that are furthest apart; not more than that where segments start close together."""
+    starts = [start for _, start in segments]
+    bound = max((later - earlier for earlier, later in itertools.pairwise(starts)), default=0)
+    if bound <= largest_step(time_base):
+        return bound
+    longest, last = 0, starts[0]
+    for segment, start in segments:
+        with av.open(str(segment.absolute()), options={"protocol_whitelist": "file"}) as container:
+            for packet in _packets(container, container.streams.video[0]):
+                ticks = round(packet.pts * packet.time_base / time_base) + start
+                longest, last = max(longest, ticks - last), ticks
+    return longest
 
 
 def _packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:

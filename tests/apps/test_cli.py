@@ -13,7 +13,7 @@ from PIL import Image
 from apps import run_options
 from apps.cli import main
 from pipelines.graph.build import STAGES
-from pipelines.session import RUNNERS
+from pipelines.graph.runners import RUNNERS
 from streamvos.device import DEVICES
 from streamvos.export import result_files
 
@@ -90,15 +90,18 @@ def test_what_needs_no_torch_does_not_load_it(arguments, code):
 
 
 def test_ctrl_c_while_a_command_is_loading(run, monkeypatch):
-    def interrupted(name):
-        raise KeyboardInterrupt
+    class Interrupted:
+        def find_spec(self, name, path, target=None):
+            if name == "apps.run_command":
+                raise KeyboardInterrupt
 
-    monkeypatch.setattr("apps.cli.importlib.import_module", interrupted)
+    monkeypatch.delitem(sys.modules, "apps.run_command", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
     assert run("run", "clip.mp4", "--out", "o") == (130, "", ["streamvos: error: interrupted"])
 
 
 def test_options_offer_what_the_layers_below_have():
-    assert run_options.STAGES == STAGES and run_options.RUNNERS == RUNNERS and run_options.DEVICES == DEVICES
+    assert run_options.STAGES == STAGES and RUNNERS.names() == run_options.RUNNERS and run_options.DEVICES == DEVICES
 
 
 @pytest.mark.parametrize("arguments", [("models", "list"), ("eval", "davis", "--help")], ids=str)
@@ -109,14 +112,14 @@ def test_debug_is_an_option_of_every_command(run, arguments):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--stages", "detect,segmnt"), "unknown stage 'segmnt'; did you mean 'segment'"),
+        (("--stages", "detect,segmnt"), "unknown value of stages 'segmnt'; did you mean 'segment'"),
         (("--stages", ","), "at least one of"),
-        (("--stages", "segment"), "nothing to follow"),
+        (("--stages", "segment"), "nothing to follow: give prompts (--prompts, --first-mask, --box or --point)"),
         (("--stages", "detect", "--box", "1:2,2,30,30"), "need the segment stage"),
-        (("--no-discover",), "nothing to follow"),
+        (("--no-discover",), "or let it discover objects (--discover)"),
         (("--size", "8"), "at least 64"),
         (("--max-frames", "0"), "max_frames: expected at least 1"),
-        (("--detect-every", "0"), "detect.every: expected at least 1"),
+        (("--detect-every", "0"), "detect.every: expected a whole number of at least 1"),
         (("--checkpoint-every", "0"), "--checkpoint-every: expected at least 1"),
         (("--box", "1:2,2"), "expected id:x1,y1,x2,y2"),
         (("--box", "1:200,2,230,9"), "lies outside the frame of 64x48"),
@@ -124,11 +127,12 @@ def test_debug_is_an_option_of_every_command(run, arguments):
         (("--box", "1:9,9,2,30"), "--box '1:9,9,2,30': Prompt.box: expected x1 < x2"),
         (("--box", "1:2,2,30,30", "--box", "1:3,3,30,30"), "two prompts for object 1 at frame 0"),
         (("--config", "."), "config file . cannot be read"),
-        (("--overwrite", "--resume"), "exclude each other"),
+        (("--overwrite", "--resume"), "--overwrite and --resume exclude each other"),
         (("--config", "none.toml"), "does not exist"),
         (("--prompts", "none.json"), "cannot be read"),
         (("--first-mask", "none.png"), "does not exist"),
         (("--runner", "ray", "--address", "127.0.0.1:9"), "no Ray cluster answers at '127.0.0.1:9'"),
+        (("--runner", "ray", "--address", "127.0.0.1:9"), "leave out --address to start one here"),
         (("--runner", "ray", "--address", "nowhere"), "expected HOST:PORT"),
         (("--profile", "hub"), "streamvos models fetch sam-hq-vit-tiny"),
     ],
@@ -145,21 +149,21 @@ def test_bad_options(error_of, make_video, monkeypatch, tmp_path, options, messa
     [
         ("size = ", "not valid TOML"),
         ("sice = 3", "unknown setting 'sice'; did you mean 'size'"),
-        ("[detect]\nevery = 'x'", "setting detect.every: expected int"),
+        ("[detect]\nevery = 'x'", "setting detect.every: expected a whole number of at least 1, got 'x'"),
         ("output = 3", "setting output: expected a table"),
         ("[output]\nmask = true", "did you mean 'output.masks'"),
         ("[output]\noverlay_preset = 'veryfats'", "did you mean 'veryfast'"),
-        ("[output]\noverlay_crf = 60", "output.overlay_crf: expected 0 to 51, got 60"),
-        ("[output]\nqueue_frames = 0", "output.queue_frames: expected at least 1"),
-        ("[output]\nsegment_frames = -1", "output.segment_frames: expected at least 1"),
-        ("[source]\nprefetch_frames = 0", "source.prefetch_frames: expected at least 1"),
-        ("[source]\ndecode_threads = -1", "source.decode_threads: expected 0 or more"),
-        ("[source]\nread_timeout_s = 0", "source.read_timeout_s: expected more than 0"),
+        ("[output]\noverlay_crf = 60", "output.overlay_crf: expected a whole number from 0 to 51, got 60"),
+        ("[output]\nqueue_frames = 0", "output.queue_frames: expected a whole number of at least 1"),
+        ("[output]\nsegment_frames = -1", "output.segment_frames: expected a whole number of at least 1"),
+        ("[source]\nprefetch_frames = 0", "source.prefetch_frames: expected a whole number of at least 1"),
+        ("[source]\ndecode_threads = -1", "source.decode_threads: expected a whole number of at least 0"),
+        ("[source]\nread_timeout_s = 0", "source.read_timeout_s: expected a number above 0"),
         ("[source]\nimage_rate = 'fast'", "source.image_rate: expected a positive rate"),
-        ("[detect]\nnms = nan", "detect.nms: expected within"),
+        ("[detect]\nnms = nan", "detect.nms: expected a number above 0 and at most 1"),
         ("[detect]\nclasses = ['dgo']", "did you mean 'dog'"),
-        ("[shots]\nmin_sum = 3", "shots.min_sum: expected within [0, 2]"),
-        ("[reconstruct]\nsemi_dense = -1", "reconstruct semi_dense: expected 0 or more"),
+        ("[shots]\nenabled = 3", "shots.enabled: expected true or false"),
+        ("[reconstruct]\nsemi_dense = -1", "reconstruct.semi_dense: expected a whole number of at least 0"),
     ],
 )
 def test_bad_config_files(error_of, make_video, tmp_path, text, message):
@@ -304,10 +308,11 @@ def test_overwrite_and_resume_of_a_complete_run(run, error_of, make_video, tmp_p
     clip = make_video("clip.mp4", 3)
     options = ("--out", tmp_path / "out", "--stages", "detect,remember", *FAST)
     assert run("run", clip, *options)[0] == 0
-    assert "is not empty" in error_of(clip)
+    assert "is not empty; go on with --resume, or replace it with --overwrite" in error_of(clip)
     code, out, lines = run("run", clip, *options, "--resume")
     assert (code, lines) == (0, []) and "clip: complete already, 3 frames" in out
-    assert "max_frames was none, now 2" in error_of(clip, *options[2:4], "--resume", "--max-frames", "2")
+    error = error_of(clip, *options[2:4], "--resume", "--max-frames", "2")
+    assert "max_frames was none, now 2" in error and error.endswith("start anew with --overwrite")
     assert "stages was detect,remember, now detect;" in error_of(clip, "--stages", "detect", "--resume", "--seed", "3")
     code, out, lines = run("run", clip, *options, "--overwrite")
     assert (code, lines) == (0, []) and "clip: complete, 3 frames" in out
@@ -318,7 +323,7 @@ def test_no_space_left(error_of, make_video, monkeypatch, tmp_path):
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(result_files.ResultFiles, "write", full)
-    assert "no space left" in error_of(make_video("clip.mp4", 8), "--stages", "reconstruct", code=1)
+    assert "go on with --resume" in error_of(make_video("clip.mp4", 8), "--stages", "reconstruct", code=1)
     assert json.loads((tmp_path / "out/clip/run.json").read_text())["status"] == "failed"
 
 

@@ -59,7 +59,16 @@ def test_what_a_run_leaves(whole):
     assert report["status"] == "complete" and report["counts"]["frames"] == 36 and report["counts"]["cuts"] == 1
     assert report["config"]["detect"]["every"] == 3 and report["config"]["size"] == 64
     assert report["config"]["threads"] == 1 and report["config"]["output"]["overlay_crf"] == 30
-    assert set(report["memories"]) == {"features", "keyframes", "appearance", "scene", "episodes"}
+    assert set(report["memories"]) == {
+        "objects",
+        "features",
+        "expected_places",
+        "keyframes",
+        "appearance",
+        "retired",
+        "scene",
+        "episodes",
+    }
     assert all(0 <= memory["bytes"] <= memory["capacity_bytes"] for memory in report["memories"].values())
     assert set(report["timings_s"]) == {"shots", "detect", "segment", "reconstruct", "remember"}
     assert report["dropped_frames"] == 0 and report["steady_frames_per_s"] > 0

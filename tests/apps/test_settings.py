@@ -63,7 +63,9 @@ def bad_values(one: Described) -> Iterator[Any]:
         if " to " in one.expected or "at most" in one.expected:
             yield 1e9 if isinstance(one.default, float) else 10**9
     elif isinstance(one.default, str):
-        yield from (7, False)
+        yield False
+        if not one.place.startswith("source."):  # rates may be numbers there
+            yield 7
 
 
 def conditions(one: Described) -> dict[str, Any]:

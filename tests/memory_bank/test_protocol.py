@@ -1,4 +1,4 @@
-"""The four memories keep one protocol."""
+"""All memories keep one protocol."""
 
 from __future__ import annotations
 
@@ -9,25 +9,35 @@ from typing import Any
 import pytest
 import torch
 
-from memory_bank.episodes import EpisodeConfig, EpisodeMemory
-from memory_bank.features.memory import FeatureMemory
+from memory_bank.appearance import AppearanceMemory, RetiredObjects
+from memory_bank.episodes import EpisodeMemory
+from memory_bank.features.instances import ExpectedInstances
 from memory_bank.features.policy import FeatureMemoryConfig
-from memory_bank.keyframes.memory import KeyFrameConfig, KeyFrameMemory
+from memory_bank.features.vectors import FeatureVectors
+from memory_bank.keyframes.config import KeyFrameConfig
+from memory_bank.keyframes.memory import KeyFrameMemory
 from memory_bank.protocol import Memory, MemoryStats
 from memory_bank.scene.memory import SceneMemory
+from memory_bank.scene.policy import SceneMemoryConfig
 
-NAMES = ("keyframes", "features", "scene", "episodes")
+NAMES = ("keyframes", "appearance", "retired", "features", "expected_places", "scene", "episodes")
 
 
 @pytest.fixture(params=NAMES)
 def memory(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "keyframes":
-        return KeyFrameMemory(KeyFrameConfig(), torch.device("cpu"))
+        return KeyFrameMemory(KeyFrameConfig(), 96 * 2**20, 12 * 2**20, torch.device("cpu"))
     if request.param == "features":
-        return FeatureMemory(FeatureMemoryConfig(), {"level": 32})
+        return FeatureVectors(FeatureMemoryConfig(), 1 << 20, {"level": 32})
+    if request.param == "expected_places":
+        return ExpectedInstances(FeatureMemoryConfig(), 1 << 20, {1: "person"})
     if request.param == "scene":
-        return SceneMemory()
-    memory = EpisodeMemory(tmp_path / "m", "stream", "source", EpisodeConfig(), None, "switched off")
+        return SceneMemory(SceneMemoryConfig(), 1 << 20)
+    if request.param == "appearance":
+        return AppearanceMemory(1 << 20, 0.01, torch.device("cpu"))
+    if request.param == "retired":
+        return RetiredObjects(1 << 20)
+    memory = EpisodeMemory(tmp_path / "m", "stream", "source", encoder_absent="switched off")
     request.addfinalizer(memory.close)
     return memory
 

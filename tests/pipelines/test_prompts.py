@@ -77,12 +77,32 @@ def test_a_file_with_everything(tmp_path):
         ({"prompts": [BOX], "removals": [{"frame": 3, "object": 7}]}, "no prompt .*names object 7"),
         ({"prompts": [BOX | {"frame": 5}], "removals": [{"frame": 3, "object": 1}]}, "no prompt up to frame 3"),
         ({"prompts": [BOX], "removals": [{"frame": 3}]}, "removal 0: expected 'object'"),
+        ({"prompts": [BOX], "removals": [{"frame": 0, "object": 1}]}, "removal 0: .*remove it from frame 1 on"),
+        ({"prompts": [BOX | {"object": 10**20}]}, r"'object' to be at most 9007199254740991 \(2\^53 - 1\)"),
+        ({"prompts": [BOX | {"frame": 10**20}]}, "'frame' to be at most 9007199254740991"),
+        ('{"prompts": [{"frame": 0, "object": ' + "9" * 5000 + "}]}", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        (r'{"prompts": [{"frame": 0, "object": 1, "box": [1, 2, 9, 9], "label": "\ud83d"}]}', "to be Unicode text"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said_in_one_line(tmp_path, data, message):
     with pytest.raises(InputError, match=message) as caught:
         read_prompts(write(tmp_path, data))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_encodings_that_editors_save(tmp_path, encoding):
+    path = tmp_path / "prompts.json"
+    path.write_bytes(json.dumps({"prompts": [BOX | {"label": "café 日本"}]}, ensure_ascii=False).encode(encoding))
+    assert read_prompts(path)[0][0].label == "café 日本"
+
+
+def test_other_encodings_are_told(tmp_path):
+    path = tmp_path / "prompts.json"
+    path.write_bytes(json.dumps({"prompts": [BOX | {"label": "café"}]}, ensure_ascii=False).encode("latin-1"))
+    with pytest.raises(InputError, match=r"is not UTF-8 \(byte \d+\): save it as UTF-8"):
+        read_prompts(path)
 
 
 def test_no_file(tmp_path):
@@ -106,11 +126,11 @@ def test_first_mask(tmp_path, values, ids):
     ("make", "message"),
     [
         (lambda path: save_labels(path, np.zeros((9, 9), np.uint8)), "holds no object"),
-        (lambda path: Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(path), "mode RGB"),
+        (lambda path: Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(path), "holds no object"),
         (lambda path: path.write_text("not a picture"), "cannot be read as a picture"),
         (lambda path: None, "does not exist"),
     ],
-    ids=["empty", "colours", "text", "absent"],
+    ids=["empty", "black", "text", "absent"],
 )
 def test_wrong_first_masks(tmp_path, make, message):
     make(tmp_path / "first.png")
@@ -124,7 +144,10 @@ def test_box_option():
     assert prompt.box.tolist() == [1, 2.5, 30, 20]
 
 
-@pytest.mark.parametrize("text", ["1,2,3,4", "0:1,2,3,4", "1:1,2,3", "a:1,2,3,4", "1:a,b,c,d", "", "1:3,2,1,4"])
+WRONG_BOXES = ["1,2,3,4", "0:1,2,3,4", "1:1,2,3", "a:1,2,3,4", "1:a,b,c,d", "", "1:3,2,1,4", f"{10**20}:1,2,3,4"]
+
+
+@pytest.mark.parametrize("text", WRONG_BOXES)
 def test_wrong_box_options(text):
     with pytest.raises(InputError, match=r"id:x1,y1,x2,y2|x1 < x2"):
         parse_box(text)
@@ -142,11 +165,40 @@ def prompt(frame=0, object_id=1, **parts) -> Prompt:
         (prompt(box=np.array([40, 2, 50, 9], np.float32)), "outside the frame of 30x20"),
         (prompt(points=np.array([[1, 1], [5, 20]], np.float32), labels=np.ones(2, bool)), r"point \[5.0, 20.0\]"),
         (prompt(frame=9), "has 9 frames, from 0 to 8"),
+        (prompt(object_id=10**20), "an id of at most 9007199254740991"),
+        (prompt(box=np.array([0.2, 0.3, 0.8, 0.9], np.float32)), "look normalised; expected pixels .* 30x20"),
+        (prompt(box=np.array([0, 0, 1, 1], np.float32)), "look normalised"),
+        (prompt(points=np.array([[0.2, 0.5]], np.float32), labels=np.ones(1, bool)), "look normalised"),
     ],
 )
 def test_prompts_that_do_not_fit(wrong, message):
     with pytest.raises(InputError, match=message):
         check_prompts([wrong], (20, 30), 9)
+
+
+def test_a_click_on_the_corner_pixel_is_no_fraction():
+    check_prompts([prompt(points=np.array([[0, 0], [1, 1]], np.float32), labels=np.ones(2, bool))], (20, 30))
+
+
+def test_an_object_that_is_removed_before_its_first_frame_is_not_followed():
+    schedule = Schedule()
+    schedule.add(prompt(0))
+    schedule.add(prompt(0, 2))
+    schedule.name(1, "Rex")
+    schedule.remove(1)
+    assert [[p.object_id for p in prompts] + list(more) for prompts, *more in [schedule.take(0)]] == [[2, (), ()]]
+    schedule.add(prompt(5, 3))
+    with pytest.raises(InputError, match="removal of object 3 at frame 4: it is first pointed at in frame 5"):
+        schedule.remove(3, 4)
+
+
+def test_an_object_can_be_replaced_in_one_frame():
+    schedule = Schedule()
+    schedule.add(prompt(0))
+    schedule.add(prompt(3))
+    schedule.remove(1, 3)
+    assert [len(words) for words in schedule.take(0)] == [1, 0, 0]
+    assert [len(words) for words in schedule.take(3)] == [1, 1, 0]
 
 
 def test_schedule_hands_over_at_the_frame():

@@ -7,22 +7,21 @@ from scipy.spatial.transform import Rotation
 
 from eval.datasets.raycast import RoomConfig, box_centre, distance_to_walls, render, swaying_path
 from eval.metrics.trajectory import evaluate, identity_baseline
+from memory_bank.budgets import MemoryBudgets
 from pipelines.reconstruct import ReconstructConfig, ReconstructStage
-from pipelines.reconstruction.moving import contradicting_area, find_movable
-from pipelines.reconstruction.points import looked_through, of_object_by_ground
+from pipelines.scores import ScoreThresholds
 from streamvos.config import merge
 from streamvos.errors import InputError
 from streamvos.export.trajectory import Trajectory
 from streamvos.records import Detections, Frame, Removal, StepResult
 from streamvos.snapshot import load_snapshot, save_snapshot
 
-CONFIG = ReconstructConfig(size=192)
 MOVABLE = frozenset({"box"})
 EMPTY_ROOM = RoomConfig(box_size_m=0.0)
 
 
-def new_stage() -> ReconstructStage:
-    return ReconstructStage(CONFIG, MOVABLE, seed=1)
+def new_stage(size: int = 192, seed: int = 1) -> ReconstructStage:
+    return ReconstructStage(ReconstructConfig(), ScoreThresholds(), MemoryBudgets(), size, MOVABLE, seed)
 
 
 def run(stage, frames, use_masks=True, cuts=(), removals=None) -> list[StepResult]:
@@ -137,7 +136,7 @@ def test_without_texture_there_is_no_pose(sigma):
     assert all(one.scene.tracking == "lost" and one.scene.world_from_camera is None for one in results)
 
 
-def test_a_blank_stretch_is_lost_and_the_old_map_found_again():
+def test_a_blank_stretch_is_lost_and_the_old_map_relocalised():
     poses = swaying_path(30)
     frames = list(render(EMPTY_ROOM, poses))
     dark = [blank(30 + step) for step in range(8)]
@@ -194,6 +193,18 @@ def test_same_input_same_output_bit_for_bit():
 
 
 @pytest.mark.parametrize("with_depth", [True, False], ids=["depth", "pictures"])
+def test_reset_is_a_fresh_start(with_depth):
+    frames = list(render(RoomConfig(), swaying_path(30), with_depth=with_depth))
+    stage = new_stage()
+    first = run(stage, frames, cuts={3})
+    stage.reset()
+    assert stage.stats()["scene"].entries == 0
+    for one, two in zip(first, run(stage, frames, cuts={3}), strict=True):
+        np.testing.assert_array_equal(one.scene.world_from_camera, two.scene.world_from_camera)
+        assert one.events == two.events and one.scene.map_id == two.scene.map_id
+
+
+@pytest.mark.parametrize("with_depth", [True, False], ids=["depth", "pictures"])
 @pytest.mark.parametrize("at", [5, 33], ids=["early", "mapped"])
 def test_a_restored_stage_goes_on_as_if_nothing_had_happened(tmp_path, with_depth, at):
     frames = list(render(RoomConfig(), swaying_path(45), with_depth=with_depth))
@@ -237,64 +248,31 @@ def test_boxes_stand_in_for_masks_and_hold_for_some_frames():
     assert first.scene.dynamic[41:79, 21:59].all() and first.scene.dynamic.sum() < 2000
     results = run(stage, frames[1:])
     assert results[5].scene.dynamic[60, 40] and not results[-1].scene.dynamic.any()
-    movable = find_movable((96, 128), (192, 256), None, detections, frozenset({"person"}), 0.4)
-    assert not movable.area.any()  # this class does not move by itself
-    half = find_movable((96, 128), (192, 256), None, detections, MOVABLE, 0.4).area
-    assert half.sum() == 20 * 20  # scaled with the picture
-
-
-def test_corners_against_the_camera_count_only_in_company():
-    crowd = np.array([[50.0, 50], [55, 52], [60, 48]])
-    assert contradicting_area((100, 100), crowd)[50, 55]
-    assert not contradicting_area((100, 100), crowd[:2]).any()
-
-
-def test_an_object_takes_its_distance_from_the_ground_under_it_or_none():
-    mask = np.zeros((100, 100), bool)
-    mask[30:70, 40:60] = True
-    image = np.zeros((100, 100, 3), np.uint8)
-    matrix = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
-    xy = np.array([[42.0 + 3 * step, 72] for step in range(6)])
-    flat = of_object_by_ground(mask, xy, np.full(6, 3.0), image, np.eye(4), matrix, 50)
-    assert len(flat.xyz) == 50 and flat.xyz[:, 2] == pytest.approx(3.0)
-    torn = of_object_by_ground(mask, xy, np.array([1, 2, 4, 8, 9, 3.0]), image, np.eye(4), matrix, 50)
-    few = of_object_by_ground(mask, xy[:3], np.full(3, 3.0), image, np.eye(4), matrix, 50)
-    mask[70:] = True  # its feet are out of the picture
-    cut_off = of_object_by_ground(mask, xy, np.full(6, 3.0), image, np.eye(4), matrix, 50)
-    assert len(torn.xyz) == len(few.xyz) == len(cut_off.xyz) == 0
-
-
-def test_points_before_a_measured_surface_were_looked_through():
-    depth = np.full((60, 60), 3.0, np.float32)
-    depth[:, 40:] = 0  # unknown
-    matrix = np.array([[60.0, 0, 30], [0, 60, 30], [0, 0, 1]])
-    xyz = np.array([[0, 0, 2.0], [0, 0, 3.0], [0, 0, 5.0], [0.8, 0, 2.0], [0, 0, -1.0]])
-    assert looked_through(xyz, np.eye(4), depth, matrix).tolist() == [True, False, False, False, False]
 
 
 @pytest.mark.parametrize("size", [(48, 64), (33, 57), (1, 1), (400, 30)], ids=["small", "odd", "pixel", "narrow"])
 def test_any_size_of_picture_is_taken(size):
     rng = np.random.default_rng(0)
-    stage = ReconstructStage(ReconstructConfig(), MOVABLE)
+    stage = new_stage(size=384)
     for index in range(3):
         frame = Frame("s", index, index / 30, rng.integers(0, 256, (*size, 3)).astype(np.uint8))
         assert stage.step(frame, StepResult.of(frame)).scene is not None
 
 
 def test_config_nests_and_refuses_nonsense():
-    config = merge(ReconstructConfig(), {"size": 256, "odometry": {"max_tracks": 200}})
-    assert config.size == 256 and config.odometry.max_tracks == 200
-    with pytest.raises(InputError, match="at least 64"):
-        ReconstructConfig(size=10)
-    with pytest.raises(InputError, match="voxel_m"):
+    config = merge(ReconstructConfig(), {"voxel_m": 0.05, "odometry": {"max_tracks": 200}})
+    assert config.voxel_m == 0.05 and config.odometry.max_tracks == 200
+    with pytest.raises(InputError, match="reconstruct.voxel_m: expected a number above 0"):
         ReconstructConfig(voxel_m=0)
+    with pytest.raises(InputError, match="reconstruct.memory.transient_share and places_share"):
+        merge(ReconstructConfig(), {"memory": {"transient_share": 0.8, "places_share": 0.3}})
 
 
 @pytest.mark.parametrize(("with_depth", "bound_m"), [(True, 0.02), (False, 0.025)], ids=["depth", "pictures"])
 def test_real_room(data_dir, with_depth, bound_m):
     folder = data_dir / "7scenes"
     matrix = np.loadtxt(folder / "camera-intrinsics.txt")
-    stage = ReconstructStage(ReconstructConfig(), frozenset(), seed=0)
+    stage = new_stage(size=384, seed=0)
     poses, results = [], []
     for index in range(120):
         stem = str(folder / f"frame-{index:06d}")

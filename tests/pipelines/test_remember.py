@@ -96,7 +96,7 @@ def test_facts_of_a_made_up_stream(tmp_path):
     stage.close()
     assert all(event.bank == "episodes" and event.reason for event in events)
     with stage.memory.read() as reader:
-        spans = [(s.entity_id, s.from_ms, s.to_ms, s.ended) for s in reader.appearances()]
+        spans = [(s.entity_id, s.from_ms, s.to_ms, s.ended) for s in reader.spans()]
         things = {thing.object_id: (thing.class_name, thing.colour) for thing in reader.things()}
     assert spans == [
         (1, 1000, 4900, "cut"),
@@ -123,7 +123,7 @@ def test_label_of_a_prompt_names_the_thing(tmp_path):
     stage.close()
     with stage.memory.read() as reader:
         assert reader.things()[0].label == "My car'; DROP TABLE span; --"
-        assert len(reader.appearances()) == 1
+        assert len(reader.spans()) == 1
 
 
 def test_detections_without_masks_are_counted(tmp_path):
@@ -205,8 +205,8 @@ def test_thumbnails_are_pictures(tmp_path):
 
 
 def test_config_from_toml_values_and_back():
-    config = merge(RememberConfig(), {"episodes": {"budget_bytes": 5_000_000}, "text_embeddings": "off"})
-    assert config.episodes.budget_bytes == 5_000_000 and to_dict(config)["text_embeddings"] == "off"
+    config = merge(RememberConfig(), {"episodes": {"chunk_s": 8}, "text_embeddings": "off"})
+    assert config.episodes.chunk_s == 8.0 and to_dict(config)["text_embeddings"] == "off"
     with pytest.raises(InputError, match="jpeg_quality"):
         RememberConfig(jpeg_quality=0)
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.detect import DetectConfig
 from pipelines.graph.build import GraphConfig, StreamSetup, all_names, build_stages, resolve
 from pipelines.graph.stage import Stage
+from pipelines.scores import ScoreThresholds
 from streamvos.records import Frame, Prompt, Removal, StepResult
 
 REMOVED, KEPT = 47_110_815, 47_110_816  # numbers that turn up by no accident
@@ -59,8 +59,8 @@ def step(stages: list[Stage], index: int, image: np.ndarray, **given: Any) -> St
 
 @pytest.fixture
 def stages(tmp_path: Path) -> Iterator[dict[str, Stage]]:
-    ready = DetectConfig(min_score=0.15, remember_score=0.15)  # so that there are two things to remember
-    config = resolve(GraphConfig(size=96, device="cpu", threads=1, detect=ready))
+    ready = ScoreThresholds(detect=0.15, remember=0.15)  # so that there are two instances to remember
+    config = resolve(GraphConfig(size=96, device="cpu", threads=1, scores=ready))
     setup = StreamSetup("s", "made here", tmp_path / "memory")
     built = build_stages(config, all_names(config), setup)
     yield {stage.name: stage for stage in built}

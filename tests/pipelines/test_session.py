@@ -1,4 +1,5 @@
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -18,17 +19,130 @@ def test_run_ask_and_what_is_left(images, list_source):
         indices = [result.frame_index for result in session.run(list_source(images))]
         assert indices == list(range(len(images)))
         assert session.ask("how many shots were there?").outcome == "answered"
-        assert set(session.stats()) == {"features", "keyframes", "appearance", "scene", "episodes"}
+        memories = {"objects", "features", "expected_places", "keyframes", "appearance", "retired", "scene", "episodes"}
+        assert set(session.stats()) == memories
         assert "static_xyz" in session.products()["reconstruct"]
         folder = session._memory_dir
         assert folder.is_dir()
         with pytest.raises(InputError, match="has ended; make a new Session"):
             session.step(images[0], 100.0)
-        with pytest.raises(InputError, match="has ended"):
-            next(session.run(list_source(images)))
     assert not folder.exists()
     with pytest.raises(InputError, match="give memory_dir"):
         session.ask("what was seen?")
+
+
+def test_a_second_run_starts_anew(images, list_source, assert_same):
+    prompts = [Prompt(0, 1, box=BOX)]
+    with Session(stages=("segment", "remember"), prompts=prompts, **SETTINGS) as session:
+        first = list(session.run(list_source(images[:6])))
+        assert_same(first, list(session.run(list_source(images[:6]))))
+        assert session.next_index == 6 and session.ask("what was seen?").outcome == "answered"
+        mirrored = [image[:, ::-1] for image in images[:3]]
+        assert [result.size for result in session.run([image[:90] for image in mirrored])] == [(90, 320)] * 3
+    with pytest.raises(InputError, match="is closed; make a new Session"):
+        next(session.run(list_source(images)))
+
+
+def test_a_second_run_would_mix_a_memory_that_stays(images, list_source, tmp_path):
+    with Session(memory_dir=tmp_path / "memory", stages=("detect", "remember"), **SETTINGS) as session:
+        list(session.run(list_source(images[:2])))
+        with pytest.raises(InputError, match="holds its memory; make a new Session with another memory_dir"):
+            next(session.run(list_source(images)))
+
+
+def test_a_run_that_was_left_goes_on(images):
+    with Session(stages=("reconstruct",), rate=25, **SETTINGS) as session:
+        for result in session.run(images):
+            if result.frame_index == 2:
+                break
+        rest = list(session.run(images))
+    assert [result.frame_index for result in rest] == list(range(3, len(images)))
+    assert rest[0].time_s == 3 / 25
+
+
+def test_pictures_of_a_program(images, list_source, assert_same):
+    """A list, an array, a generator and frames give what a source gives."""
+    config = {"stages": ("reconstruct",), "rate": 25, **SETTINGS}
+    few = images[:5]
+    with Session(**config) as session:
+        want = [dataclasses.replace(result, stream_id="frames") for result in session.run(list_source(few))]
+    for pictures in (few, np.stack(few), (image for image in few), list_source(few)):
+        with Session(**config) as session:
+            got = [dataclasses.replace(result, stream_id="frames") for result in session.run(pictures)]
+        assert_same(want, got)
+
+
+def test_times_without_a_rate(images):
+    """A list is there already: as a folder of pictures. A generator's pictures come when they come."""
+    with Session(stages=("reconstruct",), **SETTINGS) as session:
+        assert [result.time_s for result in session.run(images[:3])] == [0, 1 / 24, 2 / 24]
+
+    def slowly():
+        for image in images[:3]:
+            yield image
+            time.sleep(0.05)
+
+    with Session(stages=("reconstruct",), **SETTINGS) as session:
+        times = [result.time_s for result in session.run(slowly())]
+    assert times[0] == 0 and np.diff(times).min() >= 0.05
+
+
+def test_a_step_without_a_time(images):
+    with Session(stages=("reconstruct",), rate="30000/1001", **SETTINGS) as session:
+        assert [session.step(image).time_s for image in images[:3]] == [0, 1001 / 30000, 2002 / 30000]
+        assert session.step(images[3], 7.0).time_s == 7.0
+        assert session.step(images[4]).time_s == pytest.approx(7 + 1001 / 30000)
+    with Session(stages=("reconstruct",), **SETTINGS) as session:
+        times = [session.step(image).time_s for image in images[:3]]
+        assert times[0] == 0 < times[1] < times[2] < 60
+        time.sleep(0.2)
+        assert session.step(images[3]).time_s >= times[2] + 0.2
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ([], "expected at least one picture"),
+        (np.zeros((8, 8, 3), np.uint8), "one picture alone goes into Session.step"),
+        (["a.mp4", "b.mp4"], "got str .several videos need a Session each"),
+        ([np.zeros((8, 8), np.uint8)], "Frame.image"),
+    ],
+    ids=["none", "one picture", "paths", "grey"],
+)
+def test_what_is_no_pictures(source, message):
+    with Session(stages=("reconstruct",), **SETTINGS) as session, pytest.raises(InputError, match=message):
+        next(session.run(source))
+
+
+def test_a_camera_by_its_number(monkeypatch, images, list_source):
+    opened = []
+    monkeypatch.setattr(
+        "pipelines.session.open_source", lambda spec, **_: opened.append(spec) or list_source(images[:2])
+    )
+    with Session(stages=("reconstruct",), **SETTINGS) as session:
+        assert len(list(session.run(np.int64(0)))) == 2
+    assert opened == [0] and type(opened[0]) is int
+
+
+def test_the_class_score_is_the_detectors_and_the_score_the_masks(images):
+    """An object that a detection confirmed has its score; in the frames after, the same one until the next."""
+    with Session(stages=("detect", "segment"), **{**SETTINGS, "size": 128}, detect={"every": 4}) as session:
+        last: dict[int, float] = {}
+        for result in session.run(images):
+            last |= {one.object_id: one.score for one in result.detections or () if one.object_id > 0}
+            assert {one.object_id: one.class_score for one in result.masks} == {
+                one.object_id: last[one.object_id] for one in result.masks
+            }
+    assert last
+
+
+def test_questions_from_the_first_frame_on(images):
+    with Session(stages=("segment", "remember"), prompts=[Prompt(0, 1, box=BOX, label="thing")], **SETTINGS) as session:
+        for index, image in enumerate(images[:4]):
+            session.step(image, index / 25)
+            answer = session.ask("how many shots were there?")
+            assert answer.outcome == "answered" and answer.confidence > 0
+        assert session.ask("when did the thing appear?").outcome == "answered"
 
 
 def test_memory_stays_where_it_was_asked_for(images, list_source, tmp_path):
@@ -126,7 +240,7 @@ def test_wrong_frames(images, image, time_s, message):
     [
         ({"sizes": 3}, "did you mean 'size'"),
         ({"runner": "rey"}, "did you mean 'ray'"),
-        ({"size": "big"}, "expected int"),
+        ({"size": "big"}, "expected a whole number"),
         ({"detect": {"evry": 3}}, "did you mean 'detect.every'"),
         ({"detect": SegmentConfig()}, "got SegmentConfig"),
         ({"stages": ("detect",), "prompts": [Prompt(0, 1, box=BOX)]}, "need the segment stage"),
@@ -153,7 +267,7 @@ def test_discovery(given, wanted):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"stages": ("segment",)}, "add the detect stage"), ({"discover": False}, "--discover")],
+    [({"stages": ("segment",)}, "add the detect stage"), ({"discover": False}, "discover=True")],
 )
 def test_nothing_to_follow(images, list_source, settings, message):
     with Session(**settings, **SETTINGS) as session, pytest.raises(InputError, match=message):

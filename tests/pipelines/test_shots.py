@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -117,13 +118,31 @@ def test_measures_at_their_ends() -> None:
     assert lost_blocks(red, blue) == 1.0  # nothing to find: no veto
 
 
-@pytest.mark.parametrize(
-    ("name", "cuts"), [("bikes", [30, 76, 137, 187, 242]), ("carphone", [])], ids=["bikes", "carphone"]
-)
-def test_the_packaged_clips(name: str, cuts: list[int]) -> None:
+def frames_of(name: str) -> Iterator[np.ndarray]:
     try:
         path = sample_path(name)
     except InputError as error:
         pytest.skip(str(error))
     with av.open(str(path)) as container:
-        assert cuts_of(frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)) == cuts
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="rgb24")
+
+
+CUTS = {"bikes": [30, 76, 137, 187, 242], "carphone": []}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_the_packaged_clips(name: str) -> None:
+    assert cuts_of(frames_of(name)) == CUTS[name]
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_the_limits_lie_between_cuts_and_other_frames(name: str) -> None:
+    """What `pipelines/shots.py` says of its limits."""
+    thumbnails = [cv2.resize(image, (96, 64), interpolation=cv2.INTER_AREA) for image in frames_of(name)]
+    for index, (before, after) in enumerate(itertools.pairwise(thumbnails), 1):
+        distance, lost = histogram_distance(before, after), lost_blocks(before, after)
+        if index in CUTS[name]:
+            assert distance >= 0.38 and lost >= 0.29 and distance + lost >= 0.98
+        else:
+            assert distance <= 0.14 and lost <= 0.13 and distance + lost <= 0.22

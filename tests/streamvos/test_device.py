@@ -28,7 +28,7 @@ def test_a_named_device_is_that_one_or_an_error(monkeypatch: pytest.MonkeyPatch)
     present(monkeypatch, "mps")
     assert pick_device("cpu").type == "cpu"
     assert pick_device("mps").type == "mps"
-    with pytest.raises(InputError, match=r"'cuda' is not available here \(available: cpu, mps\); use --device auto"):
+    with pytest.raises(InputError, match=r"'cuda' is not available here \(available: cpu, mps\); use device='auto'"):
         pick_device("cuda")
 
 

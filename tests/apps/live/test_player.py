@@ -114,7 +114,13 @@ def test_the_end_and_questions(make_player, wait_for, images):
     wait_for(lambda: player.state == "ended")
     report = player.report()
     assert report["num_done"] == len(images) and report["timeline"]["rows"][0]["id"] == 1
-    assert {one["name"] for one in report["memories"]} == {"Key frames", "Appearance", "Long memory"}
+    assert {one["name"] for one in report["memories"]} == {
+        "Objects",
+        "Key frames",
+        "Appearance",
+        "Objects that left",
+        "Long memory",
+    }
     assert all(one["bytes"] <= one["capacity_bytes"] for one in report["memories"])
     assert report["feed"] and all(line["reason"] for line in report["feed"])
     assert player.ask("how many shots were there?").outcome == "answered"

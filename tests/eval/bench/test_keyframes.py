@@ -42,7 +42,7 @@ def test_the_budget_is_reached_and_kept(capsys: pytest.CaptureFixture[str], tmp_
         (["--lanes", "0"], "a lane or more"),
         (["--frames", "200", "--base", "cutie"], "expected base trained or embedded"),
         (["--frames", "200", "--policy", "fifa"], "did you mean 'fifo'"),
-        (["--frames", "200", "--budget-mib", "0.01"], "holds no view"),
+        (["--frames", "200", "--budget-mib", "0.01"], "hold no view"),
     ],
     ids=["not tenths", "not rounds", "no lane", "no key frames", "policy", "budget"],
 )

@@ -12,11 +12,11 @@ from apps.cli import main
 
 TABLE = """
 [base]
-settings.segment = { base = "embedded", identity.check = false, tracker.keyframes.max_per_object = 1 }
+settings.segment = { base = "embedded", verify = false, embedded.keyframes.max_per_object = 1 }
 [memory]
 title = "+ memory"
 extends = "base"
-settings.segment.tracker.keyframes.max_per_object = 4
+settings.segment.embedded.keyframes.max_per_object = 4
 [grabcut]
 extends = "base"
 settings.segment.refiner = "grabcut"

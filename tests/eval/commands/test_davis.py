@@ -80,9 +80,9 @@ def test_late_objects_are_followed_and_their_returns_counted(late: Path, tmp_pat
     rows = rows_of(tmp_path / "davis.json")
     assert rows["mean"]["objects"] == 2 and rows["mean"]["id switches"] == 0 and rows["mean"]["wrong id"] == 0
     assert rows["back, object 2"]["returns"] == 0  # back for 6 frames only, too few to be judged
-    floor = rows["mean, copy of the first mask"]
-    assert floor["imagined"] == 100.0 and rows["mean"]["imagined"] < 100.0
-    assert rows["mean"]["J&F"] > floor["J&F"]
+    baseline = rows["mean, copy of the first mask"]
+    assert baseline["imagined"] == 100.0 and rows["mean"]["imagined"] < 100.0
+    assert rows["mean"]["J&F"] > baseline["J&F"]
 
 
 def test_as_one_object_with_boxes_given(late: Path, tmp_path: Path) -> None:

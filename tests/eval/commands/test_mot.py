@@ -53,8 +53,8 @@ def test_method_and_baseline(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert main([*command, "--save", str(tmp_path / "results")]) == 0
     assert "| street " in capsys.readouterr().out
     rows = {row["sequence"]: row for row in json.loads((tmp_path / "results" / "mot.json").read_text())["rows"]}
-    floor = rows["all, detections linked by IoU"]
-    assert (floor["MOTA"], floor["IDF1"], floor["HOTA"]) == (100, 100, 100)
+    baseline = rows["all, detections linked by IoU"]
+    assert (baseline["MOTA"], baseline["IDF1"], baseline["HOTA"]) == (100, 100, 100)
     assert 20 < rows["street"]["HOTA"] < 100 and rows["street"]["frames"] == 12
     assert main(["eval", "mot", str(root), "--results", str(kept), "--save", str(tmp_path / "again")]) == 0
     again = json.loads((tmp_path / "again" / "mot.json").read_text())["rows"][0]

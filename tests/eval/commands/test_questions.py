@@ -1,4 +1,4 @@
-"""`streamvos eval questions` on a small composed folder of squares: the oracle knows, the floors do not."""
+"""`streamvos eval questions` on a small composed folder of squares: the oracle knows, the baselines do not."""
 
 import json
 from fractions import Fraction
@@ -43,7 +43,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_oracle_knows_and_the_floors_do_not(
+def test_the_oracle_knows_and_the_baselines_do_not(
     composed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["eval", "questions", str(composed), "--oracle", "--baseline", "--out", str(tmp_path / "out")]

@@ -25,7 +25,7 @@ def test_the_table_goes_between_the_markers(results: Path, capsys: pytest.Captur
     readme = results.parent / "README.md"
     readme.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nafter\n")
     for _ in range(2):  # the second time changes nothing
-        assert main(["eval", "report", "--results", str(results), "--readme", str(readme)]) == 0
+        assert main(["eval", "report", "--results", str(results), "--page", str(readme)]) == 0
     text = readme.read_text()
     assert text.startswith("# Title\n\n") and text.endswith(f"{END}\n\nafter\n") and "old" not in text
     assert "| [davis](results/davis.md) | J&F | 74.3 | 31.5 (copy of the first mask) | 9.5 |" in text

@@ -11,7 +11,7 @@ from PIL import Image
 
 from apps.cli import main
 from eval.datasets.davis import find_sequences, write_label_map
-from eval.reporting.strips import MISSING, OTHER, RIGHT, SURPLUS, Judged, against_truth, judge, worst_and_typical
+from eval.reporting.strips import MISSING, OTHER, RIGHT, SURPLUS, JudgedFrame, against_truth, judge, worst_and_typical
 from streamvos.errors import InputError
 
 
@@ -41,7 +41,7 @@ def test_frames_are_judged_as_davis_does(root: Path) -> None:
 
 
 def test_the_worst_and_the_middle_one() -> None:
-    frames = [Judged(index, np.zeros((2, 2)), j, j, 0, 0) for index, j in enumerate((0.9, 0.2, 0.6, 0.2, 0.7))]
+    frames = [JudgedFrame(index, np.zeros((2, 2)), j, j, 0, 0) for index, j in enumerate((0.9, 0.2, 0.6, 0.2, 0.7))]
     assert worst_and_typical(frames) == (1, 2)
 
 

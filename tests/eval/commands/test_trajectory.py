@@ -102,7 +102,7 @@ def test_lost_everywhere(write_room, tmp_path: Path) -> None:
         (["--ablation", "--baseline"], "leave out --baseline and --delta"),
         (["--ablation", "--delta", "2"], "leave out --baseline and --delta"),
     ],
-    ids=["nothing", "half", "delta", "absent", "ablation floor", "ablation delta"],
+    ids=["nothing", "half", "delta", "absent", "ablation baseline", "ablation delta"],
 )
 def test_bad_usage(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "trajectory", *words]) == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.compose.answer_scores import Judged, judge, say, summary
+from eval.compose.answer_scores import JudgedAnswer, judge, say, summary
 from eval.compose.questions import Question
 from streamvos.answers import Answer, Evidence
 
@@ -113,11 +113,11 @@ def test_the_truth_is_right(truth):
 
 def test_summary():
     judged = [
-        Judged("a", False, "correct", True, 1.0),
-        Judged("a", False, "correct", False, 3.0),
-        Judged("a", False, "wrong", None, 5.0),
-        Judged("b", True, "abstained rightly", None, 7.0),
-        Judged("b", True, "hallucinated", None, 9.0),
+        JudgedAnswer("a", False, "correct", True, 1.0),
+        JudgedAnswer("a", False, "correct", False, 3.0),
+        JudgedAnswer("a", False, "wrong", None, 5.0),
+        JudgedAnswer("b", True, "abstained rightly", None, 7.0),
+        JudgedAnswer("b", True, "hallucinated", None, 9.0),
     ]
     assert summary(judged) == {
         "questions": 5,

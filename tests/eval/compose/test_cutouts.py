@@ -12,6 +12,7 @@ import pytest
 from eval.compose.cutout_readers import read_folder
 from eval.compose.cutouts import cut, find_candidates
 from eval.compose.learned import usable
+from pipelines.training.held_out import is_held_out
 from streamvos.errors import InputError
 
 H, W = 200, 240
@@ -163,3 +164,21 @@ def test_what_no_training_reads_is_held_out_and_never_for_training(tmp_path: Pat
     assert len(find_candidates(folders, pictures="held-out")) == 2
     with pytest.raises(InputError, match="no training of ours reads this layout"):
         find_candidates(folders, pictures="training")
+
+
+def test_label_maps_are_cut_from_and_held_out_by_name(tmp_path: Path) -> None:
+    names = [f"p{index}" for index in range(40)]
+    labels = np.where(_oval() > 0, 1, 0).astype(np.uint8)
+    labels[:10, :10] = 255  # a crowd: no object
+    for name in names:
+        for place, suffix, content in (("images", "jpg", np.full((H, W, 3), 90, np.uint8)), ("masks", "png", labels)):
+            (tmp_path / place).mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / place / f"{name}.{suffix}"), content)
+    table = {"partial": False, "images": {name: {"size": [W, H], "classes": ["dog"]} for name in names}}
+    (tmp_path / "labels.json").write_text(json.dumps(table))
+    stems = {
+        which: [each.path.stem for each in find_candidates([(tmp_path, None)], pictures=which)]
+        for which in ("all", "held-out", "training")
+    }
+    assert stems["held-out"] == [name for name in sorted(names) if is_held_out(name)]
+    assert sorted(stems["held-out"] + stems["training"]) == stems["all"] == sorted(names)

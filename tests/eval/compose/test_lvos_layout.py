@@ -45,9 +45,9 @@ def test_the_reader_reads_it(tmp_path: Path) -> None:
     write_lvos([truth], tmp_path)
     split = read_split(tmp_path / "lvos")
     assert split.names() == ["walk"] and not split.unseen
-    lives = split.lives["walk"]
-    assert (lives[1].start, lives[1].end, lives[1].num_frames) == (1, 21, 4)
-    assert (lives[2].start, lives[2].scored()) == (11, (16, 21))
+    ranges = split.ranges["walk"]
+    assert (ranges[1].start, ranges[1].end, ranges[1].num_frames) == (1, 21, 4)
+    assert (ranges[2].start, ranges[2].scored()) == (11, (16, 21))
     masks = tmp_path / "lvos" / "Annotations" / "walk"
     assert np.unique(read_label_map(masks / "00000010.png")).tolist() == [0, 1]
     assert np.unique(read_label_map(masks / "00000011.png")).tolist() == [0, 1, 2]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.datasets.lvos import Life, frame_numbers, read_split
+from eval.datasets.lvos import FrameRange, frame_numbers, read_split
 from streamvos.errors import InputError
 
 META = {"a": {"1": (1, 16, 4), "2": (6, 16, 3)}, "b": {"1": (1, 16, 4)}}
@@ -38,7 +38,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_reads_meta_and_list(root: Path) -> None:
     split = read_split(root)
-    assert split.names() == ["a", "b"] and split.lives["a"] == {1: Life(1, 16, 4), 2: Life(6, 16, 3)}
+    assert split.names() == ["a", "b"] and split.ranges["a"] == {1: FrameRange(1, 16, 4), 2: FrameRange(6, 16, 3)}
     assert split.unseen >= {"b"} and "a" not in split.unseen
     assert frame_numbers(split.sequence("a")) == [1, 6, 11, 16]
 

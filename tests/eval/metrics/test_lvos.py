@@ -4,14 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.datasets.lvos import Life
+from eval.datasets.lvos import FrameRange
 from eval.metrics.lvos import final_means, score_sequence
 from streamvos.errors import InputError
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 OFFICIAL = json.loads((FIXTURES / "davis_official.json").read_text())
-LIVES = {
-    name: {int(key): Life(*values) for key, values in objects.items()} for name, objects in OFFICIAL["ranges"].items()
+RANGES = {
+    name: {int(key): FrameRange(*values) for key, values in objects.items()}
+    for name, objects in OFFICIAL["ranges"].items()
 }
 
 
@@ -30,7 +31,7 @@ def numbered(predictions: list[np.ndarray], truths: list[np.ndarray]):
 def test_agrees_with_the_official_package(name):
     with np.load(FIXTURES / "davis_masks.npz") as maps:
         frames = numbered(list(maps[f"lvos_{name}_ours"]), list(maps[f"lvos_{name}_truth"]))
-    for object_id, score in score_sequence(frames, LIVES[name]).items():
+    for object_id, score in score_sequence(frames, RANGES[name]).items():
         for measure, value in score.percents().items():
             expected = 100 * OFFICIAL["lvos"]["objects"][measure][f"{name}_{object_id}"]
             assert value == pytest.approx(expected, rel=0, abs=1e-6)
@@ -50,9 +51,9 @@ def test_means_agree_with_the_official_package():
 
 def test_by_hand():
     # scored on frames 6, 11, 16: J = 1, 1/2, 0 of 4, 2 and 0 filled cells against 4
-    life = {1: Life(1, 21, 5)}
+    ranges = {1: FrameRange(1, 21, 5)}
     frames = numbered([labels(count) for count in (4, 4, 2, 0, 0)], [labels(4)] * 5)
-    score = score_sequence(frames, life)[1]
+    score = score_sequence(frames, ranges)[1]
     assert score.frames == (6, 11, 16)
     assert score.region.tolist() == [1.0, 0.5, 0.0] and score.boundary[[0, 2]].tolist() == [1.0, 0.0]
     both = (score.region + score.boundary) / 2
@@ -60,23 +61,23 @@ def test_by_hand():
 
 
 def test_perfect_and_empty():
-    life = {1: Life(1, 26, 5)}
+    ranges = {1: FrameRange(1, 26, 5)}
     frames = numbered([labels(4)] * 5, [labels(4)] * 5)
-    assert score_sequence(frames, life)[1].percents() == {"J": 100.0, "F": 100.0, "V": 0.0}
+    assert score_sequence(frames, ranges)[1].percents() == {"J": 100.0, "F": 100.0, "V": 0.0}
     frames = numbered([labels(0)] * 5, [labels(0)] * 5)  # rightly empty
-    assert score_sequence(frames, life)[1].percents() == {"J": 100.0, "F": 100.0, "V": 0.0}
+    assert score_sequence(frames, ranges)[1].percents() == {"J": 100.0, "F": 100.0, "V": 0.0}
 
 
 @pytest.mark.parametrize(
-    "life, expected",
+    "frame_range, expected",
     [
-        pytest.param(Life(1, 21, 5), (6, 11, 16), id="end-is-the-last-frame"),
-        pytest.param(Life(1, 22, 5), (6, 11, 16), id="end-is-past-it"),
-        pytest.param(Life(11, 31, 9), (16, 21, 26), id="counts-more-than-it-holds"),
+        pytest.param(FrameRange(1, 21, 5), (6, 11, 16), id="end-is-the-last-frame"),
+        pytest.param(FrameRange(1, 22, 5), (6, 11, 16), id="end-is-past-it"),
+        pytest.param(FrameRange(11, 31, 9), (16, 21, 26), id="counts-more-than-it-holds"),
     ],
 )
-def test_scored_frames(life, expected):
-    assert life.scored() == expected
+def test_scored_frames(frame_range, expected):
+    assert frame_range.scored() == expected
 
 
 def test_one_kind_alone():
@@ -87,13 +88,13 @@ def test_one_kind_alone():
 
 def test_bad_input():
     with pytest.raises(InputError, match="at least 3 annotated frames"):
-        Life(1, 31, 3).scored()
+        FrameRange(1, 31, 3).scored()
     frames = numbered([labels(4)] * 5, [labels(4)] * 5)
     with pytest.raises(InputError, match="object 1: expected an annotated frame 00000026"):
-        score_sequence(frames, {1: Life(1, 41, 8)})
+        score_sequence(frames, {1: FrameRange(1, 41, 8)})
     frames[2] = (11, labels(4), None)
     with pytest.raises(InputError, match="annotated frame 00000011"):
-        score_sequence(frames, {1: Life(1, 21, 5)})
+        score_sequence(frames, {1: FrameRange(1, 21, 5)})
     frames[2] = (11, labels(4)[1:], labels(4))
     with pytest.raises(InputError, match="expected a prediction of"):
-        score_sequence(frames, {1: Life(1, 21, 5)})
+        score_sequence(frames, {1: FrameRange(1, 21, 5)})

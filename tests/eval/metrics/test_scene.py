@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eval.metrics.scene import Sight, ghost_share, matches, object_centres
+from eval.metrics.scene import Sight, ghost_share, matches, object_centres, visible
 from eval.metrics.trajectory import align, place_by_orientation
 from streamvos.export.trajectory import Trajectory
 
@@ -10,6 +10,26 @@ CAMERA = np.array([[50, 0, 15.5], [0, 50, 11.5], [0, 0, 1.0]])
 
 def wall(depth_m: float = 2.0, labels: int = 0) -> Sight:
     return Sight(np.full((24, 32), depth_m, np.float32), np.full((24, 32), labels, np.uint8), CAMERA, np.eye(4))
+
+
+def test_where_points_fall_by_hand():
+    """The camera stands at (1, 2, 3) and looks along the world's x; its right is -y, its down -z."""
+    pose = np.array([[0, 0, 1, 1], [-1, 0, 0, 2], [0, -1, 0, 3], [0, 0, 0, 1.0]])
+    sight = Sight(np.ones((24, 32), np.float32), np.zeros((24, 32), np.uint8), CAMERA, pose)
+    points = np.array(
+        [
+            [3, 2, 3],  # 2 m straight ahead
+            [3, 1.9, 3],  # 0.1 m to the right of it: 50 * 0.1 / 2 = 2.5 pixels
+            [6, 2, 3.25],  # 5 m ahead, 0.25 m up: 2.5 pixels
+            [3, 1.2, 3],  # 20 pixels to the right: outside
+            [-1, 2, 3],  # behind
+        ]
+    )
+    seen, columns, rows, z = visible(sight, points)
+    np.testing.assert_array_equal(seen, [0, 1, 2])
+    np.testing.assert_array_equal(columns, [16, 18, 16])  # 15.5 and 18.0: halves go to the even pixel
+    np.testing.assert_array_equal(rows, [12, 12, 9])  # 11.5 and 9.0
+    np.testing.assert_allclose(z, [2, 2, 5])
 
 
 def test_points_before_a_wall_are_ghosts():
@@ -33,6 +53,9 @@ def test_centres_of_objects():
     labels[0, 0] = 5  # too small
     (centre,) = object_centres(depth, labels, CAMERA).values()
     np.testing.assert_allclose(centre, [0, 0, 2], atol=1e-9)
+    labels[4:20, 8:24] = 0
+    labels[4:20, 18:29] = 3  # its inner columns 19 to 27: the middle one is 7.5 pixels to the right of the axis
+    np.testing.assert_allclose(object_centres(depth, labels, CAMERA)[3], [7.5 / 50 * 2, 0, 2], atol=1e-9)
     assert object_centres(np.zeros_like(depth), labels, CAMERA) == {}
 
 

@@ -42,7 +42,7 @@ def test_bad_input(rows, meta, message, tmp_path):
 
 
 def test_bars_leave_out_what_is_none():
-    rows = [{"name": "ours", "J": 70.0, "F": 60.0}, {"name": "floor", "J": 30.0, "F": None}]
+    rows = [{"name": "ours", "J": 70.0, "F": 60.0}, {"name": "baseline", "J": 30.0, "F": None}]
     assert render(bars(rows, "name", ("J", "F"), "percent"))[:4] == b"\x89PNG"
 
 

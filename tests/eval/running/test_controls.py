@@ -60,7 +60,7 @@ def test_another_videos_view_is_held_and_stays(base: str) -> None:
 def test_a_video_that_lends_to_itself_changes_little() -> None:
     """The view that is lent is the one that the tracker would have written itself, to the bit."""
     config = configuration.merge(
-        CONFIG, {"segment": {"base": "embedded", "tracker": {"keyframes": {"max_per_object": 1}}}}
+        CONFIG, {"segment": {"base": "embedded", "embedded": {"keyframes": {"max_per_object": 1}}}}
     )
     frames = video(1)
     ordinary, _ = follow(SessionTracker(config), frames)

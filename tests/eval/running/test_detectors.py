@@ -11,10 +11,11 @@ from eval.datasets.cocovid import Video, VideoFrame
 from eval.running.detectors import METHODS, make_detector
 from pipelines.detect import DetectConfig
 from pipelines.graph.build import GraphConfig
+from pipelines.scores import ScoreThresholds
 from streamvos.errors import InputError
 from streamvos.video.sources import open_source
 
-CONFIG = GraphConfig(stages=("detect",), threads=1, detect=DetectConfig(every=1, min_score=0.05))
+CONFIG = GraphConfig(stages=("detect",), threads=1, detect=DetectConfig(every=1), scores=ScoreThresholds(detect=0.05))
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,40 @@ def test_damaged_scores_are_made_again(tmp_path: Path) -> None:
     assert result.scores == {"length": 1}
 
 
+@dataclass(frozen=True)
+class NumFiles:
+    """Scores a sequence by the number of its files."""
+
+    root: Path
+
+    def __call__(self, name: str) -> SequenceScores:
+        return SequenceScores(name, 1, 0.5, {"files": len(list((self.root / "JPEGImages" / name).iterdir()))})
+
+
+def test_data_that_changed_are_scored_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task, out = NumFiles(tmp_path / "data"), tmp_path / "data" / "results"
+    for name in ("balls", "kites"):
+        (task.root / "JPEGImages" / name).mkdir(parents=True)
+        for index in range(3):
+            (task.root / "JPEGImages" / name / f"{index}.jpg").write_bytes(b"x")
+
+    def scored(*words: str) -> tuple[list[int], str]:
+        args = options("--out", str(out), "--jobs", "1", *words)
+        results = score_sequences(task, ["balls", "kites"], args, "files")
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("streamvos:")]
+        return [one.scores["files"] for one in results], "".join(told)
+
+    assert scored() == ([3, 3], "")
+    assert scored("--resume") == ([3, 3], "")
+    (task.root / "JPEGImages/balls/2.jpg").unlink()
+    assert scored("--resume") == ([2, 3], "streamvos: the data of balls changed: scored again")
+    assert scored("--resume") == ([2, 3], "")
+    (task.root / "JPEGImages/kites/0.jpg").write_bytes(b"xy")
+    assert scored("--resume") == ([2, 3], "streamvos: the data of kites changed: scored again")
+    (task.root / "meta.json").write_text("{}")
+    assert scored("--resume")[1] == "streamvos: the data of balls, kites changed: scored again"
+
+
 def test_publish_records_what_anyone_can_repeat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = options("--save", str(tmp_path), "--seed", "3")
     args.words = ("eval", "length", "/home/me/data", "--seed", "3", "--out", "/home/me/out")

@@ -82,14 +82,13 @@ def test_the_table_that_comes_with_it_has_what_it_must() -> None:
         segment = configs[part]
         assert segment.base == "trained"
         assert (segment.refiner != "none") is (part in ("refiner", "all"))
-        assert segment.identity.check is (part in ("appearance", "all"))
-        assert (segment.trained.keyframes.max_per_object > 1) is (part in ("memory", "all"))
-    policies = {name: segment.trained for name, segment in configs.items() if name.startswith("policy-")}
+        assert segment.verify is (part in ("appearance", "all"))
+        assert (segment.tracker.keyframes.max_per_object > 1) is (part in ("memory", "all"))
+    policies = {name: segment.tracker for name, segment in configs.items() if name.startswith("policy-")}
     assert {one.keyframes.policy for one in policies.values()} == {"fifo", "gap", "dmaot", "rmem", "dam4sam"}
-    smart = configs["memory"].trained
+    smart = configs["memory"].tracker
     for one in policies.values():  # equal bytes, and read alike
-        assert (one.keyframes.budget_bytes, one.keyframes.max_per_object, one.views_read, one.views_chosen) == (
-            smart.keyframes.budget_bytes,
+        assert (one.keyframes.max_per_object, one.views_read, one.views_chosen) == (
             smart.keyframes.max_per_object,
             smart.views_read,
             smart.views_chosen,

@@ -14,7 +14,7 @@ from eval.datasets.composed import FrameTruth, ObjectInfo, ObjectSeen, SequenceT
 from eval.studies import recognition
 from eval.studies.recognition import RULES, Sighting, score
 
-OURS, ALONE = RULES["leads all others"], RULES["likeness alone"]
+OURS, ALONE = RULES["leads all others"], RULES["similarity alone"]
 
 
 def seen(time_s: float, object_id: int, degrees: float, class_name: str = "dog", twin: int | None = None) -> Sighting:
@@ -23,7 +23,7 @@ def seen(time_s: float, object_id: int, degrees: float, class_name: str = "dog",
 
 
 def test_a_changed_look_is_found_where_no_other_is_near() -> None:
-    one = [seen(0, 1, 0), seen(5, 1, 45)]  # likeness 0.71
+    one = [seen(0, 1, 0), seen(5, 1, 45)]  # similarity 0.71
     assert score([one], OURS)["found, %"] == 100 and score([one], ALONE)["found, %"] == 0
     two = [seen(0, 1, 0), seen(0, 2, 85), seen(5, 1, 45)]  # 0.71 and 0.77
     row = score([two], OURS)
@@ -31,12 +31,12 @@ def test_a_changed_look_is_found_where_no_other_is_near() -> None:
     assert score([[seen(0, 1, 0), seen(1, 1, 45)]], OURS)["returns"] == 0  # it was not away
 
 
-def test_newcomers_and_look_alikes_are_counted_apart() -> None:
+def test_new_objects_and_look_alikes_are_counted_apart() -> None:
     row = score([[seen(0, 1, 0), seen(5, 2, 10)]], OURS)
-    assert (row["newcomers"], row["taken for another, %"], row["look-alikes"]) == (1, 100.0, 0)
+    assert (row["new objects"], row["taken for another, %"], row["look-alikes"]) == (1, 100.0, 0)
     row = score([[seen(0, 1, 0), seen(5, 2, 10, twin=1)]], OURS)
-    assert (row["newcomers"], row["look-alikes"], row["look-alikes taken, %"]) == (0, 1, 100.0)
-    assert score([[seen(0, 1, 0), seen(5, 2, 10, "car")]], OURS)["newcomers"] == 0  # of another kind
+    assert (row["new objects"], row["look-alikes"], row["look-alikes taken, %"]) == (0, 1, 100.0)
+    assert score([[seen(0, 1, 0), seen(5, 2, 10, "car")]], OURS)["new objects"] == 0  # of another kind
 
 
 def test_the_control_knows_a_stranger() -> None:

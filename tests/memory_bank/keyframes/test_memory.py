@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from memory_bank.keyframes.memory import POLICIES, KeyFrameConfig, KeyFrameMemory
-from memory_bank.keyframes.policy import SmartPolicy, View
+from memory_bank.keyframes.config import KeyFrameConfig
+from memory_bank.keyframes.memory import KeyFrameMemory
+from memory_bank.keyframes.policy import POLICIES, View
+from memory_bank.keyframes.smart import SmartPolicy
 from streamvos.errors import InputError
 from streamvos.snapshot import load_snapshot, save_snapshot
 
@@ -20,8 +22,8 @@ GOOD = View(area_px=50, confidence=0.95, area_ratio=1.0, gap_frames=100, novelty
 HIDDEN = View(area_px=0, confidence=0.0, area_ratio=0.0, gap_frames=100, novelty=1.0)
 
 
-def make(slots: int = 10, **settings: Any) -> KeyFrameMemory:
-    return KeyFrameMemory(KeyFrameConfig(budget_bytes=slots * SLOT + 5, **settings), torch.device("cpu"))
+def make(slots: int = 10, object_budget_bytes: int = 12 * 2**20, **settings: Any) -> KeyFrameMemory:
+    return KeyFrameMemory(KeyFrameConfig(**settings), slots * SLOT + 5, object_budget_bytes, torch.device("cpu"))
 
 
 def payload(number: float) -> dict[str, torch.Tensor]:
@@ -34,9 +36,9 @@ def look(angle_deg: float) -> np.ndarray:
 
 
 def put(
-    memory: KeyFrameMemory, frame: int, object_id: int = 1, angle: float = 0, view: View = GOOD, vouched: bool = False
+    memory: KeyFrameMemory, frame: int, object_id: int = 1, angle: float = 0, view: View = GOOD, confirmed: bool = False
 ) -> bool:
-    return memory.write(frame, object_id, payload(frame), look(angle), view, vouched)
+    return memory.write(frame, object_id, payload(frame), look(angle), view, confirmed)
 
 
 def frames_of(memory: KeyFrameMemory, object_id: int = 1) -> list[float]:
@@ -61,19 +63,19 @@ def test_what_was_written_is_read_in_order_of_frames() -> None:
 def test_looks_are_compared_with_own_and_others_views() -> None:
     memory = make()
     assert memory.compare(1, look(0)) == (1.0, 1.0, 0.0)
-    put(memory, 3, angle=0, vouched=True)
+    put(memory, 3, angle=0, confirmed=True)
     put(memory, 9, angle=90)
     cosines = [float(np.cos(np.radians(angle))) for angle in (30, 60, 70)]
     assert memory.compare(1, look(60)) == pytest.approx((1 - cosines[0], cosines[1], 0.0), abs=1e-6)
-    put(memory, 5, object_id=4, angle=-10, vouched=True)
+    put(memory, 5, object_id=4, angle=-10, confirmed=True)
     put(memory, 6, object_id=4, angle=60)  # only first views are held against it
-    put(memory, 6, object_id=2, angle=200, vouched=True)
+    put(memory, 6, object_id=2, angle=200, confirmed=True)
     assert memory.compare(1, look(60)) == pytest.approx((1 - cosines[0], cosines[1], cosines[2]), abs=1e-6)
     memory.remove(4)
-    assert memory.compare(1, look(60)).rival == 0.0
+    assert memory.compare(1, look(60)).nearest_other == 0.0
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES.names())
 def test_budget_is_reached_and_never_exceeded_while_objects_come_and_go(policy: str) -> None:
     memory = make(slots=20, policy=policy, max_per_object=6)
     rng = np.random.default_rng(3)
@@ -86,7 +88,7 @@ def test_budget_is_reached_and_never_exceeded_while_objects_come_and_go(policy: 
             del first[object_id]
         newly = object_id not in first
         view = dataclasses.replace(GOOD, distractor=float(rng.random()))
-        put(memory, frame, object_id, float(rng.uniform(0, 360)), view, vouched=newly or rng.random() < 0.02)
+        put(memory, frame, object_id, float(rng.uniform(0, 360)), view, confirmed=newly or rng.random() < 0.02)
         memory.note_use(object_id, rng.dirichlet(np.ones(memory.count(object_id))))
         if newly:
             first[object_id] = frame
@@ -101,11 +103,11 @@ def test_budget_is_reached_and_never_exceeded_while_objects_come_and_go(policy: 
     assert {len(frames_of(memory, one)) for one in set(range(1, 9)) - set(first)} <= {0}
 
 
-def test_the_first_vouched_view_survives_everything() -> None:
+def test_the_first_confirmed_view_survives_everything() -> None:
     memory = make(slots=4, max_per_object=4, policy="fifo")
-    put(memory, 0, vouched=True)
+    put(memory, 0, confirmed=True)
     for frame in range(1, 30):
-        put(memory, frame, vouched=frame % 7 == 0)
+        put(memory, frame, confirmed=frame % 7 == 0)
     assert frames_of(memory) == [0, 27, 28, 29]
 
 
@@ -113,7 +115,7 @@ def test_policies_drop_different_views() -> None:
     kept = {}
     for policy in ("smart", "fifo", "dmaot"):
         memory = make(max_per_object=4, policy=policy)
-        put(memory, 0, vouched=True)
+        put(memory, 0, confirmed=True)
         for frame, angle in ((10, 90), (20, 45), (30, 46), (40, 130)):
             put(memory, frame, angle=angle)
         kept[policy] = frames_of(memory)
@@ -125,16 +127,16 @@ def test_policies_drop_different_views() -> None:
 def test_a_full_memory_makes_room_at_the_expense_of_the_object_with_most_views() -> None:
     memory = make(slots=5, policy="fifo")
     for frame in range(3):
-        put(memory, frame, object_id=1, vouched=frame == 0)
+        put(memory, frame, object_id=1, confirmed=frame == 0)
     for frame in range(3, 5):
-        put(memory, frame, object_id=2, vouched=frame == 3)
-    put(memory, 9, object_id=3, vouched=True)
+        put(memory, frame, object_id=2, confirmed=frame == 3)
+    put(memory, 9, object_id=3, confirmed=True)
     assert frames_of(memory, 1) == [0, 2] and frames_of(memory, 2) == [3, 4] and frames_of(memory, 3) == [9]
 
 
 def test_every_decision_leaves_an_event_with_its_reason() -> None:
     memory = make(max_per_object=2)
-    put(memory, 0, vouched=True)
+    put(memory, 0, confirmed=True)
     put(memory, 5, angle=40)
     put(memory, 6, view=HIDDEN)
     put(memory, 9, angle=80)
@@ -147,8 +149,11 @@ def test_every_decision_leaves_an_event_with_its_reason() -> None:
         ("write", 9),
     ]
     assert all(event.bank == "keyframes" and event.reason and "object 1" in event.entry for event in events)
-    assert events[0].reason == "first view, permanent" and events[2].reason == "not visible"
-    assert "frame 5" in events[3].entry
+    assert events[0].reason == "kept the first view of object 1: it stays for good"
+    assert events[1].reason == "kept a view of object 1: it shows something new"
+    assert events[1].numbers == {"confidence": 0.95, "area_ratio": 1.0, "novelty": 1.0}
+    assert events[2].reason == "no view of object 1: it is not visible" and not events[2].numbers
+    assert "frame 5" in events[3].entry and set(events[3].numbers) == {"similarity"}
     assert [event.bytes // SLOT for event in events] == [1, 2, 2, 1, 2]
     assert memory.drain_events() == ()
 
@@ -156,15 +161,15 @@ def test_every_decision_leaves_an_event_with_its_reason() -> None:
 def test_each_object_has_a_budget_of_its_own() -> None:
     memory = make(slots=20, object_budget_bytes=3 * SLOT + 1)
     for frame in range(9):
-        put(memory, frame, object_id=1 + frame % 2, angle=10 * frame, vouched=frame < 2)
+        put(memory, frame, object_id=1 + frame % 2, angle=10 * frame, confirmed=frame < 2)
     assert [memory.count(one) for one in (1, 2, 3)] == [3, 3, 0]
 
 
 def test_without_a_first_view_that_stays_one_slot_holds_the_latest() -> None:
     memory = make(max_per_object=1, keeps_first=False, policy="fifo")
     for frame in range(4):
-        assert put(memory, frame, vouched=frame == 0)
-    assert frames_of(memory) == [3] and memory.drain_events()[0].reason == "vouched for"
+        assert put(memory, frame, confirmed=frame == 0)
+    assert frames_of(memory) == [3] and memory.drain_events()[0].reason.endswith("it is confirmed")
 
 
 def test_parts_of_chosen_views_are_read() -> None:
@@ -178,8 +183,8 @@ def test_parts_of_chosen_views_are_read() -> None:
 
 def test_what_is_used_stays_under_rmem() -> None:
     memory = make(max_per_object=3, policy="rmem")
-    assert memory.wants_use and not make().wants_use
-    put(memory, 0, vouched=True)
+    assert memory.reads_attention and not make().reads_attention
+    put(memory, 0, confirmed=True)
     for frame in (10, 20):
         put(memory, frame)
     for _ in range(5):
@@ -189,12 +194,12 @@ def test_what_is_used_stays_under_rmem() -> None:
     put(memory, 30)
     assert frames_of(memory) == [0, 20, 30]
     (evicted,) = (event for event in memory.drain_events() if event.action == "evict")
-    assert evicted.reason.endswith("attention 0.100 in 10 reads")
+    assert evicted.numbers["attention"] == pytest.approx(0.1) and evicted.numbers["reads"] == 10
 
 
 def test_an_anchor_stays_beside_plain_views() -> None:
     memory = make(max_per_object=4)
-    put(memory, 0, vouched=True)
+    put(memory, 0, confirmed=True)
     put(memory, 10, angle=1, view=dataclasses.replace(GOOD, novelty=0.0, distractor=0.9))
     for frame in range(20, 90, 10):
         put(memory, frame, angle=frame)
@@ -204,8 +209,8 @@ def test_an_anchor_stays_beside_plain_views() -> None:
 def test_a_full_memory_takes_from_others_before_it_takes_the_last_of_its_own() -> None:
     memory = make(slots=6, policy="fifo")
     for frame in range(5):
-        put(memory, frame, object_id=1, vouched=frame == 0)
-    put(memory, 5, object_id=2, vouched=True)
+        put(memory, frame, object_id=1, confirmed=frame == 0)
+    put(memory, 5, object_id=2, confirmed=True)
     put(memory, 6, object_id=2)
     put(memory, 7, object_id=2)
     assert frames_of(memory, 1) == [0, 3, 4] and frames_of(memory, 2) == [5, 6, 7]
@@ -215,32 +220,32 @@ def test_a_full_memory_takes_from_others_before_it_takes_the_last_of_its_own() -
 
 def test_slots_of_permanent_views_alone_refuse_with_a_reason() -> None:
     memory = make(max_per_object=1)
-    put(memory, 0, vouched=True)
+    put(memory, 0, confirmed=True)
     assert not put(memory, 9)
-    assert memory.drain_events()[-1].reason == "its slots hold only permanent views"
+    assert memory.drain_events()[-1].reason.endswith("its slots hold only views that stay")
 
 
 def test_the_numbers_of_the_config_decide() -> None:
-    memory = make(smart=SmartPolicy(min_confidence=0.99))
+    memory = make(rules=SmartPolicy(min_confidence=0.99))
     assert not put(memory, 0)
-    assert put(memory, 1, vouched=True)
+    assert put(memory, 1, confirmed=True)
 
 
 def test_removal_forgets_one_object_alone() -> None:
     memory = make()
     for frame in range(4):
-        put(memory, frame, object_id=1 + frame % 2, vouched=frame < 2)
+        put(memory, frame, object_id=1 + frame % 2, confirmed=frame < 2)
     memory.remove(1)
     assert frames_of(memory, 1) == [] and frames_of(memory, 2) == [1, 3]
     assert len(memory.descriptors(1)) == 0 and memory.last_written(1) is None
     assert memory.stats().entries == 2
-    put(memory, 9, object_id=1, vouched=True)  # it comes anew, and its first view is permanent again
-    assert memory.drain_events()[-1].reason == "first view, permanent"
+    put(memory, 9, object_id=1, confirmed=True)  # it comes anew, and its first view is permanent again
+    assert "first view" in memory.drain_events()[-1].reason
 
 
 def test_reset_forgets_all_and_takes_another_payload() -> None:
     memory = make()
-    put(memory, 0, vouched=True)
+    put(memory, 0, confirmed=True)
     memory.reset()
     assert memory.stats().entries == 0 and memory.drain_events() == () and memory.read(1) == {}
     assert memory.write(0, 1, {"other": torch.ones(3)}, look(0), GOOD)
@@ -251,11 +256,11 @@ def offer(memory: KeyFrameMemory, frame: int) -> None:
     """A view of one of three objects, and what a tracker says of the views that it read."""
     rng = np.random.default_rng(frame)
     object_id, view = int(rng.integers(1, 4)), dataclasses.replace(GOOD, distractor=float(rng.random()))
-    put(memory, frame, object_id, float(rng.uniform(0, 360)), view, vouched=frame % 11 == 0)
+    put(memory, frame, object_id, float(rng.uniform(0, 360)), view, confirmed=frame % 11 == 0)
     memory.note_use(object_id, rng.dirichlet(np.ones(memory.count(object_id))))
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES.names())
 @pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "through a file"])
 def test_a_restored_memory_goes_on_the_same_way(tmp_path: Path, on_disk: bool, policy: str) -> None:
     memory, other = (make(slots=9, max_per_object=4, policy=policy) for _ in range(2))
@@ -286,7 +291,7 @@ def test_snapshots_of_empty_memories() -> None:
     put(other, 0)
     other.load_state_dict(memory.state_dict())  # never written to
     assert other.stats().entries == 0 and other.read(1) == {}
-    put(memory, 0, vouched=True)
+    put(memory, 0, confirmed=True)
     memory.remove(1)
     other.load_state_dict(memory.state_dict())  # written to, and empty again
     assert other.stats().entries == 0
@@ -300,28 +305,32 @@ def test_a_snapshot_of_another_budget_is_refused() -> None:
         make(slots=6).load_state_dict(memory.state_dict())
 
 
-@pytest.mark.parametrize("name", ["budget_bytes", "object_budget_bytes"])
-def test_a_budget_for_no_view_is_refused(name: str) -> None:
-    memory = KeyFrameMemory(KeyFrameConfig(**{name: SLOT - 1}), torch.device("cpu"))
-    with pytest.raises(InputError, match=f"{SLOT - 1} holds no view of {SLOT} bytes; give a larger budget"):
+@pytest.mark.parametrize(
+    ("budgets", "name"), [((SLOT - 1, SLOT), "keyframes_mib"), ((SLOT, SLOT - 1), "object_keyframes_mib")]
+)
+def test_a_budget_for_no_view_is_refused(budgets: tuple[int, int], name: str) -> None:
+    memory = KeyFrameMemory(KeyFrameConfig(), *budgets, torch.device("cpu"))
+    with pytest.raises(
+        InputError, match=f"memory.{name}: {SLOT - 1} bytes hold no view of {SLOT} bytes; give a larger"
+    ):
         put(memory, 0)
 
 
 def test_permanent_views_alone_leave_no_room() -> None:
     memory = make(slots=2)
-    put(memory, 0, object_id=1, vouched=True)
-    put(memory, 0, object_id=2, vouched=True)
+    put(memory, 0, object_id=1, confirmed=True)
+    put(memory, 0, object_id=2, confirmed=True)
     with pytest.raises(InputError, match="all 2 slots hold permanent first views; remove an object before adding"):
-        put(memory, 1, object_id=3, vouched=True)
+        put(memory, 1, object_id=3, confirmed=True)
     memory.remove(1)
-    assert put(memory, 2, object_id=3, vouched=True)
+    assert put(memory, 2, object_id=3, confirmed=True)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"policy": "lru"}, "unknown key-frame policy 'lru'.*valid: dam4sam, dmaot, fifo, gap, rmem, smart"),
-        ({"max_per_object": 0}, "max_per_object: expected at least 1, got 0"),
+        ({"policy": "lru"}, "unknown value of keyframes.policy 'lru'.*valid: dam4sam, dmaot, fifo, gap, rmem, smart"),
+        ({"max_per_object": 0}, "keyframes.max_per_object: expected a whole number of at least 1, got 0"),
     ],
     ids=["policy", "maximum"],
 )

@@ -28,6 +28,10 @@ ANSWERED = [
     ("how long was a car there?", ["8.0 s"]),  # the union of 10-15 and 12-18
     ("how long was the person visible in the first 10 seconds?", ["8.0 s"]),
     ("how long is the video?", ["59.9 s"]),
+    ("how long was the dog gone?", ["away for 10.0 s", "0:20.0", "0:30.0", "0:35.0", "did not come back"]),
+    ("how long was the dog out of view?", ["away for 10.0 s"]),
+    ("how long was the dog not visible between 0:22 and 0:26?", ["away for 4.0 s"]),
+    ("how long was the person gone?", ["last seen at 0:39.9", "did not come back"]),
     # how many
     ("How many cars were there?", ["2 cars", "object 3", "object 4"]),
     ("how many cars were there at once?", ["At most 2 cars", "0:12.0 to 0:15.0"]),
@@ -38,6 +42,8 @@ ANSWERED = [
     ("how many kinds of things were there?", ["4 kinds"]),
     ("how many cuts are there?", ["2 shots, 1 cut", "0:40.0"]),
     ("how many people were there?", ["1 person"]),
+    ("could you please tell me how many people there were?", ["1 person"]),
+    ("Hi, I would like to know how many cars there were, thanks!", ["2 cars"]),
     # how often
     ("how often did the dog appear?", ["twice", "0:05.0", "0:30.0"]),
     ("how many times did the bicycle appear?", ["once"]),  # a gap is no absence
@@ -69,6 +75,12 @@ ANSWERED = [
     ("was the dog there while the bicycle was visible?", ["No"]),
     ("were the dog and the person visible at the same time?", ["Yes", "0:05.0 to 0:20.0"]),
     ("were the dog and the bicycle visible at the same time?", ["No"]),
+    ("was there a dog and a person?", ["Yes", "0:05.0", "0:02.0"]),
+    ("were there two cars and a dog?", ["Yes", "2 cars", "0:05.0"]),
+    ("was there a dog and a cat?", ["No", "cat"]),
+    ("were there three cars and a dog?", ["No", "2 cars"]),
+    ("did the dog and the person come back?", ["No", "0:30.0", "person"]),
+    ("can you tell me whether the dog came back?", ["Yes", "0:30.0"]),
     ("was object 3 red?", ["Yes", "red"]),
     ("was object 4 red?", ["No", "white"]),
     # order
@@ -136,6 +148,18 @@ ABSTAINED = [
     ("did you see a dog at the top?", "not_observed", "dog"),
     ("what happened after the elephant left?", "not_observed", "elephant"),
     ("when did the third car appear?", "not_observed", "2 cars"),
+    ("how many dogs were there at 4 seconds?", "not_observed", "None"),
+    ("how many dogs were there at 0:04?", "not_observed", "None"),
+    ("how many bicycles were there at 41 seconds?", "not_observed", "None"),
+    ("how long was the bicycle gone?", "not_observed", "did not see bicycle (object 5) leave"),  # a gap is no absence
+    ("how many cars are on the bicycle?", "not_detectable", '"on the bicycle"'),
+    ("what was in the car?", "not_detectable", '"in the car"'),
+    ("was the dog there while the person was in the car?", "not_understood", '"in the car"'),
+    ("was there a dog, a cat and a car?", "not_understood", "do not understand"),
+    ("was there a dog on the left and a car?", "not_understood", "do not understand"),
+    ("was the dog out of view at 0:25?", "not_understood", "do not understand"),
+    ("was the camera moving?", "not_detectable", "path of the camera"),
+    ("did the camera pan after 0:10?", "not_detectable", "path of the camera"),
     ("was there a submarine?", "not_detectable", '"submarine"'),
     ("did the dog bark?", "not_detectable", '"bark"'),
     ("was the person happy?", "not_detectable", '"happy"'),

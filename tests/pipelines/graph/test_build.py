@@ -103,7 +103,7 @@ def test_resolve_decides_everything(monkeypatch):
     config = resolve(GraphConfig(stages=("remember", "detect"), size=96, threads=3, device="cpu"))
     assert config.stages == ("detect", "remember")
     assert all_names(config) == ("shots", "detect", "remember")
-    assert (config.reconstruct.size, config.threads, config.device) == (96, 3, "cpu")
+    assert (config.threads, config.device) == (3, "cpu")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert resolve(GraphConfig(device="cpu")).threads == available_threads() == 1
 

@@ -115,7 +115,7 @@ def test_a_dead_process_is_a_clear_error(cluster, images):
     for frame, envelope in _items(images[:1]):
         runner.step(frame, envelope)
     ray.kill(runner._actors[0])
-    with pytest.raises(ActorLostError, match="--resume"):
+    with pytest.raises(ActorLostError, match="resume=True"):
         list(runner.run(_items(images[1:3], first=1)))
     began = time.monotonic()
     with pytest.raises(ActorLostError):

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.refiners.embedded import EmbeddedRefiner, EmbeddedRefinerConfig, with_parts_of
+from pipelines.refiners.config import RefineConfig
+from pipelines.refiners.embedded import EmbeddedRefiner, EmbeddedRefinerRules
 from pipelines.refiners.first_mask import first_candidate
 from pipelines.refiners.gate import intersection_over_union, refine_mask
-from pipelines.refiners.policy import RefineConfig
+from pipelines.refiners.mask_parts import with_parts_of
 from pipelines.refiners.prompt_maps import CHANNELS, ODDS, prompt_maps
+from pipelines.refiners.protocol import RefinerSetup
 from pipelines.refiners.refine_net import RefineNet
 from pipelines.training.loop import export
 from streamvos.errors import InputError
@@ -23,7 +25,8 @@ from streamvos.models.efficientnet_lite import EfficientNetLite0
 from streamvos.records import Prompt
 
 CPU = torch.device("cpu")
-SMALL = EmbeddedRefinerConfig(size_px=96, margin=0.2, click_reaches=(0.2, 0.5))
+SETUP = RefinerSetup(CPU)
+SMALL = EmbeddedRefinerRules(size_px=96, margin=0.2, click_reaches=(0.2, 0.5))
 
 
 def scene(centre=(70, 60), axes=(30, 20), size=(120, 160)) -> tuple[np.ndarray, np.ndarray]:
@@ -44,13 +47,13 @@ def fresh_net() -> RefineNet:
 @pytest.fixture(scope="module")
 def untrained() -> EmbeddedRefiner:
     """Its answer is what the colours say, for the network starts from that."""
-    return EmbeddedRefiner(fresh_net(), CPU, SMALL)
+    return EmbeddedRefiner(fresh_net(), SETUP, SMALL)
 
 
-def views(net: RefineNet, image: np.ndarray):
+def encoded(net: RefineNet, image: np.ndarray):
     seen = EfficientNetLite0(CPU).encode(image, len(image))
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
-    return net.look(pixels, seen.stride4, seen.stride8, seen.stride16)
+    return net.encode(pixels, seen.stride4, seen.stride8, seen.stride16)
 
 
 def test_shapes_sizes_and_budget() -> None:
@@ -59,7 +62,7 @@ def test_shapes_sizes_and_budget() -> None:
     box = np.array([10, 10, 80, 80], np.float32)
     maps = np.stack([prompt_maps(image, box), prompt_maps(image, coarse=np.ones((96, 96), np.float32))])
     with torch.inference_mode():
-        refined = net.decode(views(net, image).rows(torch.tensor([0, 0])), torch.from_numpy(maps))
+        refined = net.decode(encoded(net, image).rows(torch.tensor([0, 0])), torch.from_numpy(maps))
     assert refined.logits.shape == (2, 96, 96) and refined.logits8.shape == (2, 12, 12)
     assert refined.iou.shape == (2,) and bool(((refined.iou > 0) & (refined.iou < 1)).all())
     assert sum(value.numel() for value in net.parameters()) < 1_000_000
@@ -73,9 +76,9 @@ def test_a_prompt_counts_alone_as_beside_others() -> None:
         np.stack([prompt_maps(image, np.array([8, 8, 50, 50], np.float32)), prompt_maps(image, None, *clicks())])
     )
     with torch.inference_mode():
-        view = views(net, image)
-        both = net.decode(view.rows(torch.tensor([0, 0])), maps).logits
-        alone = [net.decode(view, maps[row : row + 1]).logits[0] for row in range(2)]
+        crop = encoded(net, image)
+        both = net.decode(crop.rows(torch.tensor([0, 0])), maps).logits
+        alone = [net.decode(crop, maps[row : row + 1]).logits[0] for row in range(2)]
     assert all(torch.allclose(one, two, atol=1e-4) for one, two in zip(both, alone, strict=True))
     assert not torch.allclose(both[0], both[1], atol=0.1)
 
@@ -121,7 +124,7 @@ def test_a_coarse_mask_gives_candidates_that_the_gate_judges(untrained: Embedded
     assert intersection_over_union(mask, truth) > intersection_over_union(coarse, truth)
 
 
-def test_a_quick_look_at_a_coarse_mask_is_the_first_of_all(untrained: EmbeddedRefiner) -> None:
+def test_a_quick_refinement_of_a_coarse_mask_is_the_first_of_all(untrained: EmbeddedRefiner) -> None:
     image, truth = scene()
     untrained.set_image(image, 0)
     coarse = cv2.dilate(truth.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
@@ -133,7 +136,7 @@ def test_a_box_is_looked_at_from_both_sides() -> None:
     """With one look plain and one mirrored from as far, a mirrored picture has the mirrored mask."""
     net = fresh_net()
     torch.nn.init.normal_(net.out.weight, std=0.5)  # or its answer is what the colours say, whatever the side
-    refiner = EmbeddedRefiner(net, CPU, dataclasses.replace(SMALL, box_margins=(0.2, 0.2)))
+    refiner = EmbeddedRefiner(net, SETUP, dataclasses.replace(SMALL, box_margins=(0.2, 0.2)))
     image, truth = scene((60, 50))
     refiner.set_image(image, 0)
     (plain,) = refiner.refine(box=tight_box(truth))
@@ -159,7 +162,7 @@ def test_box_at_and_beyond_the_border(untrained: EmbeddedRefiner, centre: tuple[
 def test_nothing_found_says_so() -> None:
     net = fresh_net()
     torch.nn.init.constant_(net.out.bias, -100.0)
-    refiner = EmbeddedRefiner(net, CPU, SMALL)
+    refiner = EmbeddedRefiner(net, SETUP, SMALL)
     image, truth = scene()
     refiner.set_image(image, 0)
     (from_box,) = refiner.refine(box=tight_box(truth))
@@ -197,7 +200,6 @@ def test_same_input_same_mask_whatever_came_before(untrained: EmbeddedRefiner) -
         pytest.param({}, "at least one of", id="nothing"),
         pytest.param({"box": np.array([200, 0, 300, 50], np.float32)}, "outside the 160x120 frame", id="box-outside"),
         pytest.param({"coarse": np.zeros((120, 160), bool)}, "not empty", id="empty-mask"),
-        pytest.param({"points": np.array([[5, 5]], np.float32)}, "expected labels", id="no-labels"),
     ],
 )
 def test_bad_prompts(untrained: EmbeddedRefiner, prompt: dict, message: str) -> None:

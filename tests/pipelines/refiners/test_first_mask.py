@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from pipelines.refiners.first_mask import explains, first_candidate, first_mask, most_believed
-from pipelines.refiners.gate import Likeness, intersection_over_union, refine_mask
+from pipelines.refiners.config import RefineConfig
+from pipelines.refiners.first_mask import best_candidate, explains, first_candidate, first_mask
+from pipelines.refiners.gate import Similarity, intersection_over_union, refine_mask
 from pipelines.refiners.grabcut import GrabCutRefiner
-from pipelines.refiners.policy import RefineConfig
 from pipelines.refiners.protocol import Candidate, innermost_point
 from pipelines.refiners.sam_hq import SamHqRefiner
 from streamvos.errors import InputError
@@ -61,9 +61,9 @@ def test_an_empty_mask_never_reaches_the_refiner():
 def test_appearance_decides_between_candidates_that_pass():
     wider = block(10, 8, 20, 26)
     assert refine_mask(Fixed(NEAR, wider), COARSE, CONFIG)[1].row == 0
-    by_inside = lambda mask: Likeness(float(np.array_equal(mask, wider)), None)  # noqa: E731
+    by_inside = lambda mask: Similarity(float(np.array_equal(mask, wider)), None)  # noqa: E731
     assert refine_mask(Fixed(NEAR, wider), COARSE, CONFIG, by_inside)[1].row == 1
-    by_surroundings = lambda mask: Likeness(0.9, float(np.array_equal(mask, NEAR)))  # noqa: E731
+    by_surroundings = lambda mask: Similarity(0.9, float(np.array_equal(mask, NEAR)))  # noqa: E731
     assert refine_mask(Fixed(NEAR, wider), COARSE, CONFIG, by_surroundings)[1].row == 1
 
 
@@ -98,7 +98,7 @@ def clicks(*points: tuple[float, float], off: int = 0) -> Prompt:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "things", "expected"),
+    ("prompt", "instances", "expected"),
     [
         (clicks((12, 20)), [[10, 10, 30, 30], [0, 0, 70, 50]], (10, 10, 30, 30)),
         (clicks((12, 20)), [[10, 10, 30, 30], [8, 8, 60, 50]], (8, 8, 60, 50)),  # as sure, and larger
@@ -110,15 +110,15 @@ def clicks(*points: tuple[float, float], off: int = 0) -> Prompt:
         (clicks((12, 20)), [], None),
     ],
 )
-def test_clicks_mean_the_thing_that_explains_them_best(prompt, things, expected):
+def test_clicks_mean_the_instance_that_explains_them_best(prompt, instances, expected):
     image = np.zeros((60, 80, 3), np.uint8)
-    found = first_candidate(image, prompt, Parts(), things=np.array(things, np.float32).reshape(-1, 4))
+    found = first_candidate(image, prompt, Parts(), instances=np.array(instances, np.float32).reshape(-1, 4))
     if expected is None:
         assert found.name == "part"
     else:
         x1, y1, x2, y2 = expected
         assert np.array_equal(found.mask, block(y1, x1, y2 - y1, x2 - x1) & ~Parts.HOLE)
-        assert "thing" in found.reason
+        assert "detected" in found.reason
 
 
 def test_a_mask_explains_the_detection_that_it_fills():
@@ -130,15 +130,15 @@ def test_a_mask_explains_the_detection_that_it_fills():
 
 def test_a_box_is_taken_at_its_word():
     prompt = Prompt(0, 1, box=np.array([40, 30, 60, 50], np.float32))
-    found = first_candidate(np.zeros((60, 80, 3), np.uint8), prompt, Parts(), things=np.array([[10, 10, 30, 30.0]]))
+    found = first_candidate(np.zeros((60, 80, 3), np.uint8), prompt, Parts(), instances=np.array([[10, 10, 30, 30.0]]))
     assert np.array_equal(found.mask, block(30, 40, 20, 20))
 
 
-def test_the_whole_is_believed_before_its_part_unless_it_is_much_less_sure():
+def test_the_whole_is_taken_before_its_part_unless_it_is_much_less_sure():
     part, whole = block(10, 10, 4, 4), block(10, 10, 40, 40)
-    believed = lambda sure: most_believed([Candidate("part", part, 0.9, ""), Candidate("whole", whole, sure, "")])  # noqa: E731
-    assert believed(0.8).name == "whole" and believed(0.6).name == "part"
-    assert most_believed([Candidate("a", part, None, ""), Candidate("b", part, None, "")]).name == "a"
+    taken = lambda sure: best_candidate([Candidate("part", part, 0.9, ""), Candidate("whole", whole, sure, "")])  # noqa: E731
+    assert taken(0.8).name == "whole" and taken(0.6).name == "part"
+    assert best_candidate([Candidate("a", part, None, ""), Candidate("b", part, None, "")]).name == "a"
 
 
 def test_first_mask_of_another_size_is_refused():
@@ -166,11 +166,10 @@ def test_sam_hq_with_random_weights_end_to_end():
         decisions.append(decision)
         assert mask.shape == (60, 80) and mask.dtype == bool
         if decision.action == "reject":
-            assert mask is coarse and "of 5 candidates" in decision.reason
+            assert mask is coarse and decision.numbers["candidates"] == 5
     assert [one.action for one in decisions].count("reject") >= 3
     one = refiner.refine(points=np.array([[20, 20]], np.float32), labels=np.ones(1, bool))
     assert [candidate.name for candidate in one] == ["points"]
     assert 0 <= one[0].predicted_iou <= 1
     again = refiner.refine(points=np.array([[20, 20]], np.float32), labels=np.ones(1, bool))
     assert np.array_equal(again[0].mask, one[0].mask)
-    assert refiner._predictor.features.shape == (256, 64, 64)

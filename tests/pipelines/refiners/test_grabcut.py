@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.refiners.gate import intersection_over_union
-from pipelines.refiners.grabcut import GrabCutConfig, GrabCutRefiner
+from pipelines.refiners.grabcut import RULES, GrabCutRefiner, GrabCutRules
 from pipelines.refiners.grabcut_parts import clean, inscribed_ellipse
 from pipelines.refiners.protocol import innermost_point
 from streamvos.errors import InputError
@@ -24,8 +24,8 @@ def scene(centre=(70, 60), axes=(30, 20), size=(120, 160)) -> tuple[np.ndarray, 
     return np.clip(image + rng.normal(0, 12, image.shape), 0, 255).astype(np.uint8), mask > 0
 
 
-def refined(image: np.ndarray, config: GrabCutConfig | None = None, **prompt):
-    refiner = GrabCutRefiner(config)
+def refined(image: np.ndarray, rules: GrabCutRules = RULES, **prompt):
+    refiner = GrabCutRefiner(rules)
     refiner.set_image(image, 0)
     return refiner.refine(**prompt)
 
@@ -71,7 +71,7 @@ def test_a_picture_without_contrast_still_gives_a_mask(image):
 def test_a_result_out_of_bounds_gives_the_ellipse_and_says_so(setting):
     image, truth = scene()
     box = tight_box(truth)
-    (candidate,) = refined(image, GrabCutConfig(**setting), box=box)
+    (candidate,) = refined(image, GrabCutRules(**setting), box=box)
     assert np.array_equal(candidate.mask, inscribed_ellipse(truth.shape, box))
     assert "of the box: inscribed ellipse instead" in candidate.reason
 
@@ -132,7 +132,6 @@ def test_same_input_same_mask_whatever_came_before():
             "no point",
             id="point-outside",
         ),
-        pytest.param({"points": np.array([[5, 5]], np.float32)}, "expected labels", id="no-labels"),
     ],
 )
 def test_bad_prompts(prompt, message):

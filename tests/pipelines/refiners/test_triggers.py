@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipelines.refiners.config import RefineConfig
 from pipelines.refiners.triggers import (
     MaskFacts,
-    TriggerConfig,
-    Turn,
+    RefineRequest,
+    TriggerRules,
     Usual,
     doubt,
     due,
@@ -19,9 +20,8 @@ from pipelines.refiners.triggers import (
     may_be_candidate,
     most_urgent,
 )
-from streamvos.errors import InputError
 
-CONFIG = TriggerConfig()
+CONFIG = RefineConfig()
 FACTS = MaskFacts(area_px=100, box_px=10.0, confidence=0.9, undecided=1.0)
 USUAL = Usual(area_px=100.0, confidence=0.9, undecided=1.0, refined_frame=4, selected_frame=4, candidate_frame=4)
 
@@ -41,78 +41,72 @@ def test_what_is_usual_follows() -> None:
     usual = Usual()
     usual.follow(FACTS)
     assert (usual.area_px, usual.confidence) == (100, 0.9)
-    usual.follow(MaskFacts(200, 20.0, 0.5, 2.0), rate=0.25)
-    assert (usual.area_px, usual.confidence, usual.undecided) == pytest.approx((125, 0.8, 1.25))
+    usual.follow(MaskFacts(200, 20.0, 0.5, 2.0))  # 0.15 of the way
+    assert (usual.area_px, usual.confidence, usual.undecided) == pytest.approx((115, 0.84, 1.15))
 
 
-SIGNS: dict[str, tuple[dict[str, Any], str | None]] = {
-    "as usual": ({}, None),
-    "less sure": ({"confidence": 0.7}, "confidence 0.70, usually 0.90"),
-    "a little less sure": ({"confidence": 0.85}, None),
-    "grown": ({"area_px": 150}, "area 1.50 of the usual"),
-    "shrunk": ({"area_px": 60}, "area 0.60 of the usual"),
-    "frayed": ({"undecided": 2.0}, "undecided border 2.00, usually 1.00"),
-    "the strongest sign is told": ({"confidence": 0.8, "area_px": 300}, "area 3.00 of the usual"),
+SIGNS: dict[str, tuple[dict[str, Any], str | None, dict[str, float]]] = {
+    "as usual": ({}, None, {}),
+    "less sure": ({"confidence": 0.7}, "its confidence fell", {"confidence": 0.7, "usual_confidence": 0.9}),
+    "a little less sure": ({"confidence": 0.85}, None, {}),
+    "grown": ({"area_px": 150}, "its area changed", {"area_ratio": 1.5}),
+    "shrunk": ({"area_px": 60}, "its area changed", {"area_ratio": 0.6}),
+    "frayed": ({"undecided": 2.0}, "its border frays", {"undecided": 2.0, "usual_undecided": 1.0}),
+    "the strongest sign is told": ({"confidence": 0.8, "area_px": 300}, "its area changed", {"area_ratio": 3.0}),
 }
 
 
-@pytest.mark.parametrize(("change", "reason"), SIGNS.values(), ids=SIGNS.keys())
-def test_doubt(change: dict[str, Any], reason: str | None) -> None:
-    turn = doubt(dataclasses.replace(FACTS, **change), USUAL, CONFIG)
-    assert (turn and turn.reason) == (reason and f"doubt: {reason}")
+@pytest.mark.parametrize(("change", "reason", "numbers"), SIGNS.values(), ids=SIGNS.keys())
+def test_doubt(change: dict[str, Any], reason: str | None, numbers: dict[str, float]) -> None:
+    request = doubt(dataclasses.replace(FACTS, **change), USUAL)
+    if reason is None:
+        assert request is None
+    else:
+        assert (request.trigger, request.reason, request.numbers) == ("doubt", reason, numbers)
 
 
 def test_nothing_is_doubted_at_first_or_when_turned_off() -> None:
     odd = MaskFacts(300, 17.0, 0.5, 9.0)
-    assert doubt(odd, Usual(), CONFIG) is None
-    off = TriggerConfig(confidence_drop=0, area_jump=0, border_doubt=0)
-    assert doubt(odd, USUAL, off) is None
+    assert doubt(odd, Usual()) is None
+    assert doubt(odd, USUAL, TriggerRules(confidence_drop=0, area_jump=0, border_doubt=0)) is None
 
 
 ODD = dataclasses.replace(FACTS, confidence=0.6)
-TURNS: dict[str, tuple[int, MaskFacts, float | None, str | None]] = {
+DUE: dict[str, tuple[int, MaskFacts, float | None, str | None]] = {
     "doubt comes first": (20, ODD, 0.5, "doubt"),
-    "not again so soon": (6, ODD, None, "polish"),
+    "not again so soon": (6, ODD, None, "quick"),
     "a novel view": (21, FACTS, 0.01, "memory"),
-    "a known view": (21, FACTS, 0.001, "polish"),
-    "a view that may not be learned": (21, FACTS, None, "polish"),
-    "a novel view too soon after the last": (8, FACTS, 0.01, "polish"),
+    "a known view": (21, FACTS, 0.001, "quick"),
+    "a view that may not be learned": (21, FACTS, None, "quick"),
+    "a novel view too soon after the last": (8, FACTS, 0.01, "quick"),
     "its turn": (19, FACTS, None, "interval"),
     "nothing to see": (19, MaskFacts(0, 0.0, 0.0, 0.0), None, None),
 }
 
 
-@pytest.mark.parametrize(("frame", "facts", "novelty", "trigger"), TURNS.values(), ids=TURNS.keys())
+@pytest.mark.parametrize(("frame", "facts", "novelty", "trigger"), DUE.values(), ids=DUE.keys())
 def test_what_is_due(frame: int, facts: MaskFacts, novelty: float | None, trigger: str | None) -> None:
-    turn = due(frame, 1, facts, USUAL, novelty, CONFIG)
-    assert (turn and turn.trigger) == trigger
+    request = due(frame, 1, facts, USUAL, novelty, CONFIG)
+    assert (request and request.trigger) == trigger
 
 
-def test_quick_looks_may_be_rare_or_left_out() -> None:
-    rare = dataclasses.replace(CONFIG, polish_every=3, every=0)
+def test_quick_refinements_may_be_rare_or_left_out() -> None:
+    rare = dataclasses.replace(CONFIG, quick_every=3, every=0)
     frames = [frame for frame in range(12) if due(frame, 1, FACTS, USUAL, None, rare) is not None]
     assert frames == [2, 5, 8, 11]
-    none = dataclasses.replace(CONFIG, polish_every=0, every=0)
+    none = dataclasses.replace(CONFIG, quick_every=0, every=0)
     assert all(due(frame, 1, FACTS, USUAL, None, none) is None for frame in range(12))
 
 
 def test_memory_candidates_are_apart() -> None:
-    assert may_be_candidate(0, Usual(), CONFIG)
-    assert not may_be_candidate(8, USUAL, CONFIG) and may_be_candidate(9, USUAL, CONFIG)
-    assert not may_be_candidate(9, USUAL, dataclasses.replace(CONFIG, memory_gap=0))
+    assert may_be_candidate(0, Usual())
+    assert not may_be_candidate(8, USUAL) and may_be_candidate(9, USUAL)
+    assert not may_be_candidate(9, USUAL, TriggerRules(memory_gap=0))
 
 
 def test_the_most_urgent_go_first_and_those_that_waited_longest() -> None:
     waited = [due(10, key, FACTS, Usual(100, 0.9, 1.0, last, 9, 9), None, CONFIG) for key, last in ((1, 9), (2, 5))]
-    turns = [(1, waited[0]), (2, waited[1]), (3, Turn("doubt", 2.5, "")), (4, Turn("memory", 1.2, ""))]
-    order = [key for key, _ in most_urgent(turns, dataclasses.replace(CONFIG, max_per_frame=4))]
-    assert order == [3, 4, 2, 1]
-    assert [key for key, _ in most_urgent(turns, dataclasses.replace(CONFIG, max_per_frame=1))] == [3]
-
-
-@pytest.mark.parametrize(
-    "setting", [{"area_jump": 0.9}, {"every": -1}, {"confidence_drop": -0.1}, {"max_per_frame": 0}]
-)
-def test_bad_settings(setting: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=rf"refine\.when\.{next(iter(setting))}"):
-        TriggerConfig(**setting)
+    others = RefineRequest("doubt", 2.5, ""), RefineRequest("memory", 1.2, "")
+    requests = list(enumerate([*waited, *others], start=1))
+    assert [key for key, _ in most_urgent(requests, 4)] == [3, 4, 2, 1]
+    assert [key for key, _ in most_urgent(requests, 1)] == [3]

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from memory_bank.keyframes.memory import KeyFrameConfig
+from memory_bank.budgets import MemoryBudgets
 from pipelines.segment import SegmentConfig, SegmentStage
-from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from streamvos import masks
 from streamvos.records import Detections, Frame, Prompt, StepResult
 
-CONFIG = SegmentConfig(tracker=EmbeddedTrackerConfig(keyframes=KeyFrameConfig(budget_bytes=24 * 2**20)))
+BUDGETS = MemoryBudgets(keyframes_mib=24)
 
 
 class Squares:
@@ -73,8 +72,8 @@ class Squares:
         return (mask & truth).sum() / (mask | truth).sum()
 
 
-def build(size: int = 112, **settings: Any) -> SegmentStage:
-    return SegmentStage(dataclasses.replace(CONFIG, **settings), size, torch.device("cpu"))
+def build(size: int = 112, budgets: MemoryBudgets = BUDGETS, **settings: Any) -> SegmentStage:
+    return SegmentStage(SegmentConfig(**settings), size, torch.device("cpu"), budgets=budgets)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memory_bank.keyframes.memory import KeyFrameConfig
-from pipelines.trackers.embedded import EmbeddedTrackerConfig
+from memory_bank.budgets import MemoryBudgets
 from streamvos.records import Prompt, Removal, StepResult
 from streamvos.snapshot import load_snapshot, save_snapshot
 
@@ -53,8 +52,8 @@ def test_restored_it_goes_on_bit_for_bit(
 
 def test_bytes_stay_bounded_while_objects_come_and_go(make_squares: Callable[..., Any]) -> None:
     """300 frames, a budget of ten views; objects are added, removed, discovered and given up, shots end."""
-    tracker = EmbeddedTrackerConfig(keyframes=KeyFrameConfig(budget_bytes=10 * 670_000))
-    squares = make_squares(base="embedded", max_objects=3, tracker=tracker, size=64)
+    budgets = MemoryBudgets(keyframes_mib=10 * 670_000 / 2**20)
+    squares = make_squares(base="embedded", max_objects=3, budgets=budgets, size=64)
     rng = np.random.default_rng(0)
     sizes, entries, ids = [], [], set()
     for index in range(300):

@@ -28,7 +28,7 @@ def test_a_weak_detection_is_believed_when_seen_twice(squares: Any) -> None:
     result = squares.step(1, image, detections=squares.found(("dog", 0.6, truth[1])))
     assert result.masks.object_ids.tolist() == [1] and result.detections.object_ids.tolist() == [1]
     (event,) = [event for event in result.events if "new object" in event.reason]
-    assert event.entry == "object 1" and event.reason.startswith("dog 0.60")
+    assert event.entry == "object 1" and event.reason.startswith("the detector sees a dog (0.60)")
 
 
 def test_without_discovery_detections_start_nothing_and_confirm(make_squares: Callable[..., Any]) -> None:

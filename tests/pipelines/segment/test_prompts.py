@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memory_bank.keyframes.memory import KeyFrameConfig
-from pipelines.trackers.embedded import EmbeddedTrackerConfig
 from streamvos import masks
 from streamvos.errors import InputError
 from streamvos.records import Naming, Prompt, Removal
@@ -50,8 +48,8 @@ def test_a_click_means_the_thing_that_the_detector_sees_there(make_squares: Call
         result = squares.step(0, image, prompts=(Prompt(0, 1, points=click[0], labels=click[1]),), **given)
         assert result.masks.object_ids.tolist() == [1]  # and no second object for the detection
         reached.append(squares.iou(result, 1, whole))
-        (why,) = [event.reason for event in result.events if event.action == "refine" and event.entry == "object 1"]
-        assert "predicted IoU" in why and ("box of a thing seen there" in why) == seen
+        (why,) = [event for event in result.events if event.action == "refine" and event.entry == "object 1"]
+        assert "predicted_iou" in why.numbers and ("in the box of what was detected there" in why.reason) == seen
         assert result.masks.class_names == (("dog",) if seen else ("",))
     assert reached[0] < 0.6 and reached[1] > 0.8
 
@@ -171,7 +169,10 @@ def test_too_many_prompts_are_refused_and_detections_wait(make_squares: Callable
     assert 7 in result.masks.object_ids and len(result.masks) == 2
     result = squares.step(2, image, prompts=(Prompt(2, 8, mask=truth[1]),))
     assert result.masks.object_ids.tolist() == [7, 8]
-    with pytest.raises(InputError, match=r"object 9: 2 objects are followed already \(segment.max_objects\); remove"):
+    with pytest.raises(
+        InputError,
+        match=r"object 9: 2 objects are followed already \(segment.max_objects, memory.objects_mib\); remove",
+    ):
         squares.step(3, image, prompts=(Prompt(3, 9, mask=truth[2]),))
     assert (
         squares.step(3, image, prompts=(Prompt(3, 9, mask=truth[2]),), removals=(Removal(3, 8),)).masks.object_ids[-1]
@@ -182,13 +183,10 @@ def test_too_many_prompts_are_refused_and_detections_wait(make_squares: Callable
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_objects": 0}, "segment.max_objects: expected at least 1, got 0"),
-        (
-            {"base": "embedded", "tracker": EmbeddedTrackerConfig(keyframes=KeyFrameConfig(policy="smrt"))},
-            "unknown key-frame policy 'smrt'; did you mean 'smart'",
-        ),
+        ({"max_objects": 0}, "setting segment.max_objects: expected a whole number of at least 1, got 0"),
+        ({"base": "embeded"}, "unknown value of segment.base 'embeded'; did you mean 'embedded'"),
     ],
-    ids=["no objects", "unknown policy"],
+    ids=["no objects", "unknown tracker"],
 )
 def test_settings_out_of_range_are_refused(
     make_squares: Callable[..., Any], settings: dict[str, Any], message: str

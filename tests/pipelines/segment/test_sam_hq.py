@@ -8,18 +8,17 @@ from typing import Any
 
 import torch
 
-from pipelines.refiners.policy import RefineConfig
-from pipelines.refiners.triggers import TriggerConfig
+from pipelines.refiners.config import RefineConfig
+from pipelines.refiners.sam_hq import SamHqConfig
 from streamvos.models.sam_hq import _build
-
-EVERY_FRAME = TriggerConfig(every=1, memory_gap=0, doubt_gap=0)
 
 
 def test_the_gate_refuses_what_random_weights_propose(make_squares: Callable[..., Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     torch.save(_build("vit_tiny").state_dict(), tmp_path / "tiny.pth")
-    sam = {"refiner": "sam-hq", "sam_weights": str(tmp_path / "tiny.pth"), "refine": RefineConfig(EVERY_FRAME)}
-    refined, plain = make_squares(**sam), make_squares(refiner="none")
+    sam = SamHqConfig(weights=str(tmp_path / "tiny.pth"))
+    refined = make_squares(refiner="sam-hq", refiner_settings=sam, refine=RefineConfig(every=1))
+    plain = make_squares(refiner="none")
     decisions = []
     for index in range(3):
         image, truth = plain.two(index)
@@ -32,4 +31,4 @@ def test_the_gate_refuses_what_random_weights_propose(make_squares: Callable[...
     assert len(decisions) == 4  # two objects in two frames; where they were given there is nothing to refine
     rejected = [event for event in decisions if event.action == "reject"]
     assert len(rejected) >= 3
-    assert all("of 5 candidates is not above 0.59" in event.reason for event in rejected)
+    assert all(event.numbers["candidates"] == 5 and event.numbers["agreement"] <= 0.59 for event in rejected)

@@ -34,7 +34,7 @@ def frame(seed: int, *object_ids: int) -> tuple[np.ndarray, CellMap]:
 
 def build(*object_ids: int) -> AppearanceModel:
     appearance = AppearanceModel(BUDGET, torch.device("cpu"))
-    appearance.observe(*frame(0, *object_ids), SIZE)
+    appearance.observe(*frame(0, *object_ids))
     for object_id in object_ids:
         appearance.confirm(0, object_id, share_of(object_id), replace=True)
     appearance.learn_background(1.0 - sum(share_of(object_id) for object_id in object_ids))
@@ -48,11 +48,11 @@ def mean(appearance: AppearanceModel, object_id: int, place: int) -> float:
 
 def test_twins_are_told_apart_in_a_later_frame() -> None:
     appearance = build(1, 2, 3)
-    appearance.observe(*frame(1, 1, 2, 3), SIZE)
+    appearance.observe(*frame(1, 1, 2, 3))
     for object_id in (1, 2, 3):
         others = [mean(appearance, object_id, place) for place in PLACES if place != object_id]
         assert mean(appearance, object_id, object_id) > 0.6 > 0.35 > max(others)
-    appearance.observe(*frame(2, 1, 2), SIZE)
+    appearance.observe(*frame(2, 1, 2))
     assert mean(appearance, 3, 3) < 0.2, "the background in its place"
 
 
@@ -63,7 +63,7 @@ def test_a_look_that_is_followed_is_known_later_and_the_first_one_too() -> None:
 
     def shown(look: np.ndarray, seed: int) -> float:
         LOOKS[1] = look
-        appearance.observe(*frame(seed, 1, 2), SIZE)
+        appearance.observe(*frame(seed, 1, 2))
         LOOKS[1] = first
         return mean(appearance, 1, 1)
 
@@ -78,10 +78,10 @@ def test_a_look_that_is_followed_is_known_later_and_the_first_one_too() -> None:
 
 def test_confirming_in_place_of_what_was_known_forgets() -> None:
     appearance = build(1, 2)
-    appearance.observe(*frame(1, 1, 2, 3), SIZE)
+    appearance.observe(*frame(1, 1, 2, 3))
     appearance.confirm(0, 1, share_of(3), replace=True)
     appearance.fit()
-    appearance.observe(*frame(2, 1, 2, 3), SIZE)
+    appearance.observe(*frame(2, 1, 2, 3))
     assert mean(appearance, 1, 3) > 0.6 > 0.3 > mean(appearance, 1, 1)
 
 
@@ -89,7 +89,7 @@ def test_bytes_do_not_grow_and_removed_objects_are_gone() -> None:
     appearance = build(1, 2, 3)
     size = appearance.memory.stats().bytes
     for seed in range(1, 6):
-        appearance.observe(*frame(seed, 1, 2, 3), SIZE)
+        appearance.observe(*frame(seed, 1, 2, 3))
         appearance.follow(5, 2, share_of(2))
         appearance.learn_background(1.0 - share_of(2))
         appearance.fit()
@@ -105,7 +105,7 @@ def test_a_restored_one_goes_on_as_if_nothing_had_happened() -> None:
     one, other = build(1, 2), AppearanceModel(BUDGET, torch.device("cpu"))
     other.load_state_dict(one.state_dict())
     for appearance in (one, other):
-        appearance.observe(*frame(1, 1, 2), SIZE)
+        appearance.observe(*frame(1, 1, 2))
         appearance.follow(5, 1, share_of(1))
         appearance.learn_background(1.0 - share_of(1))
         appearance.fit()

@@ -150,9 +150,9 @@ def test_the_most_convincing_is_recognised() -> None:
     door = build()
     lost = {3: ("dog", np.stack([look(80), look(30)])), 4: ("dog", np.stack([look(20)])), 5: ("car", look(0)[None])}
     object_id, reason = door.recognise(look(0), "dog", lost, {})
-    assert object_id == 4 and reason == "returned, similarity 0.94 >= 0.80"
+    assert object_id == 4 and reason == "it returned, similarity 0.94 >= 0.80"
     assert door.recognise(look(60), "cat", lost, {})[0] == 3  # of its group, by its best view
-    assert door.recognise(look(-40), "dog", lost, {}) == (None, "new object")  # 0.50
+    assert door.recognise(look(-40), "dog", lost, {}) == (None, "a new object")  # 0.50
     assert door.recognise(look(0), "person", lost, {})[0] is None
     assert door.recognise(look(0), "dog", {3: ("dog", np.zeros((0, 2), np.float32))}, {})[0] is None
 
@@ -177,7 +177,7 @@ def test_across_cuts_more_similarity_is_asked_for() -> None:
     assert door.recognise(look(45), "dog", {}, {})[0] == 7  # still the same shot
     retired.start_shot()
     assert door.recognise(look(30), "dog", {}, {})[0] is None  # 0.87
-    assert door.recognise(look(20), "dog", {}, {}) == (7, "returned, similarity 0.94 >= 0.90")
+    assert door.recognise(look(20), "dog", {}, {}) == (7, "it returned, similarity 0.94 >= 0.90")
     assert door.recognise(look(0), "dog", dogs(_3=28), {})[0] == 7
     assert door.recognise(look(22), "dog", dogs(_3=28), {})[0] == 3
     retired.remove(7)

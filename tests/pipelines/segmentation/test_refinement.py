@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
+from memory_bank.appearance import RetiredObjects
 from memory_bank.protocol import MemoryStats
-from pipelines.refiners.policy import RefineConfig
+from pipelines.refiners.config import RefineConfig
+from pipelines.refiners.policy import GateRules
 from pipelines.refiners.protocol import Candidate
-from pipelines.refiners.triggers import TriggerConfig
-from pipelines.segmentation.matching import MatchingRules
-from pipelines.segmentation.new_objects import NewObjects
+from pipelines.refiners.triggers import TriggerRules
 from pipelines.segmentation.object_table import ObjectTable
 from pipelines.segmentation.refinement import Refinement
-from pipelines.segmentation.track_state import Life
+from pipelines.segmentation.track_state import Track
 from pipelines.trackers.protocol import Propagation
 from streamvos.records import Frame
 
 SIZE, SMALL = (80, 120), (40, 60)
-NEVER = TriggerConfig(polish_every=0, every=0, memory_gap=0, doubt_gap=0)
-FEEDS_BACK = {"feed_back_agreement": 0.8, "feed_back_predicted_iou": 0.5}
+NEVER = {"every": 0, "quick_every": 0}
+FEEDS_BACK = {"feed_back_agreement": 0.8}
+NO_TRIGGERS = TriggerRules(memory_gap=0, doubt_gap=0)
 
 
 class Grown:
@@ -30,11 +30,11 @@ class Grown:
 
     name = "grown"
 
-    def __init__(self, columns: int = 2, polish_max_px: float = 99.0) -> None:
-        self.columns, self.polish_max_px, self.asked = columns, polish_max_px, []
+    def __init__(self, columns: int = 2, quick_max_px: float = 99.0) -> None:
+        self.columns, self.quick_max_px, self.asked = columns, quick_max_px, []
 
-    def polishes(self, box_px: float) -> bool:
-        return box_px <= self.polish_max_px
+    def suits_quick(self, box_px: float) -> bool:
+        return box_px <= self.quick_max_px
 
     def set_image(self, image: np.ndarray, frame_index: int) -> None:
         self.frame_index = frame_index
@@ -50,8 +50,8 @@ class Grown:
 class Looks:
     """A tracker as far as appearance goes: every view is the first axis, remembered views the second."""
 
-    def __init__(self, knows_doubt: bool = True) -> None:
-        self.knows_doubt = knows_doubt
+    def __init__(self, calibrated: bool = True) -> None:
+        self.confidence_is_calibrated = calibrated
 
     def appearance(self, mask: np.ndarray) -> np.ndarray:
         return np.array([1.0, 0.0], np.float32)
@@ -59,17 +59,23 @@ class Looks:
     def appearances(self, object_id: int) -> np.ndarray:
         return np.array([[0.8, 0.6]], np.float32)
 
+    def state_bytes(self) -> int:
+        return 0
+
     def stats(self) -> MemoryStats:
         return MemoryStats(0, 0, 1)
 
 
 def build(
-    refiner: Grown, when: TriggerConfig = NEVER, knows_doubt: bool = True, **settings: Any
+    refiner: Grown | None, triggers: TriggerRules = NO_TRIGGERS, calibrated: bool = True, **settings: Any
 ) -> tuple[Refinement, ObjectTable]:
-    tracker = Looks(knows_doubt)
-    table = ObjectTable(tracker, NewObjects(MatchingRules()), 5)
-    table.tracks |= {object_id: Life(True) for object_id in (1, 2)}
-    return Refinement(refiner, RefineConfig(when, **settings), tracker, table), table
+    """Nothing is refined but by the triggers and `settings` that are given."""
+    tracker = Looks(calibrated)
+    table = ObjectTable(tracker, RetiredObjects(2**20), 5, 2**20)
+    table.tracks |= {object_id: Track(True) for object_id in (1, 2)}
+    config = RefineConfig(**{**NEVER, **settings})
+    gate = GateRules(feed_back_predicted_iou=0.5)
+    return Refinement(refiner, config, tracker, table, triggers, gate), table
 
 
 def maps(*objects: int, height: int = 20) -> Propagation:
@@ -86,24 +92,25 @@ def frame(index: int) -> Frame:
 
 def test_without_a_refiner_nothing_happens() -> None:
     refinement, table = build(None)
-    assert refinement.step(frame(0), maps(1), {1: True}) == {} and table.drain_events() == ()
-
-
-def test_quick_looks_go_out_and_never_in() -> None:
-    refiner = Grown()
-    refinement, table = build(refiner, dataclasses.replace(NEVER, polish_every=1), **FEEDS_BACK)
     propagation = maps(1)
-    refined = refinement.step(frame(3), propagation, {1: True})
+    assert refinement.step(frame(0), propagation, {1: True}) == (propagation, {}) and table.drain_events() == ()
+
+
+def test_quick_refinements_go_out_and_never_in() -> None:
+    refiner = Grown()
+    refinement, table = build(refiner, quick_every=1, **FEEDS_BACK)
+    propagation, refined = refinement.step(frame(3), maps(1), {1: True})
     assert refined[1].sum() == pytest.approx(40 * (32 + 2), rel=0.1) and refiner.asked == [(3, True)]
     assert np.array_equal(propagation.probabilities, maps(1).probabilities)
     (event,) = table.drain_events()
-    assert event.action == "refine" and event.reason.startswith("quick look; grown: IoU with the coarse mask 0.9")
+    best = "the best that agrees is the one from grown"
+    assert (event.action, event.reason) == ("refine", f"refined the mask of object 1 (a quick refinement): {best}")
+    assert 0.9 < event.numbers["agreement"] < 1 and event.numbers["min_agreement"] == 0.59
 
 
-def test_quick_looks_are_taken_where_the_refiner_says_that_they_gain() -> None:
-    refiner = Grown(polish_max_px=15.2)
-    refinement, _ = build(refiner, dataclasses.replace(NEVER, polish_every=1))
-    refined = refinement.step(frame(3), maps(1, 2, height=15), {1: True, 2: True})
+def test_quick_refinements_are_made_where_the_refiner_says_that_they_gain() -> None:
+    refinement, _ = build(Grown(quick_max_px=15.2), quick_every=1)
+    _, refined = refinement.step(frame(3), maps(1, 2, height=15), {1: True, 2: True})
     assert list(refined) == [2]  # 15 px high and wide; the other one is 16 wide
 
 
@@ -113,65 +120,64 @@ def test_quick_looks_are_taken_where_the_refiner_says_that_they_gain() -> None:
     ids=["sure", "not to be learned", "not near enough"],
 )
 def test_selections_feed_back_past_the_stricter_gate(columns: int, confident: bool, fed_back: bool) -> None:
-    refinement, _ = build(Grown(columns), dataclasses.replace(NEVER, every=1), **FEEDS_BACK)
-    propagation = maps(1)
-    assert 1 in refinement.step(frame(3), propagation, {1: confident})
+    refinement, _ = build(Grown(columns), every=1, **FEEDS_BACK)
+    given = maps(1)
+    propagation, refined = refinement.step(frame(3), given, {1: confident})
+    assert 1 in refined and np.array_equal(given.probabilities, maps(1).probabilities)
     grown = propagation.probabilities > maps(1).probabilities
     assert grown.any() == fed_back
     assert (propagation.probabilities[0, 10:30, 26] > 0.5).all() == fed_back
 
 
 def test_by_default_nothing_is_fed_back() -> None:
-    refinement, _ = build(Grown(0), dataclasses.replace(NEVER, every=1))
-    propagation = maps(1)
-    assert 1 in refinement.step(frame(3), propagation, {1: True})
-    assert np.array_equal(propagation.probabilities, maps(1).probabilities)
+    refinement, _ = build(Grown(0), every=1)
+    propagation, refined = refinement.step(frame(3), maps(1), {1: True})
+    assert 1 in refined and np.array_equal(propagation.probabilities, maps(1).probabilities)
 
 
 def test_where_the_tracker_is_sure_its_word_stands() -> None:
-    propagation = maps(1)
-    propagation.probabilities[0, 10:20, 26:28] = 0.05  # the upper half of what the refiner would add
-    refinement, _ = build(Grown(4), dataclasses.replace(NEVER, every=1))
-    refined = refinement.step(frame(3), propagation, {1: True})[1]
+    probabilities = maps(1).maps()
+    probabilities[0, 10:20, 26:28] = 0.05  # the upper half of what the refiner would add
+    propagation = maps(1).with_maps(probabilities)
+    refinement, _ = build(Grown(4), every=1)
+    refined = refinement.step(frame(3), propagation, {1: True})[1][1]
     assert not refined[20:38, 53:56].any() and refined[42:60, 53:56].all()
-    for settings in ({"sure_off": 0.0}, {"knows_doubt": False}):
-        refinement, _ = build(Grown(4), dataclasses.replace(NEVER, every=1), **settings)
-        assert refinement.step(frame(3), propagation, {1: True})[1][22:58, 53:55].all()
+    refinement, _ = build(Grown(4), calibrated=False, every=1)
+    assert refinement.step(frame(3), propagation, {1: True})[1][1][22:58, 53:55].all()
 
 
 def test_rejected_masks_stay_as_they_are() -> None:
-    refinement, table = build(Grown(40), dataclasses.replace(NEVER, every=1))
-    assert refinement.step(frame(3), maps(1), {1: True}) == {}
+    refinement, table = build(Grown(40), every=1)
+    assert refinement.step(frame(3), maps(1), {1: True})[1] == {}
     (event,) = table.drain_events()
-    assert event.action == "reject" and "is not above 0.59" in event.reason
+    assert event.action == "reject" and event.reason.endswith("(its turn has come): no candidate agrees with it")
+    assert event.numbers["agreement"] < event.numbers["min_agreement"] == 0.59
 
 
 def test_a_refined_mask_takes_nothing_from_its_neighbour() -> None:
-    refinement, _ = build(Grown(6), dataclasses.replace(NEVER, every=1))
-    refined = refinement.step(frame(3), maps(1, 2), {1: True, 2: True})
+    refinement, _ = build(Grown(6), every=1)
+    _, refined = refinement.step(frame(3), maps(1, 2), {1: True, 2: True})
     assert not refined[1][:, 53:].any()  # object 2 begins at column 52
     assert refined[2][:, 83:].any()  # where nobody is, it may grow
 
 
 def test_memory_candidates_and_doubt_name_their_numbers() -> None:
-    when = TriggerConfig(polish_every=0, every=0, memory_gap=5)
-    refinement, table = build(Grown(), when)
+    refinement, table = build(Grown(), TriggerRules(memory_gap=5))
     refinement.step(frame(1), maps(1), {1: False})
     assert table.drain_events() == ()
     refinement.step(frame(2), maps(1), {1: True})
     (event,) = table.drain_events()
-    assert event.reason.startswith("memory candidate: novelty 0.200, confidence 0.80; grown") and (
-        "appearance 0.80, surroundings 0.80" in event.reason
-    )
+    assert "(its view may be remembered)" in event.reason
+    told = {"novelty": 0.2, "confidence": 0.8, "appearance": 0.8, "surroundings": 0.8}
+    assert {name: event.numbers[name] for name in told} == pytest.approx(told)
     refinement.step(frame(5), maps(1, height=4), {1: True})
     (event,) = table.drain_events()
-    assert event.reason.startswith("doubt: area 0.20 of the usual")
+    assert "(its area changed)" in event.reason and event.numbers["area_ratio"] == pytest.approx(0.2)
 
 
 def test_restored_it_goes_on_the_same() -> None:
-    when = TriggerConfig(polish_every=1, every=4)
-    whole, table = build(Grown(), when)
-    again, other = build(Grown(), when)
+    whole, table = build(Grown(), TriggerRules(), quick_every=1, every=4)
+    again, other = build(Grown(), TriggerRules(), quick_every=1, every=4)
     for index in range(12):
         if index == 5:
             again.load_state_dict(whole.state_dict())

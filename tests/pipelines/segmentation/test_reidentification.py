@@ -44,7 +44,7 @@ def find(search: Reidentification, state: IdentityState, proposal: np.ndarray, u
 def build(similarity: float = 0.0) -> tuple[Reidentification, IdentityState]:
     rules = IdentityRules(return_confidence=0.86, trusted_return=0.95, proposal_frames=2)
     looks = Looks(np.full(CELLS, similarity, np.float32))
-    return Reidentification(rules, looks, knows_doubt=True), IdentityState(usual=0.8)
+    return Reidentification(rules, looks, is_calibrated=True), IdentityState(usual=0.8)
 
 
 @pytest.mark.parametrize(("side", "corner"), [(40, 16), (10, 19), (5, 21)], ids=["large", "in four cells", "tiny"])

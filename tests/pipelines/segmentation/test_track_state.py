@@ -72,10 +72,10 @@ def test_transitions(row: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize(
     ("prompted", "state", "area_px", "confidence", "reason"),
     [
-        (True, "tracked", 5, 0.9, "area 5 px, usually 1000"),
-        (True, "tracked", 900, 0.5, "confidence 0.50 < 0.60"),
-        (True, "lost", 900, 0.7, "lost; confidence 0.70, area ratio 0.90 do not convince"),
-        (False, "lost", 900, 0.9, "waits for the detector"),
+        (True, "tracked", 5, 0.9, "only 5 pixels of it show, usually 1000"),
+        (True, "tracked", 900, 0.5, "the tracker is not sure: 0.50, at least 0.60 is asked"),
+        (True, "lost", 900, 0.7, "what may be it does not convince: 0.70 sure, 0.90 of its usual area"),
+        (False, "lost", 900, 0.9, "it waits until the detector sees it again"),
         (False, "tracked", 900, 0.9, "the detector has not confirmed it for 4.0 s"),
     ],
     ids=["area", "confidence", "return", "detector", "confirmation"],
@@ -132,6 +132,16 @@ def test_class_is_the_label_or_the_most_votes() -> None:
     assert one.class_name == "cat" and one.confirmed_s == 3.0
     assert Track(True, "Rex", votes={"dog": 5.0}).class_name == "Rex"
     assert Track(False, votes={"a": 1.0, "b": 1.0}).class_name == Track(False, votes={"b": 1.0, "a": 1.0}).class_name
+
+
+def test_the_class_score_is_that_of_the_last_confirmation() -> None:
+    one = Track(False)
+    assert one.class_score is None
+    for score in (0.9, 0.6):
+        one.vote("dog", score, 3.0, 100.0)
+        assert one.class_score == score
+    one.vote("cat", 0.7, 3.2, 100.0)
+    assert one.class_name == "dog" and one.class_score == 0.7
 
 
 def test_a_life_comes_back_from_its_snapshot() -> None:

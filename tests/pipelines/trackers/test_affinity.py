@@ -29,8 +29,8 @@ def windowed_softmax(query: torch.Tensor, key: torch.Tensor, values: torch.Tenso
         for col in range(width):
             rows = slice(max(0, row - RADIUS), row + RADIUS + 1)
             cols = slice(max(0, col - RADIUS), col + RADIUS + 1)
-            likeness = torch.einsum("c,chw->hw", query[:, row, col], key[:, rows, cols])
-            weights = torch.softmax(likeness.flatten() / TEMPERATURE, dim=0)
+            similarity = torch.einsum("c,chw->hw", query[:, row, col], key[:, rows, cols])
+            weights = torch.softmax(similarity.flatten() / TEMPERATURE, dim=0)
             carried[:, row, col] = values[:, rows, cols].flatten(1) @ weights
     return carried
 
@@ -83,9 +83,9 @@ def test_global_affinity_is_a_softmax_over_the_best_places(top: int) -> None:
     assert found.shape == (5, 4)
     for row in range(5):
         for col in range(4):
-            likeness = torch.einsum("c,nchw->nhw", query[:, row, col], remembered).flatten()
-            order = likeness.argsort(descending=True)[:top]
-            weights = torch.softmax(likeness[order] / TEMPERATURE, dim=0)
+            similarity = torch.einsum("c,nchw->nhw", query[:, row, col], remembered).flatten()
+            order = similarity.argsort(descending=True)[:top]
+            weights = torch.softmax(similarity[order] / TEMPERATURE, dim=0)
             assert found[row, col] == pytest.approx(float(values.flatten()[order] @ weights), abs=1e-5)
 
 

@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from pipelines.trackers.cutie import CutieConfig, CutieTracker
-from pipelines.trackers.protocol import Propagation
+from pipelines.trackers.protocol import Propagation, TrackerSetup
 from streamvos.errors import InputError, IntegrityError
 from streamvos.models.cutie import cutie_settings, load_cutie, random_cutie
 
 CPU = torch.device("cpu")
 SIZE = 64
+SETUP = TrackerSetup(SIZE, CPU, budget_bytes=768 * 2**20, object_budget_bytes=12 * 2**20)
+TWICE = dataclasses.replace(SETUP, size=2 * SIZE)
 Film = Callable[[int], tuple[np.ndarray, dict[int, np.ndarray]]]
 
 pytestmark = pytest.mark.usefixtures("cutie_installed")
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("cutie_installed")
 
 @pytest.fixture
 def tracker(weights: Path) -> CutieTracker:
-    return CutieTracker(CutieConfig(), SIZE, CPU)
+    return CutieTracker(CutieConfig(), SETUP)
 
 
 def start(tracker: CutieTracker, film: Film, ids: tuple[int, ...] = (1, 2)) -> None:
@@ -60,7 +62,7 @@ def test_it_finds_what_the_package_finds(weights: Path, film: Film) -> None:
     """Every mask handed back unchanged and confident: the package's own `InferenceCore.step`."""
     from cutie.inference.inference_core import InferenceCore
 
-    tracker = CutieTracker(CutieConfig(), 2 * SIZE, CPU)
+    tracker = CutieTracker(CutieConfig(), TWICE)
     image, truth = doubled(film, 0)
     tracker.observe(image)
     for object_id in (1, 2):
@@ -85,12 +87,12 @@ def test_it_finds_what_the_package_finds(weights: Path, film: Film) -> None:
 
 
 def test_weights_are_loaded_and_random_ones_only_on_request(weights: Path, film: Film) -> None:
-    loaded = CutieTracker(CutieConfig(), SIZE, CPU)._network.state_dict()
+    loaded = CutieTracker(CutieConfig(), SETUP)._network.state_dict()
     stored = torch.load(next(weights.rglob("cutie-small-mega.pth")), weights_only=True)
     assert all(torch.equal(loaded[name], stored[name]) for name in stored)
     before = torch.random.get_rng_state()
     one, again, other = (
-        CutieTracker.randomly_initialised(seed, CutieConfig(), SIZE, CPU)._network.state_dict() for seed in (1, 1, 2)
+        CutieTracker.randomly_initialised(seed, CutieConfig(), SETUP)._network.state_dict() for seed in (1, 1, 2)
     )
     assert torch.equal(before, torch.random.get_rng_state())
     name = "key_proj.key_proj.weight"
@@ -116,7 +118,9 @@ def test_the_absent_are_written_as_absent(tracker: CutieTracker, film: Film) -> 
     for index in range(1, 6):
         step(tracker, film, index, {1: True, 2: False}, hidden=2)
     assert tracker._memory.groups == [[1, 2]]
-    assert tracker.drain_events()[-1].reason == "1 confident; absent: 2"
+    written = tracker.drain_events()[-1]
+    assert written.reason == "kept a view of objects 1, 2: the masks are confident; absent: 2"
+    assert written.numbers == {"confident": 1, "absent": 1}
     for index in range(6, 20):
         step(tracker, film, index, {1: False, 2: False}, hidden=2)
     assert tracker.stats().entries == 2  # nobody was sure
@@ -158,7 +162,7 @@ def test_an_id_that_returns_is_a_new_object(tracker: CutieTracker, film: Film) -
 
 
 def test_long_term_memory_is_bounded(weights: Path, film: Film) -> None:
-    tracker = CutieTracker(CutieConfig(memorize_every=1, max_long_term_tokens=512), 2 * SIZE, CPU)
+    tracker = CutieTracker(CutieConfig(memorize_every=1, max_long_term_tokens=512), TWICE)
     tokens, actions = [], set()
     for index in range(45):
         image, truth = doubled(film, index)
@@ -175,23 +179,23 @@ def test_long_term_memory_is_bounded(weights: Path, film: Film) -> None:
 
 def test_bytes_stay_within_the_budget(weights: Path, film: Film) -> None:
     budget = 600_000
-    tracker = CutieTracker(CutieConfig(memorize_every=1, budget_bytes=budget), SIZE, CPU)
+    tracker = CutieTracker(CutieConfig(memorize_every=1), dataclasses.replace(SETUP, budget_bytes=budget))
     start(tracker, film)
     for index in range(1, 40):
         step(tracker, film, index, {1: True, 2: index % 7 > 0})
         assert tracker.stats().bytes <= budget == tracker.stats().capacity_bytes
     evicted = [event for event in tracker.drain_events() if event.action == "evict"]
-    assert evicted and all(f"over a budget of {budget}" in event.reason for event in evicted)
+    assert evicted and all(event.numbers["bytes"] > event.numbers["budget_bytes"] == budget for event in evicted)
     assert len(tracker._memory._manager.work_mem.buckets) == 2
     for bucket, permanent in tracker._memory._manager.work_mem.perm_end_pt.items():
         assert permanent == 24 <= tracker._memory._manager.work_mem.size(bucket)  # the first view stays
 
 
 def test_more_objects_than_the_budget_holds_are_refused(weights: Path, film: Film) -> None:
-    tracker = CutieTracker(CutieConfig(budget_bytes=100_000), SIZE, CPU)
+    tracker = CutieTracker(CutieConfig(), dataclasses.replace(SETUP, budget_bytes=100_000))
     tracker.observe(film(0)[0])
     tracker.add(0, 1, film(0)[1][1])
-    with pytest.raises(InputError, match="holds the first views of 1 objects .* not of 2"):
+    with pytest.raises(InputError, match="hold the first views of 1 objects .* not of 2"):
         tracker.add(0, 2, film(0)[1][2])
     tracker.memorize(0, tracker.propagate(), {})
     assert tracker.propagate().object_ids.tolist() == [1]
@@ -267,7 +271,7 @@ def test_without_the_package_the_install_line_is_said() -> None:
 
 
 def test_nothing_is_said_of_old_autocast(film: Film, recwarn: pytest.WarningsRecorder) -> None:
-    tracker = CutieTracker.randomly_initialised(0, dataclasses.replace(CutieConfig(), memorize_every=1), SIZE, CPU)
+    tracker = CutieTracker.randomly_initialised(0, dataclasses.replace(CutieConfig(), memorize_every=1), SETUP)
     start(tracker, film)
     step(tracker, film, 1, {1: True, 2: True})
     assert not [one for one in recwarn if issubclass(one.category, FutureWarning)]

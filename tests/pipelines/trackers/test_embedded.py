@@ -11,19 +11,21 @@ import numpy as np
 import pytest
 import torch
 
-from memory_bank.keyframes.memory import KeyFrameConfig
-from pipelines.trackers.embedded import EmbeddedTracker, EmbeddedTrackerConfig, share_out
-from pipelines.trackers.protocol import Propagation
+from memory_bank.keyframes.config import KeyFrameConfig
+from pipelines.trackers.embedded import EmbeddedTracker, EmbeddedTrackerConfig
+from pipelines.trackers.protocol import Propagation, TrackerSetup
+from pipelines.trackers.sharing import share_out
 from streamvos.errors import InputError
 from streamvos.snapshot import load_snapshot, save_snapshot
 
 Draw = Callable[..., tuple[np.ndarray, dict[int, np.ndarray]]]
 SIZE = 112
-CONFIG = EmbeddedTrackerConfig(keyframes=KeyFrameConfig(budget_bytes=20 * 2**20))
+CONFIG = EmbeddedTrackerConfig()
+SETUP = TrackerSetup(SIZE, torch.device("cpu"), budget_bytes=20 * 2**20, object_budget_bytes=12 * 2**20)
 
 
 def build(config: EmbeddedTrackerConfig = CONFIG) -> EmbeddedTracker:
-    return EmbeddedTracker(config, SIZE, torch.device("cpu"))
+    return EmbeddedTracker(config, SETUP)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +180,7 @@ def test_state_stays_bounded(draw_squares: Draw) -> None:
     """200 frames in which the square changes its place and the light; the smallest picture that can be followed."""
     views = 4
     config = dataclasses.replace(CONFIG, keyframes=KeyFrameConfig(max_per_object=views))
-    tracker = EmbeddedTracker(config, 64, torch.device("cpu"))
+    tracker = EmbeddedTracker(config, dataclasses.replace(SETUP, size=64))
     start(tracker, *draw_squares({1: (10, 20)}, size=(64, 96), side=24))
     own = tracker.state_bytes() - tracker.stats().bytes
     view_bytes = tracker.stats().bytes
@@ -275,7 +277,7 @@ def test_bad_input_is_refused(
 
 def test_a_working_size_too_small_is_refused() -> None:
     with pytest.raises(InputError, match="at least 32 pixels, got 31"):
-        EmbeddedTracker(CONFIG, 31, torch.device("cpu"))
+        dataclasses.replace(SETUP, size=31)
 
 
 def test_shares_sum_to_at_most_one() -> None:
@@ -286,5 +288,5 @@ def test_shares_sum_to_at_most_one() -> None:
     assert np.array_equal(share_out(drawn[:1]), drawn[:1])
     certain = share_out(np.array([[[1.0]], [[0.0]]], np.float32))
     assert certain[0, 0, 0] > 0.999 and certain[1, 0, 0] < 1e-3
-    rivals = share_out(np.array([[[1.0]], [[1.0]]], np.float32))
-    assert rivals[:, 0, 0].tolist() == pytest.approx([0.5, 0.5], abs=1e-3)
+    equal = share_out(np.array([[[1.0]], [[1.0]]], np.float32))
+    assert equal[:, 0, 0].tolist() == pytest.approx([0.5, 0.5], abs=1e-3)

@@ -35,10 +35,10 @@ def cues(rows: int, height: int = 6, width: int = 8) -> Cues:
 def test_before_training_it_says_what_its_cues_say() -> None:
     torch.manual_seed(0)
     net = PropagationNet()
-    view = net.look(*frame()).rows(torch.zeros(2, dtype=torch.int64))
+    encoding = net.encode(*frame()).rows(torch.zeros(2, dtype=torch.int64))
     given = cues(2)
-    read = net.value(view, given.last)
-    logits = net.decode(view, read, given)
+    read = net.value(encoding, given.last)
+    logits = net.decode(encoding, read, given)
     ridge = torch.nn.functional.interpolate(given.ridge, (24, 32), mode="bilinear", align_corners=False)
     mix = 0.6 * ridge + 0.4 * torch.nn.functional.pixel_shuffle(given.carried, 2)
     assert logits.shape == (2, 24, 32)
@@ -49,9 +49,9 @@ def test_rows_do_not_depend_on_each_other() -> None:
     torch.manual_seed(0)
     net = PropagationNet()
     torch.nn.init.normal_(net.out.weight)
-    view, given = net.look(*frame()), cues(3)
-    together = net.decode(view.rows(torch.zeros(3, dtype=torch.int64)), torch.ones(3, 96, 6, 8), given)
-    alone = net.decode(view, torch.ones(1, 96, 6, 8), Cues(*(part[1:2] for part in given)))
+    encoding, given = net.encode(*frame()), cues(3)
+    together = net.decode(encoding.rows(torch.zeros(3, dtype=torch.int64)), torch.ones(3, 96, 6, 8), given)
+    alone = net.decode(encoding, torch.ones(1, 96, 6, 8), Cues(*(part[1:2] for part in given)))
     torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-4)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.trackers.recall import distractor_score, likeness_of_views, near_cells
+from pipelines.trackers.recall import distractor_score, near_cells, similarity_of_views
 
 
 def disc(centre: tuple[int, int], radius: int, size: tuple[int, int] = (48, 80)) -> np.ndarray:
@@ -18,9 +18,11 @@ def test_a_view_is_alike_where_its_object_is_seen_anywhere() -> None:
     cells[0] = 1.0
     cells[:, 4:9, 3:8] = torch.tensor([0.6, 0.8, 0.0])[:, None, None]
     views = np.array([[0.6, 0.8, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
-    assert likeness_of_views(views, cells).tolist() == pytest.approx([1.0, 0.0, 1.0, 0.8])
-    assert likeness_of_views(views[:1], cells[:, :1, :2]).tolist() == pytest.approx([0.6])  # fewer cells than it takes
-    assert likeness_of_views(views[:0], cells).shape == (0,)
+    assert similarity_of_views(views, cells).tolist() == pytest.approx([1.0, 0.0, 1.0, 0.8])
+    assert similarity_of_views(views[:1], cells[:, :1, :2]).tolist() == pytest.approx(
+        [0.6]
+    )  # fewer cells than it takes
+    assert similarity_of_views(views[:0], cells).shape == (0,)
 
 
 @pytest.mark.parametrize(

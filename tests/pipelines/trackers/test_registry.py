@@ -7,15 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from memory_bank.budgets import MemoryBudgets
 from pipelines.segment import SegmentConfig, SegmentStage
 from pipelines.trackers.cutie import CutieConfig
-from pipelines.trackers.protocol import BaseTracker, Propagation
-from pipelines.trackers.registry import make_tracker, register, tracker_names
-from pipelines.trackers.sam2 import Sam2Config, VideoModelConfig
+from pipelines.trackers.edgetam import EdgeTamConfig
+from pipelines.trackers.protocol import TRACKERS, BaseTracker, Propagation
+from pipelines.trackers.registry import make_tracker, tracker_settings, with_keyframes
+from pipelines.trackers.sam2 import Sam2Config
 from streamvos import masks
 from streamvos.errors import InputError, MissingWeightsError
 from streamvos.records import Frame, Prompt, Removal, StepResult
@@ -24,7 +27,11 @@ from streamvos.snapshot import load_snapshot, save_snapshot
 CPU = torch.device("cpu")
 SIZE = 64
 STRONG = ("cutie", "sam2", "edgetam")
-CONFIG = SegmentConfig(cutie=CutieConfig(memorize_every=1, max_long_term_tokens=512))
+CONFIGS = {
+    "cutie": CutieConfig(memorize_every=1, max_long_term_tokens=512),
+    "sam2": Sam2Config(),
+    "edgetam": EdgeTamConfig(),
+}
 Film = Callable[[int], tuple[np.ndarray, dict[int, np.ndarray]]]
 
 
@@ -37,7 +44,7 @@ def base(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def tracker(base: str, weights: Path) -> BaseTracker:
-    return make_tracker(base, CONFIG, SIZE, CPU)
+    return make_tracker(base, CONFIGS[base], SIZE, CPU)
 
 
 def start(tracker: BaseTracker, film: Film, ids: tuple[int, ...] = (1, 2)) -> None:
@@ -63,31 +70,28 @@ def same(one: Propagation, other: Propagation) -> bool:
     return np.array_equal(one.object_ids, other.object_ids) and np.array_equal(one.probabilities, other.probabilities)
 
 
-def test_names_are_those_of_the_configuration() -> None:
-    hint = dataclasses.fields(SegmentConfig)
-    assert "base" in [field.name for field in hint]
-    for name in ("embedded", "trained", *STRONG):
-        assert name in tracker_names()
+def test_each_tracker_has_settings_of_its_own_and_a_budget() -> None:
+    assert set(tracker_settings()) == {"embedded", "trained", *STRONG} == set(TRACKERS.names())
     assert SegmentConfig().base == "trained"
+    for name, kind in tracker_settings().items():
+        assert type(SegmentConfig(base=name).tracker) is kind
+    budgets = {name: with_keyframes(MemoryBudgets(), name).keyframes_mib for name in TRACKERS.names()}
+    assert budgets == {"embedded": 96, "trained": 96, "cutie": 768, "sam2": 256, "edgetam": 256}
+    assert with_keyframes(MemoryBudgets(keyframes_mib=3), "cutie").keyframes_mib == 3
 
 
 def test_an_unknown_name_lists_the_valid_ones() -> None:
     with pytest.raises(InputError, match=r"unknown base tracker 'sam3'; did you mean 'sam2'\? \(valid: .*cutie"):
-        make_tracker("sam3", CONFIG, SIZE, CPU)
-
-
-def test_a_name_is_registered_once() -> None:
-    with pytest.raises(InputError, match="'cutie' is registered already"):
-        register("cutie")(lambda *_: None)
+        make_tracker("sam3", Sam2Config(), SIZE, CPU)
 
 
 @pytest.mark.parametrize(
     ("config", "command"),
     [
         (SegmentConfig(base="cutie"), "cutie-small"),
-        (SegmentConfig(base="cutie", cutie=CutieConfig(model="base")), "cutie-base"),
+        (SegmentConfig(base="cutie", tracker=CutieConfig(model="base")), "cutie-base"),
         (SegmentConfig(base="sam2"), "sam2.1-hiera-tiny"),
-        (SegmentConfig(base="sam2", sam2=Sam2Config(model="base-plus")), "sam2.1-hiera-base-plus"),
+        (SegmentConfig(base="sam2", tracker=Sam2Config(model="base-plus")), "sam2.1-hiera-base-plus"),
         (SegmentConfig(base="edgetam"), "edgetam"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -222,7 +226,7 @@ def test_a_correction_may_forget_the_views_before(tracker: BaseTracker, film: Fi
     tracker.observe(image)
     tracker.add(4, 1, truth[2])
     kept = len(tracker.appearances(1))
-    tracker.add(4, 1, truth[2], afresh=True)
+    tracker.add(4, 1, truth[2], replace=True)
     assert kept > 1 and len(tracker.appearances(1)) == 1
     assert step(tracker, film, 5).object_ids.tolist() == [1, 2]
 
@@ -250,7 +254,7 @@ def test_tiny_pictures_give_finite_numbers(tracker: BaseTracker, size: tuple[int
 
 
 def test_frames_are_scaled_to_the_working_size(base: str, weights: Path) -> None:
-    tracker = make_tracker(base, CONFIG, 48, CPU)
+    tracker = make_tracker(base, CONFIGS[base], 48, CPU)
     image = np.random.default_rng(0).integers(0, 255, (100, 150, 3), dtype=np.uint8)
     tracker.observe(image)
     mask = np.zeros((100, 150), bool)
@@ -278,30 +282,37 @@ def test_bad_input_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("base", "changed"),
+    ("kind", "changed"),
     [
-        ("cutie", {"cutie": CutieConfig(memorize_every=0)}),
-        ("cutie", {"cutie": CutieConfig(max_long_term_tokens=100)}),
-        ("cutie", {"cutie": CutieConfig(model="huge")}),
-        ("sam2", {"sam2": Sam2Config(max_conditioning=0)}),
-        ("sam2", {"sam2": Sam2Config(model="huge")}),
-        ("edgetam", {"edgetam": VideoModelConfig(max_descriptors=0)}),
+        (CutieConfig, {"memorize_every": 0}),
+        (CutieConfig, {"max_long_term_tokens": 100}),
+        (CutieConfig, {"model": "huge"}),
+        (Sam2Config, {"max_conditioning": 0}),
+        (Sam2Config, {"model": "huge"}),
+        (EdgeTamConfig, {"max_descriptors": 0}),
     ],
     ids=["never", "few tokens", "cutie huge", "no first view", "sam2 huge", "no looks"],
 )
-def test_settings_out_of_range_are_refused(
-    base: str, changed: dict[str, Any], weights: Path, request: pytest.FixtureRequest
-) -> None:
-    if base == "cutie":
-        request.getfixturevalue("cutie_installed")
-    with pytest.raises(InputError, match=r"expected at least|unknown (Cutie|SAM 2.1) size 'huge'"):
-        make_tracker(base, dataclasses.replace(CONFIG, **changed), SIZE, CPU)
+def test_settings_out_of_range_are_refused(kind: type, changed: dict[str, Any]) -> None:
+    (name,) = changed
+    with pytest.raises(InputError, match=rf"segment\.(cutie|sam2|edgetam)\.{name}"):
+        kind(**changed)
+
+
+def test_a_working_size_too_small_is_refused(base: str, weights: Path) -> None:
     with pytest.raises(InputError, match="at least 32 pixels, got 31"):
-        make_tracker(base, CONFIG, 31, CPU)
+        make_tracker(base, CONFIGS[base], 31, CPU)
+
+
+def test_the_picture_is_the_frame_at_the_working_size(base: str, weights: Path, film: Film) -> None:
+    tracker = make_tracker(base, CONFIGS[base], 48, CPU)
+    image = film(0)[0]
+    tracker.observe(image)
+    assert np.array_equal(tracker.picture(), cv2.resize(image, (72, 48), interpolation=cv2.INTER_AREA))
 
 
 def test_the_segment_stage_runs_on_it(base: str, weights: Path, film: Film) -> None:
-    stage = SegmentStage(dataclasses.replace(CONFIG, base=base, discover=False), SIZE, CPU)
+    stage = SegmentStage(SegmentConfig(base=base, tracker=CONFIGS[base], discover=False), SIZE, CPU)
     for index in range(8):
         image, truth = film(index)
         frame = Frame("s", index, index / 10, image)
@@ -317,5 +328,5 @@ def test_the_segment_stage_runs_on_it(base: str, weights: Path, film: Film) -> N
         if index in (0, 3):
             shown = masks.decode(result.masks.rles[expected.index(object_id)])
             assert np.array_equal(shown, truth[object_id])
-        assert all(event.bank == "keyframes" and event.reason for event in result.events)
+        assert all(event.bank in stage.stats() and event.reason for event in result.events)
     assert stage.stats()["keyframes"].entries >= 1

@@ -101,13 +101,16 @@ def test_packed_views_can_be_mixed() -> None:
 
 def test_normaliser_uses_the_first_frame() -> None:
     first = torch.randn(3, 8, 9, generator=torch.Generator().manual_seed(0)) * 4 + 7
-    normalise = Normaliser(first)
+    normalise = Normaliser.fitted(first)
     flat = normalise(first)
     assert flat.shape == (4, 72)
     assert torch.allclose(flat[:3].mean(dim=1), torch.zeros(3), atol=1e-5)
     assert torch.allclose(flat[:3].std(dim=1), torch.ones(3), atol=1e-2)
     assert (flat[3] == 1).all()
-    assert torch.allclose(normalise(first + normalise.spread.view(3, 1, 1))[:3], flat[:3] + 1, atol=1e-4)
+    state = normalise.state_dict()
+    spread = torch.from_numpy(state["spread"]).view(3, 1, 1)
+    assert torch.allclose(normalise(first + spread)[:3], flat[:3] + 1, atol=1e-4)
+    assert torch.equal(Normaliser.from_state(state, torch.device("cpu"))(first), flat)
 
 
 def test_description_joins_three_strides() -> None:

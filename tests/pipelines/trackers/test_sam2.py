@@ -12,22 +12,28 @@ import pytest
 import torch
 import torch.nn.functional as functional
 
-from pipelines.trackers.protocol import Propagation
-from pipelines.trackers.sam2 import EdgeTamTracker, Sam2Config, Sam2Tracker, VideoModelConfig, VideoModelTracker
-from pipelines.trackers.video_session import Look, ObjectSession, PositionCode
+from pipelines.trackers.edgetam import EdgeTamConfig, EdgeTamTracker
+from pipelines.trackers.protocol import Propagation, TrackerSetup
+from pipelines.trackers.sam2 import Sam2Config, Sam2Tracker
+from pipelines.trackers.video_model import VideoModelTracker
+from pipelines.trackers.video_session import EncodedFrame, ObjectSession, PositionCode
 from streamvos.errors import InputError, IntegrityError
 from streamvos.models.sam2_video import load_edgetam, load_sam2, square_pixels
 
 CPU = torch.device("cpu")
 SIZE = 64
 Film = Callable[[int], tuple[np.ndarray, dict[int, np.ndarray]]]
-TRACKERS = {"sam2": (Sam2Tracker, Sam2Config), "edgetam": (EdgeTamTracker, VideoModelConfig)}
+TRACKERS = {"sam2": (Sam2Tracker, Sam2Config), "edgetam": (EdgeTamTracker, EdgeTamConfig)}
 
 
 @pytest.fixture(params=TRACKERS)
 def make(request: pytest.FixtureRequest, weights: Path) -> Callable[..., VideoModelTracker]:
     kind, config = TRACKERS[request.param]
-    return lambda **changed: kind(config(**changed), SIZE, CPU)
+
+    def made(budget_bytes: int = 256 * 2**20, **changed: int) -> VideoModelTracker:
+        return kind(config(**changed), TrackerSetup(SIZE, CPU, budget_bytes, object_budget_bytes=12 * 2**20))
+
+    return made
 
 
 def run(tracker: VideoModelTracker, film: Film, first: int, last: int) -> None:
@@ -53,18 +59,18 @@ def test_pruned_it_sees_what_the_library_sees_with_everything_kept(
     for index in range(24):
         pixels = square_pixels(film(index)[0], side, CPU)
         encoded = model.get_image_features(pixels, return_dict=True)
-        look = Look(pixels, list(encoded.fpn_hidden_states), list(encoded.fpn_position_encoding))
+        frame = EncodedFrame(pixels, list(encoded.fpn_hidden_states), list(encoded.fpn_position_encoding))
         if index == 0:
-            ours.condition(look, mask, 0)
+            ours.condition(frame, mask, 0)
             theirs.add_mask_inputs(0, 0, mask[None, None])
             theirs.obj_with_new_inputs = [1]
             model(inference_session=theirs, frame=pixels, frame_idx=0)
             continue
         expected = model(inference_session=theirs, frame=pixels, frame_idx=index).pred_masks
-        found = ours.find(look)
+        found = ours.find(frame)
         assert torch.equal(found["pred_masks"], expected), f"frame {index}"
         logits = functional.interpolate(expected, (side, side), mode="bilinear", align_corners=False)
-        ours.remember(look, found, logits, index)
+        ours.remember(frame, found, logits, index)
         changes.append(last is None or float((expected - last).abs().max()))
         last = expected
     assert all(changes), "masks that never change would show nothing"
@@ -81,7 +87,7 @@ def test_the_position_code_is_the_same_for_all_frames(make: Callable[..., VideoM
         side = tracker._side
         logits = functional.interpolate(logits, (side, side))
         score = torch.ones(1, 1, 1) if "edgetam" not in tracker._model.config.model_type else torch.ones(1, 1)
-        codes.append(tracker._model._encode_new_memory(tracker._look.features[-1], logits, score, False))
+        codes.append(tracker._model._encode_new_memory(tracker._frame.features[-1], logits, score, False))
     assert torch.equal(codes[0][1], codes[1][1]) and not torch.equal(codes[0][0], codes[1][0])
 
 
@@ -104,14 +110,14 @@ def test_a_given_mask_is_seen_again_at_once(make: Callable[..., VideoModelTracke
     for object_id in (1, 2):
         tracker.add(0, object_id, truth[object_id])
         tracker.observe(film(1)[0])
-        alone[object_id] = tracker._sessions[object_id].find(tracker._look)["pred_masks"]
+        alone[object_id] = tracker._sessions[object_id].find(tracker._frame)["pred_masks"]
         tracker.reset()
         tracker.observe(image)
     for object_id in (2, 1):
         tracker.add(0, object_id, truth[object_id])
     tracker.observe(film(1)[0])
     for object_id in (1, 2):
-        assert torch.equal(tracker._sessions[object_id].find(tracker._look)["pred_masks"], alone[object_id])
+        assert torch.equal(tracker._sessions[object_id].find(tracker._frame)["pred_masks"], alone[object_id])
 
 
 def test_given_masks_are_bounded_and_the_first_stays(make: Callable[..., VideoModelTracker], film: Film) -> None:
@@ -123,7 +129,8 @@ def test_given_masks_are_bounded_and_the_first_stays(make: Callable[..., VideoMo
     held = tracker._sessions[1]._outputs["cond_frame_outputs"]
     assert [output["frame"] for output in held.values()] == [0, 4, 5]
     gone = [event for event in tracker.drain_events() if event.action == "evict"]
-    assert [event.reason.split(":")[0] for event in gone] == [f"the given mask of frame {index}" for index in (1, 2, 3)]
+    assert [event.numbers for event in gone] == [{"of_frame": index} for index in (1, 2, 3)]
+    assert {event.reason for event in gone} == {"dropped a given mask of object 1: there are more than are kept"}
 
 
 def test_bytes_stay_within_the_budget(make: Callable[..., VideoModelTracker], film: Film) -> None:
@@ -141,7 +148,8 @@ def test_bytes_stay_within_the_budget(make: Callable[..., VideoModelTracker], fi
     for index in range(1, 20):
         run(tracker, film, index, index + 1)
         assert tracker.stats().bytes <= budget < free.stats().bytes
-    assert any(f"over {budget}" in event.reason for event in tracker.drain_events() if event.action == "evict")
+    dropped = [event for event in tracker.drain_events() if event.action == "evict"]
+    assert any(event.numbers.get("budget_bytes") == budget < event.numbers["bytes"] for event in dropped)
     assert tracker.propagate().object_ids.tolist() == [1, 2]
 
 
@@ -152,10 +160,10 @@ def test_a_budget_without_room_for_another_is_refused(make: Callable[..., VideoM
     tracker = make(budget_bytes=probe.stats().bytes + 100)
     tracker.observe(film(0)[0])
     tracker.add(0, 1, film(0)[1][1])
-    with pytest.raises(InputError, match="holds no first view of 2 objects"):
+    with pytest.raises(InputError, match="hold no first view of 2 objects"):
         tracker.add(0, 2, film(0)[1][2])
     assert tracker.propagate().object_ids.tolist() == [1]
-    with pytest.raises(InputError, match="does not hold the given masks of 1 objects"):
+    with pytest.raises(InputError, match="do not hold the given masks of 1 objects"):
         other = make(budget_bytes=100)
         other.observe(film(0)[0])
         other.add(0, 1, film(0)[1][1])

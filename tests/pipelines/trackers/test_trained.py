@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from memory_bank.keyframes.memory import KeyFrameConfig
+from memory_bank.keyframes.config import KeyFrameConfig
 from pipelines.trackers.propagation_net import PropagationNet
-from pipelines.trackers.protocol import Propagation
+from pipelines.trackers.protocol import Propagation, TrackerSetup
 from pipelines.trackers.trained import TrainedTracker, TrainedTrackerConfig
 from pipelines.training.loop import export
 from streamvos.errors import InputError
@@ -20,7 +20,8 @@ from streamvos.snapshot import load_snapshot, save_snapshot
 
 Draw = Callable[..., tuple[np.ndarray, dict[int, np.ndarray]]]
 SIZE = 112
-CONFIG = TrainedTrackerConfig(keyframes=KeyFrameConfig(budget_bytes=20 * 2**20))
+CONFIG = TrainedTrackerConfig()
+SETUP = TrackerSetup(SIZE, torch.device("cpu"), budget_bytes=20 * 2**20, object_budget_bytes=12 * 2**20)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tracker(weights: Path) -> TrainedTracker:
-    return TrainedTracker(CONFIG, SIZE, torch.device("cpu"), weights)
+    return TrainedTracker(CONFIG, SETUP, weights)
 
 
 def squares(draw: Draw, index: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
@@ -74,7 +75,7 @@ def test_two_objects_are_followed_and_share_the_picture(tracker: TrainedTracker,
 
 
 def test_the_weights_that_come_with_it_follow_better_than_chance(draw_squares: Draw) -> None:
-    tracker = TrainedTracker(CONFIG, SIZE, torch.device("cpu"))
+    tracker = TrainedTracker(CONFIG, SETUP)
     start(tracker, *squares(draw_squares, 0))
     for index in range(1, 8):
         image, truth = squares(draw_squares, index)
@@ -104,7 +105,7 @@ def test_a_restored_tracker_goes_on_exactly(
     for index in range(1, 5):
         step(tracker, index, squares(draw_squares, index)[0])
     save_snapshot(tmp_path / "state", tracker.state_dict())
-    again = TrainedTracker(CONFIG, SIZE, torch.device("cpu"), weights)
+    again = TrainedTracker(CONFIG, SETUP, weights)
     again.load_state_dict(load_snapshot(tmp_path / "state"))
     for index in range(5, 9):
         image, _ = squares(draw_squares, index)
@@ -117,15 +118,14 @@ def test_a_shot_voids_the_frame_before_and_keeps_the_views(tracker: TrainedTrack
     step(tracker, 1, squares(draw_squares, 1)[0])
     kept = tracker.appearances(1)
     tracker.start_shot()
-    assert tracker.state_dict()["last_seen"] is None and tracker.state_dict()["last_values"] == {}
+    assert tracker.state_dict()["last_key16"] is None and tracker.state_dict()["last_values"] == {}
     assert np.array_equal(tracker.appearances(1), kept) and len(kept)
     assert step(tracker, 2, squares(draw_squares, 2)[0]).object_ids.tolist() == [1, 2]
 
 
 def test_the_key_frame_memory_stays_within_its_budget(weights: Path, draw_squares: Draw) -> None:
     budget = 3 * 2**20
-    config = TrainedTrackerConfig(keyframes=KeyFrameConfig(budget_bytes=budget))
-    tracker = TrainedTracker(config, SIZE, torch.device("cpu"), weights)
+    tracker = TrainedTracker(CONFIG, dataclasses.replace(SETUP, budget_bytes=budget), weights)
     start(tracker, *squares(draw_squares, 0))
     for index in range(1, 30):
         step(tracker, index, squares(draw_squares, index % 12)[0])
@@ -140,13 +140,16 @@ def test_a_mask_of_another_size_is_refused_and_changes_nothing(tracker: TrainedT
     assert tracker.state_bytes() == before
 
 
-@pytest.mark.parametrize("chosen", ["latest", "alike"])
+@pytest.mark.parametrize("chosen", ["latest", "similar"])
 def test_attention_is_told_to_the_memory_that_wants_it(weights: Path, draw_squares: Draw, chosen: str) -> None:
-    keyframes = KeyFrameConfig(budget_bytes=20 * 2**20, policy="rmem", max_per_object=3)
+    keyframes = KeyFrameConfig(policy="rmem", max_per_object=3)
     config = TrainedTrackerConfig(keyframes=keyframes, views_read=3, views_chosen=chosen, fit_every=2)
     tracker, plain = (
-        TrainedTracker(one, SIZE, torch.device("cpu"), weights)
-        for one in (config, dataclasses.replace(config, keyframes=dataclasses.replace(keyframes, policy="gap")))
+        TrainedTracker(one, SETUP, weights)
+        for one in (
+            config,
+            dataclasses.replace(config, keyframes=dataclasses.replace(keyframes, policy="gap", rules=None)),
+        )
     )
     start(tracker, *squares(draw_squares, 0))
     start(plain, *squares(draw_squares, 0))
@@ -166,9 +169,9 @@ def test_attention_is_told_to_the_memory_that_wants_it(weights: Path, draw_squar
 def test_several_objects_share_the_key_frames_that_are_read(
     weights: Path, draw_squares: Draw, monkeypatch: pytest.MonkeyPatch, together: int, read: int
 ) -> None:
-    keyframes = KeyFrameConfig(budget_bytes=20 * 2**20, policy="gap")
+    keyframes = KeyFrameConfig(policy="gap")
     config = dataclasses.replace(CONFIG, keyframes=keyframes, fit_every=1, views_read=5, views_read_together=together)
-    tracker = TrainedTracker(config, SIZE, torch.device("cpu"), weights)
+    tracker = TrainedTracker(config, SETUP, weights)
     start(tracker, *squares(draw_squares, 0))
     for index in range(1, 40):
         step(tracker, index, squares(draw_squares, index % 9)[0])

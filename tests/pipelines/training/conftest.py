@@ -58,7 +58,7 @@ def folders(tmp_path: Path, pictures: list[Picture]) -> list[str]:
             assert cv2.imwrite(str(tmp_path / folder / name), content)
         (tmp_path / "coco/labels").mkdir(exist_ok=True)
         (tmp_path / "coco/labels" / f"{index}.txt").write_text("0 0.2 0.2 0.7 0.2 0.7 0.8\n")
-    return ["--ccp", str(tmp_path / "ccp"), "--coco", str(tmp_path / "coco"), "--out", str(tmp_path / "out")]
+    return ["--source", str(tmp_path / "ccp"), "--source", str(tmp_path / "coco"), "--out", str(tmp_path / "out")]
 
 
 @pytest.fixture

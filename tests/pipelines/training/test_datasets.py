@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.training.datasets import ClipFolder, pictures_apart, read_ccp, read_coco, read_horses, split
+from pipelines.training.datasets import ClipFolder, read_ccp, read_coco, read_horses, split
 from streamvos.errors import InputError
 
 
@@ -77,40 +77,6 @@ def test_an_empty_folder_is_told(tmp_path: Path) -> None:
 def test_every_tenth_picture_is_set_apart() -> None:
     kept, held_out = split(list(range(25)))
     assert held_out == [0, 10, 20] and sorted(kept + held_out) == list(range(25))
-
-
-def test_others_learn_which_pictures_are_set_apart(tmp_path: Path) -> None:
-    person = np.zeros((400, 500), np.uint8)
-    person[50:350, 100:300] = 7
-    for index in range(23):
-        write(tmp_path / "ccp" / "photos" / f"{index:04d}.jpg", np.full((400, 500, 3), 90, np.uint8))
-        label = person if index != 4 else np.zeros_like(person)  # nobody there: skipped before every tenth is counted
-        write(tmp_path / "ccp" / "labels" / f"{index:04d}.png", label)
-    training, held_out = pictures_apart(tmp_path / "ccp")
-    kept, validation = split(read_ccp(tmp_path / "ccp", 320))
-    assert sorted(path.stem for path in held_out) == ["0000", "0011", "0021"]
-    assert [picture.path.stem for picture in validation] == ["0000", "0011", "0021"]
-    assert {picture.path.resolve() for picture in kept} == training
-    write(tmp_path / "horses" / "horse" / "1.jpg", photo())
-    write(tmp_path / "horses" / "mask" / "1.png", photo())
-    assert pictures_apart(tmp_path / "horses") is None
-
-
-def test_what_trainings_see_at_one_size_only_is_on_neither_side(tmp_path: Path) -> None:
-    """A region of just enough pixels for one training and too few for the other moves all that come after it."""
-    (tmp_path / "images" / "t").mkdir(parents=True)
-    (tmp_path / "labels" / "t").mkdir(parents=True)
-    large = "16 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n"
-    between = 23 / 360  # squared: 529 pixels at a short side of 360, about 420 at 320
-    small = f"16 0.5 0.5 {0.5 + between} 0.5 {0.5 + between} {0.5 + between} 0.5 {0.5 + between}\n"
-    for index in range(22):
-        write(tmp_path / "images" / "t" / f"{index:02d}.jpg", np.full((720, 720, 3), 90, np.uint8))
-        (tmp_path / "labels" / "t" / f"{index:02d}.txt").write_text(small if index == 3 else large)
-    at_320, at_360 = ([p.path.stem for p in split(read_coco(tmp_path, side))[1]] for side in (320, 360))
-    assert at_320 == ["00", "11", "21"] and at_360 == ["00", "10", "20"]
-    training, held_out = pictures_apart(tmp_path)
-    assert [path.stem for path in held_out] == ["00"]
-    assert not {"03", "10", "11", "20", "21"} & {path.stem for path in training} and len(training) == 16
 
 
 def test_the_shared_data_are_read(data_dir: Path) -> None:

@@ -77,10 +77,10 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_neither_overwritten_nor_invented(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="start without --resume"):
+    with pytest.raises(InputError, match="start with resume=False"):
         train(fresh(), Line(), CONFIG, tmp_path, resume=True)
     train(fresh(), Line(), CONFIG, tmp_path, resume=False)
-    with pytest.raises(InputError, match="give --resume to go on"):
+    with pytest.raises(InputError, match="give resume=True to go on"):
         train(fresh(), Line(), CONFIG, tmp_path, resume=False)
 
 

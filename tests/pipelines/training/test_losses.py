@@ -37,3 +37,12 @@ def test_jaccard_counts_an_empty_frame_as_right_only_if_nothing_is_found() -> No
     logits = torch.tensor([[[SURE, SURE]], [[-SURE, -SURE]], [[SURE, -SURE]]])
     targets = torch.tensor([[[1.0, 0.0]], [[0.0, 0.0]], [[0.0, 0.0]]])
     assert jaccard(logits, targets).tolist() == [0.5, 1.0, 0.0]
+
+
+def test_pixels_without_truth_do_not_count() -> None:
+    logits, targets = torch.tensor([[[SURE, -SURE, SURE]]]), torch.tensor([[[1.0, 1.0, 0.0]]])
+    known = torch.tensor([[[1.0, 0.0, 0.0]]])
+    assert float(bootstrapped_cross_entropy(logits, targets, 1.0, known)) == pytest.approx(0.0, abs=1e-6)
+    assert float(soft_jaccard(logits, targets, known)) == pytest.approx(0.0, abs=1e-6)
+    assert jaccard(logits, targets, known).tolist() == [1.0]
+    assert jaccard(logits, targets).tolist() == pytest.approx([1 / 3])

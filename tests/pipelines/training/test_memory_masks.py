@@ -42,7 +42,7 @@ def test_an_empty_mask_may_gain_a_piece_and_a_full_one_may_lose_one() -> None:
 
 
 def test_what_looks_alike_is_added_whole() -> None:
-    """Two kinds of cells, left and right of a line: a piece that is added by likeness ends at the line."""
+    """Two kinds of cells, left and right of a line: a piece that is added by similarity ends at the line."""
     key = torch.zeros(2, 12, 12)
     key[0, :, :6], key[1, :, 6:] = 1.0, 1.0
     grown = []

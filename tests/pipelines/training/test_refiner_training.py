@@ -15,7 +15,7 @@ from pipelines.refiners.refine_net import RefineNet
 from pipelines.training import refiner
 from pipelines.training.datasets import Picture, PictureSets
 from pipelines.training.refiner import RefinerTask, RefinerTaskConfig, edge_weighted_entropy
-from pipelines.training.refiner_samples import SampleConfig, clicks, corrections, make_crop, make_prompting, spoil
+from pipelines.training.refiner_samples import SampleConfig, clicks, corrections, make_crop, make_prompt, spoil
 
 CONFIG = RefinerTaskConfig(crops=2, sample=SampleConfig(size_px=96), num_validation=2)
 
@@ -51,16 +51,16 @@ def test_crops_show_their_object(pictures: list[Picture]) -> None:
     for seed in range(10):
         image, mask, wide = make_crop(np.random.default_rng(seed), pictures, CONFIG.sample)
         assert image.shape == (96, 96, 3) and mask.shape == (96, 96) and set(np.unique(mask)) == {0, 1}
-        prompting = make_prompting(np.random.default_rng(seed), mask, wide, CONFIG.sample)
-        given = [prompting.box, prompting.points, prompting.coarse]
+        prompt = make_prompt(np.random.default_rng(seed), mask, wide, CONFIG.sample)
+        given = [prompt.box, prompt.points, prompt.coarse]
         assert any(one is not None for one in given)
-        assert not wide or prompting.box is None or prompting.coarse is not None
+        assert not wide or prompt.box is None or prompt.coarse is not None
 
 
 def test_all_kinds_of_prompts_come() -> None:
     seen = set()
     for seed in range(120):
-        one = make_prompting(np.random.default_rng(seed), disc(), False, CONFIG.sample)
+        one = make_prompt(np.random.default_rng(seed), disc(), False, CONFIG.sample)
         seen.add((one.box is not None, one.points is not None, one.coarse is not None))
     assert seen == {(1, 0, 0), (0, 1, 0), (1, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1)}
 

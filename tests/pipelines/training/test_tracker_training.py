@@ -19,7 +19,7 @@ from pipelines.training.tracker_batches import BatchMaker, TrackerTaskConfig, ri
 from pipelines.training.tracker_frames import follow, share_logits
 
 CPU = torch.device("cpu")
-CONFIG = TrackerTaskConfig(clips=2, clip=ClipConfig(num_frames=3, size_px=96))
+CONFIG = TrackerTaskConfig(clips=2, clip=ClipConfig(num_frames=3, size_px=96), num_validation=4)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,17 @@ def test_the_log_says_overlap_and_number_of_objects(task: TrackerTask) -> None:
 
 def test_validation_says_how_well_held_out_clips_go(task: TrackerTask) -> None:
     figures = task.validate(fresh(task).eval())
-    assert set(figures) == {"J held_out"} and 0.0 < figures["J held_out"] <= 1.0
+    assert set(figures) == {"J held_out layers", "J held_out encounter", "J held_out degraded"}
+    assert all(0.0 < value <= 1.0 for value in figures.values())
+
+
+def test_cells_of_which_nobody_knows_the_truth_do_not_count(task: TrackerTask) -> None:
+    clip = task.batch(0)[0]
+    void = np.zeros((3, 96, 96), np.uint8)
+    void[1, 32:64] = 1
+    batch = BatchMaker(CONFIG, CPU).make([replace(clip, void=void), replace(clip, void=None)], None)
+    assert batch.known.shape == (2, 3, 24, 24) and (batch.known[0, 1, 8:16] == 0).all()
+    assert batch.known.sum() == 6 * 24 * 24 - 8 * 24
 
 
 def test_the_ridge_score_is_high_inside_and_its_quality_is_drawn() -> None:

@@ -49,7 +49,8 @@ def make_step(index: int, size: tuple[int, int] = (HEIGHT, WIDTH), time_s: float
     scene = SceneEstimate(
         index // 12, None if lost else pose, np.eye(3), "relative", "lost" if lost else "ok", num_static=index
     )
-    events = (MemoryEvent("keyframes", "write", index, "object 1, slot 2", "novel: 0.31 > 0.2", 100 + index),)
+    why, numbers = "kept a view of object 1: it shows something new", {"novelty": 0.123456789}
+    events = (MemoryEvent("keyframes", "write", index, "object 1, slot 2", why, 100 + index, numbers),)
     result = StepResult(
         "s",
         index,

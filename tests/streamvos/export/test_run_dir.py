@@ -49,7 +49,7 @@ def test_a_run_leaves_all_files_and_nothing_else(tmp_path, info, step):
     assert len(events) == 40
     assert events[2] == {
         "frame": 2, "time_s": 0.08, "bank": "keyframes", "action": "write", "entry": "object 1, slot 2",
-        "reason": "novel: 0.31 > 0.2", "bytes": 102,
+        "reason": "kept a view of object 1: it shows something new", "bytes": 102, "numbers": {"novelty": 0.123457},
     }  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def test_resuming_with_another_source_or_config(tmp_path, info, step):
         RunDirectory(tmp_path, replace(info, width=80), {"seed": 1}, resume=True)
     run = RunDirectory(tmp_path, info, {"seed": 1}, resume=True, config=FAST)
     run.close("interrupted")
-    with pytest.raises(InputError, match="other settings .seed was 1, now 2.; .*--overwrite"):
+    with pytest.raises(InputError, match="other settings .seed was 1, now 2.; .*overwrite=True"):
         RunDirectory(tmp_path, info, {"seed": 2}, resume=True, config=FAST)
 
 
@@ -190,28 +190,30 @@ def test_resuming_with_another_source_or_config(tmp_path, info, step):
     ("now", "message"),
     [
         ({"max_frames": 100}, "max_frames was 60, now 100"),
-        ({"graph": {"stages": ("detect",), "threads": 1}}, "stages was detect,segment, now detect"),
+        ({"stages": ("detect",)}, "stages was detect,segment, now detect"),
         ({"prompts": "ab"}, "prompts was none, now ab"),
-        ({"runner": "local", "graph": {"stages": ("detect", "segment"), "threads": 2}}, None),
+        ({"runner": "local", "threads": 2}, None),
         ({"of_another_version": 3}, None),
     ],
 )
 def test_what_may_change_when_a_run_goes_on(tmp_path, info, ending, now, message):
-    config = {"runner": "ray", "max_frames": 60, "prompts": None}
-    config["graph"] = {"stages": ("detect", "segment"), "threads": 1}
-    RunDirectory(tmp_path, info, config, config=FAST).close(ending)
+    config = {"stages": ("detect", "segment"), "threads": 1}
+    given = {"runner": "ray", "max_frames": 60, "prompts": None}
+    RunDirectory(tmp_path, info, config, given, config=FAST).close(ending)
+    asked = {**config, **{name: value for name, value in now.items() if name in config}}
+    other = {**given, **{name: value for name, value in now.items() if name not in config}}
     if message is None:
-        run = RunDirectory(tmp_path, info, config | now, resume=True, config=FAST)
+        run = RunDirectory(tmp_path, info, asked, other, resume=True, config=FAST)
         assert run.is_complete == (ending == "complete")
         run.close("interrupted")
     else:
         with pytest.raises(InputError, match=message):
-            RunDirectory(tmp_path, info, config | now, resume=True, config=FAST)
+            RunDirectory(tmp_path, info, asked, other, resume=True, config=FAST)
 
 
-def test_a_full_folder_is_refused_naming_both_flags(tmp_path, info, step):
+def test_a_full_folder_is_refused_naming_both_ways_on(tmp_path, info, step):
     whole_run(tmp_path, info, step, 2)
-    with pytest.raises(InputError, match="--resume.*--overwrite"):
+    with pytest.raises(InputError, match="resume=True.*overwrite=True"):
         RunDirectory(tmp_path, info, {})
     with pytest.raises(InputError, match="exclude each other"):
         RunDirectory(tmp_path, info, {}, overwrite=True, resume=True)
@@ -259,7 +261,7 @@ def test_a_damaged_part_file_is_noticed(tmp_path, info, step):
     run.checkpoint({})
     run.close("interrupted")
     (tmp_path / "boxes.txt.part").write_bytes(b"")
-    with pytest.raises(IntegrityError, match="shorter.*--overwrite"):
+    with pytest.raises(IntegrityError, match="shorter.*overwrite=True"):
         RunDirectory(tmp_path, info, {}, resume=True)
 
 
@@ -277,7 +279,7 @@ def test_a_full_disk_is_one_clear_error_and_the_run_goes_on_later(tmp_path, info
     run.checkpoint({})
     with monkeypatch.context() as patch:
         patch.setattr(*place, no_space)
-        with pytest.raises(OutputError, match="no space left.*frames are kept.*--resume") as caught:
+        with pytest.raises(OutputError, match="no space left.*frames are kept.*resume=True") as caught:
             write_frames(run, step, range(10, 40))
         run.close("failed", error=caught.value)
     assert "no space left" in report(folder)["error"] and report(folder)["status"] == "failed"

@@ -16,7 +16,7 @@ from pipelines.refiners.refine_net import RefineNet
 from pipelines.trackers.propagation_net import PropagationNet
 from streamvos.errors import InputError
 from streamvos.models.efficientnet_lite import Features
-from streamvos.models.feature_net import FeatureNet, PictureViews, Residual, stack_features
+from streamvos.models.feature_net import FeatureNet, PictureEncoding, Residual, stack_features
 
 
 class Small(FeatureNet):
@@ -28,7 +28,7 @@ class Small(FeatureNet):
 
 
 @dataclass(frozen=True)
-class Pair(PictureViews):
+class Pair(PictureEncoding):
     first: torch.Tensor
     second: torch.Tensor
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -12,8 +12,8 @@ import pytest
 from streamvos.errors import InputError
 from streamvos.sample import sample_path
 from streamvos.video.decode import Decoder
-from streamvos.video.files import RandomAccessVideo
 from streamvos.video.info import SourceConfig
+from streamvos.video.random_access import RandomAccessVideo
 from streamvos.video.sources import open_source
 
 
@@ -250,15 +250,12 @@ def test_containers_keep_a_playlist_from_opening_other_files(tmp_path):
 
 @pytest.mark.parametrize("error", [av.error.MemoryError, av.error.BlockingIOError])
 def test_want_of_memory_is_not_taken_for_a_damaged_packet(error):
-    class Packet:
-        is_corrupt = False
+    def decode(packet: object) -> list:
+        raise error(11, "Resource temporarily unavailable")
 
-        def decode(self) -> list:
-            raise error(11, "Resource temporarily unavailable")
-
-    class Container:
-        def demux(self, stream) -> Iterator[Packet]:
-            return iter([Packet()])
-
+    packet = SimpleNamespace(is_corrupt=False, is_discard=False, size=1, pos=None)
+    container = SimpleNamespace(demux=lambda stream: iter([packet]))
+    codec = SimpleNamespace(name="h264", sample_aspect_ratio=None, decode=decode, options={})
+    stream = SimpleNamespace(codec_context=codec, sample_aspect_ratio=None)
     with pytest.raises(MemoryError, match="no memory, or no thread, to decode with"):
-        list(Decoder(Container(), None))
+        list(Decoder(container, stream, "clip", SourceConfig()))

@@ -98,6 +98,60 @@ def test_bad_tum_list(tmp_path):
         open_source(tmp_path)
 
 
+def tum_times(folder: Path, rgb: list[str]) -> Path:
+    """A TUM folder with a colour picture at each of these times, as rgb.txt has them."""
+    tum(folder)
+    (folder / "rgb.txt").write_text("\n".join(["# colour", *(f"{time} rgb/1.00.png" for time in rgb)]) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("rgb", "message"),
+    [
+        (["1.00", "1.00", "1.10"], r"rgb\.txt, line 3: expected a time of its own, got that of line 2"),
+        (["1.10", "1.0000001", "1.0000002"], r"rgb\.txt, line 4: expected a time of its own, got that of line 3"),
+        (
+            ["1403636579763555584", "1403636579813555584"],
+            r"line 2: expected seconds.*nanoseconds\? Divide.*1,000,000,000",
+        ),
+        (["0", "33333333", "66666666"], r"are these nanoseconds\?"),
+        (["1403636579763555", "1403636579813555"], r"are these microseconds\?"),
+        (["0", "33333", "66666"], r"are these microseconds\?"),
+        (["1403636579763", "1403636579813"], r"are these milliseconds\? Divide.*1,000"),
+        (["1e99999999"], r"line 2: expected 'timestamp file'"),
+        (["9" * 99], r"line 2: expected 'timestamp file'"),
+        (["nan"], r"line 2: expected 'timestamp file'"),
+    ],
+    ids=str,
+)
+def test_times_that_cannot_be_meant(tmp_path, rgb, message):
+    with pytest.raises(InputError, match=message) as caught:
+        open_source(tum_times(tmp_path, rgb))
+    assert len(str(caught.value)) < 400
+
+
+def test_times_with_exponents_unsorted_behind_a_byte_order_mark(tmp_path):
+    tum_times(tmp_path, ["1.1e+00", "1.000000000e+00", "", "1.5"][:2])
+    path = tmp_path / "rgb.txt"
+    path.write_text("\ufeff" + path.read_text().removeprefix("# colour\n") + "\n", encoding="utf-8")
+    with open_source(tmp_path) as source:
+        assert [frame.time_s for frame in source] == pytest.approx([0, 0.1])
+
+
+def test_a_pause_does_not_spoil_the_rate(tmp_path):
+    with open_source(tum_times(tmp_path, ["1.00", "1.04", "1.08", "2221.08", "2221.12"])) as source:
+        assert [frame.time_s for frame in source] == pytest.approx([0, 0.04, 0.08, 2220.08, 2220.12])
+    assert source.info.rate == 25
+
+
+def test_hidden_files_are_no_frames(tmp_path):
+    seven_scenes(tmp_path)
+    for name in ("._frame-000000.color.png", "frame-000003.color.png.tmp"):
+        (tmp_path / name).write_bytes(b"no picture")
+    with open_source(tmp_path) as source:
+        assert len(list(source)) == 3
+
+
 def test_real_seven_scenes(data_dir):
     with open_source(data_dir / "7scenes", max_frames=3) as source:
         frames = list(source)
