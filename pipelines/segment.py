@@ -280,4 +280,5 @@ class SegmentStage:
 
 def _clean(propagation: Propagation) -> Propagation:
     """Without islands that are small beside an object's largest part."""
-    return propagation.with_some({key: without_islands(one, _MIN_ISLAND) for key, one in propagation.items()})
+    cleaned = {key: without_islands(one, _MIN_ISLAND) for key, one in propagation.items()}
+    return propagation.with_some({key: cleaned[key] for key, one in propagation.items() if cleaned[key] is not one})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.interpolate import CubicSpline
 from scipy.spatial import ConvexHull, Delaunay
 
 from eval.compose.background import Background
@@ -238,8 +238,3 @@ class Router:
                 if abs(x - other_x) < reach:
                     return True
         return False
-
-
-def eased(start: int, end: int, values: np.ndarray) -> PchipInterpolator:
-    """A smooth curve through values spread evenly from start to end, without overshoot."""
-    return PchipInterpolator(np.linspace(start, max(end, start + 1), len(values)), values)

@@ -90,8 +90,7 @@ class Identity:
                 maps[rows[object_id]], verdicts[object_id] = self._verify(object_id, maps[rows[object_id]])
         unseen = [key for key in known if key not in verdicts or not verdicts[key].visible]
         proposals = {key: maps[rows[key]].copy() for key in unseen}
-        for object_id in unseen:
-            maps = withdrawn(maps, rows[object_id])
+        maps = withdrawn(maps, [rows[object_id] for object_id in unseen]) if unseen else maps
         for object_id in unseen:
             if self._table.tracks[object_id].prompted:  # others wait for the detector
                 maps, found = self._search_for(frame, object_id, proposals[object_id], maps, rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 
@@ -38,11 +40,13 @@ def without_parts(probability: np.ndarray, parts: list[np.ndarray]) -> np.ndarra
     return np.where(np.logical_or.reduce(parts), np.float32(0), probability) if parts else probability
 
 
-def withdrawn(probabilities: np.ndarray, row: int) -> np.ndarray:
-    """(N, h, w) shares without one of them, the others with what it took from them (a softmax without it)."""
-    own, rest = probabilities[row], probabilities.copy()
-    rest[row] = 0.0
-    there = own > 0.02
-    if there.any() and len(rest) > 1:
-        rest[:, there] = np.minimum(rest[:, there] / np.maximum(1.0 - own[there], 1e-3), 1.0)
+def withdrawn(probabilities: np.ndarray, rows: Iterable[int]) -> np.ndarray:
+    """(N, h, w) shares without some of them, the others with what these took from them (a softmax without them)."""
+    rest = probabilities.copy()
+    for row in rows:
+        own = rest[row].copy()
+        rest[row] = 0.0
+        there = own > 0.02
+        if there.any() and len(rest) > 1:
+            rest[:, there] = np.minimum(rest[:, there] / np.maximum(1.0 - own[there], 1e-3), 1.0)
     return rest

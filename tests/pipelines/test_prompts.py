@@ -176,8 +176,14 @@ def test_prompts_that_do_not_fit(wrong, message):
         check_prompts([wrong], (20, 30), 9)
 
 
-def test_a_click_on_the_corner_pixel_is_no_fraction():
-    check_prompts([prompt(points=np.array([[0, 0], [1, 1]], np.float32), labels=np.ones(2, bool))], (20, 30))
+@pytest.mark.parametrize(("second", "fits"), [([1, 1], True), ([0.5, 0.5], False)], ids=["pixels", "fractions"])
+def test_clicks_on_the_corner_pixels_are_no_fractions(second, fits):
+    clicks = prompt(points=np.array([[0, 0], second], np.float32), labels=np.ones(2, bool))
+    if fits:
+        assert check_prompts([clicks], (20, 30)) is None
+    else:
+        with pytest.raises(InputError, match="look normalised"):
+            check_prompts([clicks], (20, 30))
 
 
 def test_an_object_that_is_removed_before_its_first_frame_is_not_followed():

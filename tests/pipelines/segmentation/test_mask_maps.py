@@ -41,8 +41,9 @@ def test_parts_are_told_apart_and_taken_out() -> None:
 
 def test_others_get_what_one_took_from_them() -> None:
     shares = np.array([[[0.6]], [[0.2]]], np.float32)
-    assert np.allclose(withdrawn(shares, 0)[:, 0, 0], [0.0, 0.5]) and shares[0, 0, 0] == np.float32(0.6)
-    assert withdrawn(shares[:1], 0)[0, 0, 0] == 0.0
+    assert np.allclose(withdrawn(shares, [0])[:, 0, 0], [0.0, 0.5]) and shares[0, 0, 0] == np.float32(0.6)
+    assert np.array_equal(withdrawn(shares, [0, 1]), withdrawn(withdrawn(shares, [0]), [1]))
+    assert withdrawn(shares[:1], [0])[0, 0, 0] == 0.0
 
 
 def test_sizes() -> None:
