@@ -61,7 +61,7 @@ class DemoConfig(Settings, at="demo"):
     behind_proxy: bool = setting(
         False,
         "believe X-Forwarded-For, -Host and -Proto of who visits and by which name; only behind a proxy that sets all "
-        "three itself",
+        "three itself. A login is then asked for",
     )
     history_mib: int = setting(
         48, "of pictures that a page can look back at; when full, every other one is dropped", low=1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -21,7 +22,8 @@ _READ = re.compile(r"/|/login|/theme\.css|/favicon\.ico|/(?:static|assets)/[\w./
 _WRITE = re.compile(r"/login|/live/pages|/live/[\w-]+/upload")
 _SOCKET = re.compile(r"/live/[\w-]+/socket")
 _OPEN = ("/login",)  # to those who have not logged in
-_FORWARDED = re.compile(rb"x-forwarded-.*|forwarded|x-real-ip|x-original-.*|x-rewrite-.*")
+_FORWARDED = re.compile(rb"x-forwarded-.*|forwarded|x-real-ip|x-original-.*|x-rewrite-.*|x-gradio-.*")
+_NAME = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d*)?")  # and port
 _MAX_PAGE_BYTES = 16 << 20  # of HTML, which is held until its scripts are known
 
 
@@ -33,10 +35,18 @@ class Guard:
         login: None where none is asked for.
         behind_proxy: take address, name and scheme from X-Forwarded-For, -Host and -Proto. Only behind a proxy that
             sets them itself: anyone else may claim anything there.
+        names: by which the server may be asked, None for any. Without a login it is these that keep other sites out:
+            their own names can be made to lead here (DNS rebinding), and then this page's origin is theirs.
     """
 
-    def __init__(self, app: ASGIApp, login: Login | None = None, behind_proxy: bool = False) -> None:
-        self._app, self._login, self._behind_proxy = app, login, behind_proxy
+    def __init__(
+        self,
+        app: ASGIApp,
+        login: Login | None = None,
+        behind_proxy: bool = False,
+        names: Collection[str] | None = None,
+    ) -> None:
+        self._app, self._login, self._behind_proxy, self._names = app, login, behind_proxy, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -61,6 +71,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and reason where a request does not pass."""
         headers, path = Headers(scope=scope), scope["path"]
+        if self._names is not None and _name_of(headers) not in self._names:
+            return 403, f"this server answers to {', '.join(self._names)} alone: open it by one of these"
         if scope["type"] == "websocket":
             listed, is_reading = _SOCKET, False
         else:
@@ -86,6 +98,13 @@ def is_own(headers: Headers) -> bool:
         return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
     except ValueError:
         return False
+
+
+def _name_of(headers: Headers) -> str:
+    """The host that a request asks for, without the port; "" where that is none."""
+    hosts = headers.getlist("host")
+    match = _NAME.fullmatch(hosts[0].strip().lower()) if len(hosts) == 1 else None
+    return "" if match is None else match[1]
 
 
 def _without_claims(scope: Scope, behind_proxy: bool) -> Scope:

@@ -13,7 +13,6 @@ from typing import Literal
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 
 from apps.live.camera import MAX_BYTES
@@ -34,12 +33,15 @@ def make_app(pages: Pages, host: str = "127.0.0.1", login: tuple[str, str] | Non
     Args:
         pages: closed by whoever made them.
         host: that it will be bound to; on this machine alone, requests by other names are refused (DNS rebinding).
-        login: user and password that the page asks for.
+        login: user and password that the page asks for; not None where others can reach it.
+
+    Raises:
+        InputError: others can reach it, and no login is asked for.
     """
+    is_open = is_open_to_others(host, pages.limits)
+    if is_open and login is None:
+        raise InputError(f"{host} is reached from other machines, or through a proxy: set a login with --auth")
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    behind_proxy = pages.limits.behind_proxy
-    if is_loopback(host) and not behind_proxy:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK, host])
     asked = None if login is None else Login(*login)
     if asked is not None:
         app.include_router(login_routes(asked))
@@ -55,7 +57,8 @@ def make_app(pages: Pages, host: str = "127.0.0.1", login: tuple[str, str] | Non
         css=css(),
         head=head(),
     )
-    return Guard(app, asked, behind_proxy)
+    names = None if is_open else tuple(dict.fromkeys((*_LOOPBACK, f"[{host}]" if ":" in host else host)))
+    return Guard(app, asked, pages.limits.behind_proxy, names)
 
 
 def serve(
@@ -75,7 +78,7 @@ def serve(
         on_ready: called with the address, once it is open.
 
     Raises:
-        InputError: host and port cannot be bound.
+        InputError: host and port cannot be bound, or others can reach them and no login is asked for.
     """
     with _bound(host, port) as listener:
         pages = Pages(run, limits, runner)
@@ -106,6 +109,11 @@ def _bound(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{host}:{port} cannot be opened ({why}); choose another with --host and --port") from None
+
+
+def is_open_to_others(host: str, limits: DemoConfig) -> bool:
+    """Whether a page at this host can be reached from other machines, by itself or through a proxy."""
+    return limits.behind_proxy or not is_loopback(host)
 
 
 def is_loopback(host: str) -> bool:

@@ -17,6 +17,7 @@ from apps.live.headers import page_policy
 from apps.live.pages import Pages
 from apps.live.server import make_app
 from apps.settings import DemoConfig, RunConfig
+from streamvos.errors import InputError
 
 HERE, WIRE = "http://127.0.0.1:7860", "ws://127.0.0.1:7860"
 
@@ -140,18 +141,50 @@ def test_only_our_own_page_may_open_the_websocket(client, pages) -> None:
         assert wire.receive_json()["state"] == "empty"
 
 
-def test_other_names_of_this_machine_are_refused(client) -> None:
-    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
-    assert client.get("/").status_code == 200
+OTHER_NAMES = ("evil.example", "127.0.0.1.evil.example", "0.0.0.0:7860", "localhost@evil.example", "[::2]:7860", "", ":")
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_another_name_that_leads_to_this_machine_is_refused(client, pages, name) -> None:
+    """Otherwise a site that has its own name lead here (DNS rebinding) is of the page's own origin."""
+    headers = {"host": name, "origin": f"http://{name}"}
+    for answer in (client.get("/", headers=headers), client.post("/live/pages", headers=headers)):
+        assert answer.status_code == 403 and "localhost, 127.0.0.1, [::1]" in answer.json()["error"]
+    path = f"/live/{pages.new().token}/socket"
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(f"{WIRE}{path}", headers=headers):
+        pass
+    assert len(pages) == 1
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:7860", "127.0.0.1:80", "[::1]:7860", "[::1]"])
+def test_the_names_of_this_machine_are_answered(client, name) -> None:
+    assert client.get("/", headers={"host": name}).status_code == 200
+
+
+@pytest.mark.parametrize(("host", "proxy"), [("0.0.0.0", False), ("::", False), ("10.0.0.3", False), ("127.0.0.1", True)])
+def test_a_page_that_others_can_reach_asks_for_a_login(small_graph, host, proxy) -> None:
+    pages = Pages(RunConfig(small_graph), DemoConfig(behind_proxy=proxy))
+    try:
+        with pytest.raises(InputError, match="set a login with --auth"):
+            make_app(pages, host)
+        with TestClient(make_app(pages, host, ("ann", "word")), "http://demo.example", follow_redirects=False) as client:
+            assert client.get("/").headers["location"] == "login"  # by any name: only who logs in gets further
+            assert client.post("/live/pages").status_code == 401
+            assert client.post("/login", data={"username": "ann", "password": "word"}).status_code == 303
+            assert client.post("/live/pages").json()["token"]
+    finally:
+        pages.close()
 
 
 def test_a_forwarded_name_is_believed_only_of_a_proxy(client, small_graph) -> None:
-    claims = {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https", "x-forwarded-for": "9.9.9.9"}
+    claims = {"x-gradio-server": "http://evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https", "x-forwarded-for": "9.9.9.9"}
     page = client.get("/", headers=claims).text
     assert "evil.example" not in page and HERE in page
     pages = Pages(RunConfig(small_graph), DemoConfig(behind_proxy=True))
     try:
-        with TestClient(make_app(pages), HERE) as proxied:
+        with TestClient(make_app(pages, login=("ann", "word")), HERE, follow_redirects=False) as proxied:
+            entered = proxied.post("/login", data={"username": "ann", "password": "word"})
+            proxied.headers["cookie"] = entered.headers["set-cookie"].partition(";")[0]
             headers = {"x-forwarded-host": "evil.example, demo.example", "x-forwarded-proto": "https"}
             assert "https://demo.example" in proxied.get("/", headers=headers).text
             post = headers | {"origin": "https://demo.example"}

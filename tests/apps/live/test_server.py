@@ -17,6 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from apps.cli import main
 from apps.demo_command import parse_login
+from apps.live import server
 from apps.live.history import encode_jpeg
 from apps.live.pages import Pages
 from apps.live.server import is_loopback, make_app
@@ -176,6 +177,32 @@ def test_login_of_the_command_line():
     for text in ("ann", ":", "ann:", ":word", ""):
         with pytest.raises(InputError, match="expected USER:PASSWORD"):
             parse_login(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_made_up"),
+    [
+        ([], False),
+        (["--host", "0.0.0.0"], True),
+        (["--host", "0.0.0.0", "--auth", "ann:word"], False),
+        (["--config", "proxy.toml"], True),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_password_is_made_up_where_others_can_reach_the_page(monkeypatch, tmp_path, capsys, words, is_made_up):
+    given = []
+    monkeypatch.setattr(server, "serve", lambda *_, on_ready, **more: (on_ready("http://x"), given.append(more["login"])))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "proxy.toml").write_text("[demo]\nbehind_proxy = true\n")
+    for _ in range(2):
+        assert main(["demo", *words]) == 0
+    told = capsys.readouterr().out
+    if not is_made_up:
+        assert given[0] == given[1] == (("ann", "word") if words else None) and "password" not in told
+        return
+    assert given[0] != given[1]
+    for user, password in given:
+        assert len(password) >= 16 and f"log in as {user} with the password {password}" in told
 
 
 def test_a_port_that_is_taken_is_said(capsys):
