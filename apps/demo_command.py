@@ -30,8 +30,12 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to bind to (default: %(default)s, this machine alone)")
     add("--port", type=int, default=7860, help="0 takes any that is free (default: %(default)s)")
-    add("--auth", metavar="USER:PASSWORD", help=f"ask for a login; ${LOGIN_VARIABLE} does the same unseen by others. "
-        "Without it, a page that other machines can reach makes up a password and prints it")
+    add(
+        "--auth",
+        metavar="USER:PASSWORD",
+        help=f"ask for a login; ${LOGIN_VARIABLE} does the same unseen by others. "
+        "Without it, a page that other machines can reach makes up a password and prints it",
+    )
     add("--stages", metavar="A,B", help=f"any of {','.join(STAGES)} (default: all)")
     add("--runner", choices=RUNNERS, default="local", help="where the stages run (default: %(default)s)")
     add("--size", type=int, metavar="PX", help="working short side in pixels (default: 320)")

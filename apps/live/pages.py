@@ -24,7 +24,7 @@ from streamvos.video.info import Source
 from streamvos.video.sources import open_source
 
 _log = logging.getLogger(__name__)
-_MAX_PIXELS = 4096 * 2304  # of an uploaded video; one frame takes three bytes for each, and some are on their way
+_MAX_PIXELS = 4096 * 2304  # of every picture; it takes three bytes for each, and some pictures are on their way
 _SWEEP_EVERY_S = 5.0
 _CONNECTS_WITHIN_S = 15.0  # a page that was just loaded, or has lost its connection, is on its way
 # FFmpeg's names of what may be uploaded: formats that hold the video themselves. A playlist could name other files.
@@ -103,13 +103,16 @@ class Page:
         """End the video and remove everything it left; nothing can be opened here any more."""
         self._is_gone = True
         with self._lock:
-            self._end()
-            self.uploads.close()
+            try:
+                self._end()
+            finally:
+                self.uploads.close()
 
     def _source(self, spec: str | Path, index: int, time_s: float = 0.0) -> Source:
         config = self._pages.run.source
+        config = dataclasses.replace(config, max_pixels=config.max_pixels or _MAX_PIXELS)
         if isinstance(spec, Path):
-            config = dataclasses.replace(config, containers=CONTAINERS, max_pixels=_MAX_PIXELS)
+            config = dataclasses.replace(config, containers=CONTAINERS)
         return open_source(spec, start_index=index, start_time_s=time_s, config=config)
 
     def _open(
@@ -148,11 +151,13 @@ class Page:
         if self.camera is not None:
             self.camera.close()
         self.player = self.camera = self._folder = None
-        if player is not None:
-            player.close()
-        self.uploads.let_go()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            if player is not None:
+                player.close()
+        finally:
+            self.uploads.let_go()
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class Pages:
@@ -222,8 +227,7 @@ class Pages:
         self._closed.set()
         self._sweeper.join()
         for page in self.all():
-            page.close()
-        self._pages.clear()
+            self._drop(page)
         if self.cluster is not None:
             self.cluster.close()
 
@@ -235,8 +239,7 @@ class Pages:
         """Close the pages that nobody has had open for too long, and end runs that have taken their time."""
         now = time.monotonic()
         for page in self.all():
-            if page.player is not None:
-                page.player.expire()
+            self._expire(page)
             if page.num_connections == 0 and now - page.gone_since > self.limits.idle_s:
                 self._drop(page)
 
@@ -253,13 +256,20 @@ class Pages:
         if gone:
             self._drop(min(gone, key=lambda page: page.gone_since))
 
+    def _expire(self, page: Page) -> None:
+        try:
+            if page.player is not None:
+                page.player.expire()
+        except Exception:  # the others are to be looked at all the same
+            _log.exception("a run could not be ended in time")
+
     def _drop(self, page: Page) -> None:
         with self._lock:
             self._pages.pop(page.token, None)
         try:
             page.close()
-        except Exception:  # the others are to be looked at all the same
-            _log.exception("a page that was left could not be closed")
+        except Exception:
+            _log.exception("a page could not be closed")
 
 
 def _cluster() -> Any:

@@ -141,7 +141,15 @@ def test_only_our_own_page_may_open_the_websocket(client, pages) -> None:
         assert wire.receive_json()["state"] == "empty"
 
 
-OTHER_NAMES = ("evil.example", "127.0.0.1.evil.example", "0.0.0.0:7860", "localhost@evil.example", "[::2]:7860", "", ":")
+OTHER_NAMES = (
+    "evil.example",
+    "127.0.0.1.evil.example",
+    "0.0.0.0:7860",
+    "localhost@evil.example",
+    "[::2]:7860",
+    "",
+    ":",
+)
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES)
@@ -161,13 +169,17 @@ def test_the_names_of_this_machine_are_answered(client, name) -> None:
     assert client.get("/", headers={"host": name}).status_code == 200
 
 
-@pytest.mark.parametrize(("host", "proxy"), [("0.0.0.0", False), ("::", False), ("10.0.0.3", False), ("127.0.0.1", True)])
+@pytest.mark.parametrize(
+    ("host", "proxy"), [("0.0.0.0", False), ("::", False), ("10.0.0.3", False), ("127.0.0.1", True)]
+)
 def test_a_page_that_others_can_reach_asks_for_a_login(small_graph, host, proxy) -> None:
     pages = Pages(RunConfig(small_graph), DemoConfig(behind_proxy=proxy))
     try:
         with pytest.raises(InputError, match="set a login with --auth"):
             make_app(pages, host)
-        with TestClient(make_app(pages, host, ("ann", "word")), "http://demo.example", follow_redirects=False) as client:
+        with TestClient(
+            make_app(pages, host, ("ann", "word")), "http://demo.example", follow_redirects=False
+        ) as client:
             assert client.get("/").headers["location"] == "login"  # by any name: only who logs in gets further
             assert client.post("/live/pages").status_code == 401
             assert client.post("/login", data={"username": "ann", "password": "word"}).status_code == 303
@@ -177,7 +189,12 @@ def test_a_page_that_others_can_reach_asks_for_a_login(small_graph, host, proxy)
 
 
 def test_a_forwarded_name_is_believed_only_of_a_proxy(client, small_graph) -> None:
-    claims = {"x-gradio-server": "http://evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https", "x-forwarded-for": "9.9.9.9"}
+    claims = {
+        "x-gradio-server": "http://evil.example",
+        "x-forwarded-host": "evil.example",
+        "x-forwarded-proto": "https",
+        "x-forwarded-for": "9.9.9.9",
+    }
     page = client.get("/", headers=claims).text
     assert "evil.example" not in page and HERE in page
     pages = Pages(RunConfig(small_graph), DemoConfig(behind_proxy=True))

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from apps.live import pages as module
+from apps.live.history import encode_jpeg
 from apps.live.pages import Page, Pages
 from apps.settings import DemoConfig, RunConfig, read_config
 from streamvos.errors import InputError
@@ -168,6 +173,97 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(make_pages, make_video, 
     page = make_pages().new()
     upload(page, make_video("clip.mp4", 4, size=(96, 128)))
     assert "128x96 pixels; expected at most 5000" in notice_of(page, wait_for)
+
+
+@pytest.mark.parametrize("kind", ["upload", "stream"])
+def test_a_picture_that_grows_beyond_the_limit_while_it_plays_is_refused(
+    make_pages, make_growing, monkeypatch, wait_for, kind
+):
+    path = make_growing("grows.mkv", num_small=8, num_huge=4)
+    page = make_pages(streams={"door": "rtsp://camera.local/door"}).new()
+    if kind == "upload":
+        upload(page, path)
+    else:
+        true = module.open_source
+        monkeypatch.setattr(module, "open_source", lambda _, **more: true(path, **more))
+        page.open_stream("door", False, [])
+    wait_for(lambda: page.player.state == "ready")
+    page.player.play()
+    notice = notice_of(page, wait_for)
+    assert "grows.mkv" in notice and "expected at most 9437184" in notice and "scale it down" in notice
+    assert page.player.report()["num_done"] == 8  # and what was found in them can be exported
+
+
+@pytest.fixture
+def make_growing(tmp_path, picture_jpeg) -> Callable[..., Path]:
+    """A film whose last pictures say of themselves that they are 16000x12000."""
+
+    def make(name: str, num_small: int, num_huge: int) -> Path:
+        small = picture_jpeg(96, 128)
+        at = small.index(b"\xff\xc0") + 5  # ITU-T T.81: height and width of the frame
+        huge = small[:at] + struct.pack(">HH", 12000, 16000) + small[at + 4 :] + bytes(1 << 20)  # or it is too short
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream("mjpeg", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 128, 96, "yuvj420p"
+            for number, data in enumerate([small] * num_small + [huge] * num_huge):
+                packet = av.Packet(data)
+                packet.stream, packet.time_base = stream, Fraction(1, 10)
+                packet.pts = packet.dts = number
+                packet.is_keyframe = True
+                container.mux(packet)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def picture_jpeg() -> Callable[[int, int], bytes]:
+    return lambda height, width: encode_jpeg(np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8))
+
+
+class Broken:
+    """In place of a player, or of what it has."""
+
+    is_running = True
+
+    def expire(self) -> None:
+        raise OSError("a fault of ours")
+
+    close = expire
+
+
+@pytest.mark.parametrize("how", ["the sweep", "the end"])
+def test_a_page_that_fails_to_close_stops_neither_the_sweep_nor_the_end(make_pages, monkeypatch, tmp_path, caplog, how):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    pages = make_pages(idle_s=1e-6)
+    broken, other = pages.new(), pages.new()
+    for page in (broken, other):
+        asyncio.run(page.uploads.receive("a.mp4", 1, aiter_of(b"a", b"")))
+    monkeypatch.setattr(broken, "player", Broken())
+    if how == "the sweep":
+        pages.drop_gone()
+    else:
+        pages.close()
+    assert len(pages) == 0 and list(tmp_path.iterdir()) == []
+    assert "a page could not be closed" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["streamvos-page-{}.mp4", "1.mp4", "...mp4", "..mp4"])
+def test_no_name_of_a_file_stops_the_sweep(make_pages, monkeypatch, tmp_path, name):
+    """Not even those of the folders that it lies in."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    pages = make_pages(idle_s=1e-6)
+    page = pages.new()
+    asyncio.run(page.uploads.receive("a.mp4", 1, aiter_of(b"a", b"")))
+    folder = next(tmp_path.iterdir()).name.removeprefix("streamvos-page-")
+    asyncio.run(page.uploads.receive(name.format(folder), 1, aiter_of(b"a", b"")))
+    pages.drop_gone()
+    assert list(tmp_path.iterdir()) == [] and pages.room.num_taken == 0
+
+
+async def aiter_of(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
 
 
 def write(path: Path, data: bytes) -> Path:

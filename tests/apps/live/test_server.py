@@ -191,7 +191,9 @@ def test_login_of_the_command_line():
 )
 def test_a_password_is_made_up_where_others_can_reach_the_page(monkeypatch, tmp_path, capsys, words, is_made_up):
     given = []
-    monkeypatch.setattr(server, "serve", lambda *_, on_ready, **more: (on_ready("http://x"), given.append(more["login"])))
+    monkeypatch.setattr(
+        server, "serve", lambda *_, on_ready, **more: (on_ready("http://x"), given.append(more["login"]))
+    )
     monkeypatch.chdir(tmp_path)
     (tmp_path / "proxy.toml").write_text("[demo]\nbehind_proxy = true\n")
     for _ in range(2):
