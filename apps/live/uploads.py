@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from streamvos.video.names import safe_name
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
 _SILENT_S = 30.0  # then the sender counts as gone
+_FREE_S = 60.0  # before the rate is looked at
+_SLOWEST = 64 << 10  # bytes per second, on average; who sends slower holds room that others wait for
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Room:
         if num_bytes < 1:
             raise InputError("the file is empty; expected a video")
         if num_bytes > self._max_file:
-            raise InputError(f"the file has {num_bytes >> 20} MiB; at most {self._max_file >> 20} MiB are taken")
+            raise InputError(
+                f"the file has {num_bytes / (1 << 20):.1f} MiB; at most {self._max_file >> 20} MiB are taken"
+            )
         with self._lock:
             if self._taken + num_bytes > self._max:
                 raise InputError("the uploads of all pages fill the room that there is for them: try again later")
@@ -106,10 +111,16 @@ class PageUploads:
         path = self._begin(upload_name(name), num_bytes)
         is_whole = False
         try:
-            await write_body(chunks, path, num_bytes)
+            await write_body(self._while_open(chunks), path, num_bytes)
             is_whole = True
         finally:
             self._end(Upload(path, num_bytes), is_whole)
+
+    async def _while_open(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            if self._is_closed:
+                raise InputError("this page was away for too long: load it again")
+            yield chunk
 
     @property
     def latest(self) -> Path | None:
@@ -208,7 +219,7 @@ async def write_body(chunks: AsyncIterator[bytes], path: Path, num_bytes: int) -
 
 
 async def _copy(chunks: AsyncIterator[bytes], file: BinaryIO, num_bytes: int) -> None:
-    left, incoming = num_bytes, aiter(chunks)
+    left, incoming, began = num_bytes, aiter(chunks), time.monotonic()
     while True:
         try:
             chunk = await asyncio.wait_for(anext(incoming, b""), _SILENT_S)
@@ -217,6 +228,8 @@ async def _copy(chunks: AsyncIterator[bytes], file: BinaryIO, num_bytes: int) ->
         if not chunk and left == 0:
             return
         left -= len(chunk)
+        if (num_bytes - left) / _SLOWEST + _FREE_S < time.monotonic() - began:
+            raise InputError(f"the file comes too slowly; expected at least {_SLOWEST >> 10} KiB in a second")
         if not chunk or left < 0:
             raise InputError("the file did not come whole: send it again")
         await asyncio.to_thread(file.write, chunk)

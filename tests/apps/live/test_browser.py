@@ -64,14 +64,16 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """`visit()` opens the page in a browser of its own; errors of its scripts fail the test."""
+    """`visit()` opens the page in a browser of its own; errors of its scripts, and of anything but what `may_log` names,
+    fail the test."""
     contexts, errors = [], []
 
-    def go(viewport: dict[str, int] = WIDE, **more: Any) -> Any:
+    def go(viewport: dict[str, int] = WIDE, may_log: str = "nothing", **more: Any) -> Any:
         contexts.append(browser.new_context(viewport=viewport, **more))
         page = contexts[-1].new_page()
         page.set_default_timeout(MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda one: errors.append(one.text) if is_error(one, may_log) else None)
         page.on("request", lambda one: errors.append(one.url) if not one.url.startswith(own) else None)
         page.goto(address)
         page.wait_for_function("window.StreamVOS?.state().connected")
@@ -82,6 +84,10 @@ def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert errors == []
+
+
+def is_error(message: Any, may_log: str) -> bool:
+    return message.type == "error" and may_log not in message.text
 
 
 def state(page: Any) -> dict[str, Any]:
@@ -242,7 +248,7 @@ def upload(page: Any, path: Path) -> None:
 
 
 def test_an_upload_that_is_too_large_is_refused(visit: Any, tmp_path: Path) -> None:
-    page = visit()
+    page = visit(may_log="status of 400")
     page.click("role=tab[name=Upload]")
     (tmp_path / "a.mp4").write_bytes(bytes(3 << 20))
     page.set_input_files("#sv-upload input[type=file]", str(tmp_path / "a.mp4"))
@@ -251,7 +257,7 @@ def test_an_upload_that_is_too_large_is_refused(visit: Any, tmp_path: Path) -> N
 
 
 def test_the_policy_of_the_page_is_kept_and_nobody_may_frame_it(visit: Any, browser: Any, address: str) -> None:
-    page = visit()
+    page = visit(may_log="Content Security Policy")
     told: list[str] = []
     page.on("console", lambda one: told.append(one.text))
     inject = (
@@ -315,7 +321,7 @@ def test_two_visitors_do_not_see_each_other(visit: Any) -> None:
 
 
 def test_the_page_comes_back_after_a_lost_connection(visit: Any) -> None:
-    page = visit()
+    page = visit(may_log="ERR_INTERNET_DISCONNECTED")
     open_sample(page)
     page.context.set_offline(True)
     page.evaluate("StreamVOS.disconnect()")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_all_pages_together_have_so_much_room(client, pages, temporary) -> None:
 @pytest.mark.parametrize(
     ("data", "name", "why"),
     [
-        (bytes(3 * MIB), "a.mp4", "the file has 3 MiB; at most 2 MiB are taken"),
+        (bytes(3 * MIB), "a.mp4", "the file has 3.0 MiB; at most 2 MiB are taken"),
         (b"", "a.mp4", "the file is empty"),
         (b"x", "a.txt", "a file of the type '.txt' is not taken; expected a video: .mp4"),
         (b"x", "", "a file of the type 'without a suffix' is not taken"),
@@ -128,6 +129,23 @@ def test_a_sender_that_falls_silent_gives_its_room_back(monkeypatch) -> None:
     assert room.num_taken == 0
 
 
+def test_a_sender_that_trickles_gives_its_room_back(monkeypatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    room = Room(1 << 30, 1 << 30)
+
+    async def sent(num_bytes: int) -> AsyncIterator[bytes]:
+        for _ in range(10):
+            clock[0] += 20.0
+            yield bytes(num_bytes)
+
+    with pytest.raises(InputError, match="too slowly; expected at least 64 KiB"):
+        asyncio.run(PageUploads(room).receive("a.mp4", 1000, sent(100)))
+    assert room.num_taken == 0
+    asyncio.run(PageUploads(room).receive("a.mp4", 20 * MIB, sent(2 * MIB)))  # 102 KiB/s
+    assert room.num_taken == 20 * MIB
+
+
 def test_one_file_at_a_time_and_none_for_a_page_that_is_gone(temporary) -> None:
     room = Room(100, 100)
     uploads = PageUploads(room)
@@ -137,9 +155,11 @@ def test_one_file_at_a_time_and_none_for_a_page_that_is_gone(temporary) -> None:
             await uploads.receive("b.mp4", 1, chunks_of(b"b"))
         yield b"a"
         uploads.close()
-        yield b""
+        yield b"b"
+        raise AssertionError("it is still read")
 
-    asyncio.run(uploads.receive("a.mp4", 1, meanwhile()))
+    with pytest.raises(InputError, match="away for too long"):
+        asyncio.run(uploads.receive("a.mp4", 2, meanwhile()))
     assert room.num_taken == 0 and list(temporary.iterdir()) == []
     with pytest.raises(InputError, match="away for too long"):
         asyncio.run(uploads.receive("b.mp4", 1, chunks_of(b"b")))
