@@ -64,8 +64,8 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """`visit()` opens the page in a browser of its own; errors of its scripts, and of anything but what `may_log` names,
-    fail the test."""
+    """`visit()` opens the page in a browser of its own; errors in its console fail the test, but for what `may_log`
+    names."""
     contexts, errors = [], []
 
     def go(viewport: dict[str, int] = WIDE, may_log: str = "nothing", **more: Any) -> Any:
