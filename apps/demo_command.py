@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from apps.run_options import DEVICES, RUNNERS, STAGES
 from streamvos.errors import InputError
 
 LOGIN_VARIABLE = "STREAMVOS_AUTH"
+_MADE_UP_USER = "streamvos"
 
 
 def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.ArgumentParser]) -> None:
@@ -28,7 +30,12 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to bind to (default: %(default)s, this machine alone)")
     add("--port", type=int, default=7860, help="0 takes any that is free (default: %(default)s)")
-    add("--auth", metavar="USER:PASSWORD", help=f"ask for a login; ${LOGIN_VARIABLE} does the same unseen by others")
+    add(
+        "--auth",
+        metavar="USER:PASSWORD",
+        help=f"ask for a login; ${LOGIN_VARIABLE} does the same unseen by others. "
+        "Without it, a page that other machines can reach makes up a password and prints it",
+    )
     add("--stages", metavar="A,B", help=f"any of {','.join(STAGES)} (default: all)")
     add("--runner", choices=RUNNERS, default="local", help="where the stages run (default: %(default)s)")
     add("--size", type=int, metavar="PX", help="working short side in pixels (default: 320)")
@@ -42,13 +49,15 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
 
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from apps.live.server import is_loopback, serve  # loads torch, which help and wrong usage need not wait for
+    from apps.live.server import is_open_to_others, serve  # loads torch, which help and wrong usage need not wait for
     from apps.settings import graph_options, live_defaults, read_config
 
     login = parse_login(args.auth or os.environ.get(LOGIN_VARIABLE))
     config, limits = read_config(args.config, graph_options(args), live_defaults())
-    if login is None and not is_loopback(args.host):
-        sys.stderr.write("streamvos: warning: anyone who reaches this host may use the demo; --auth asks for a login\n")
+    told = ""
+    if login is None and is_open_to_others(args.host, limits):
+        login = _MADE_UP_USER, secrets.token_urlsafe(12)
+        told = "\nlog in as {} with the password {}".format(*login)
     serve(
         config,
         limits,
@@ -56,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         login=login,
         runner=args.runner,
-        on_ready=lambda url: print_now(f"StreamVOS demo: {url}  (Ctrl-C ends it)"),
+        on_ready=lambda url: print_now(f"StreamVOS demo: {url}  (Ctrl-C ends it){told}"),
     )
     return 0
 

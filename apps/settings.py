@@ -57,6 +57,12 @@ class DemoConfig(Settings, at="demo"):
     )
     max_video_s: float = setting(900.0, "longer files are refused", above=0)
     max_upload_mib: int = setting(500, "larger files are refused", low=1)
+    max_uploads_mib: int = setting(2000, "of uploaded files over all pages; beyond it more are refused", low=1)
+    behind_proxy: bool = setting(
+        False,
+        "believe X-Forwarded-For, -Host and -Proto of who visits and by which name; only behind a proxy that sets all "
+        "three itself. A login is then asked for",
+    )
     history_mib: int = setting(
         48, "of pictures that a page can look back at; when full, every other one is dropped", low=1
     )

@@ -113,7 +113,7 @@ def _visit(bench: DemoBench, page: Any, pages: Pages, video: Path) -> list[dict[
     page.click("text=Also find objects by itself")
     page.click("role=tab[name=Upload]")
     page.set_input_files("#sv-upload input[type=file]", str(video))
-    page.wait_for_selector("#sv-upload .file-preview")
+    page.wait_for_selector("#sv-upload [data-uploaded]")
     page.click("#sv-open-upload")
     page.wait_for_function("StreamVOS.state().state === 'ready'")
     player = next(one.player for one in pages.all() if one.player is not None)

@@ -2,23 +2,22 @@
 
 Out: pictures as binary messages (length of the head as uint32, little-endian; head as JSON; JPEG), everything else as
 JSON. A picture is sent once the one before is on the screen, so a slow network sees fewer pictures and none too late.
-In: JSON commands, see `COMMANDS`; binary messages are JPEGs of the page's camera.
+In: JSON commands, see `commands.py`; binary messages are JPEGs of the page's camera.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import logging
 import struct
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from apps.live.commands import SLOW, data_url, obey, parse
 from apps.live.pages import Page
 from apps.live.player import Player
 from streamvos.errors import InputError, OutputError
@@ -26,66 +25,8 @@ from streamvos.errors import InputError, OutputError
 _log = logging.getLogger(__name__)
 _REPORT_EVERY_S = 0.25
 _SHOWN_WITHIN_S = 2.0  # then the next picture goes out all the same: the page may sleep in the background
-_MAX_TEXT = 4096
+_MAX_TASKS = 4  # of slow commands on their way
 _GONE = (WebSocketDisconnect, RuntimeError)  # the page went while something was on its way to it
-_SLOW = ('"archive"', '"stop"')  # they wait for the run to end
-
-
-def _share(given: Mapping[str, Any], name: str) -> float:
-    value = given.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InputError(f"{name}: expected a share of the picture, 0 to 1; got {value!r}")
-    return float(value)
-
-
-def _object(given: Mapping[str, Any]) -> int:
-    value = given.get("object")
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"object: expected an id of at least 1, got {value!r}")
-    return value
-
-
-def _object_or_new(given: Mapping[str, Any]) -> int | None:
-    return None if given.get("object") is None else _object(given)
-
-
-def _flag(given: Mapping[str, Any], name: str) -> bool:
-    value = given.get(name)
-    if not isinstance(value, bool):
-        raise InputError(f"{name}: expected true or false, got {value!r}")
-    return value
-
-
-def _label(given: Mapping[str, Any]) -> str:
-    value = given.get("label")
-    if not isinstance(value, str) or not 0 < len(value.strip()) <= 64:
-        raise InputError("label: expected a name of 1 to 64 letters")
-    return value.strip()
-
-
-def _time(given: Mapping[str, Any]) -> float | None:
-    value = given.get("time_s")
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9):
-        raise InputError(f"time_s: expected seconds, or null for now; got {value!r}")
-    return None if value is None else float(value)
-
-
-COMMANDS: dict[str, Callable[[Player, Mapping[str, Any]], dict[str, Any] | None]] = {
-    "play": lambda player, given: player.play(),
-    "pause": lambda player, given: player.pause(),
-    "advance": lambda player, given: player.advance(),
-    "stop": lambda player, given: player.stop(),
-    "look": lambda player, given: player.look_at(_time(given)),
-    "click": lambda player, given: player.click(
-        _share(given, "x"), _share(given, "y"), _flag(given, "on"), _object_or_new(given)
-    ),
-    "box": lambda player, given: player.box(
-        *(_share(given, name) for name in ("x1", "y1", "x2", "y2")), _object_or_new(given)
-    ),
-    "name": lambda player, given: player.name(_object(given), _label(given)),
-    "hide": lambda player, given: player.hide(_object(given), _flag(given, "hidden")),
-    "remove": lambda player, given: player.remove(_object(given)),
-}
 
 
 class Connection:
@@ -135,42 +76,33 @@ class Connection:
                 if self._page.camera is not None:
                     await asyncio.to_thread(self._page.camera.push, jpeg)
                 continue
-            text = message.get("text") or ""
-            if any(name in text for name in _SLOW):
-                task = asyncio.create_task(self._answer(text))
+            try:
+                given = parse(message.get("text") or "")
+            except InputError as error:
+                await self._tell({"type": "refused", "text": str(error)})
+                continue
+            if given["do"] not in SLOW:
+                await self._obey(given)
+            elif len(self._tasks) < _MAX_TASKS:
+                task = asyncio.create_task(self._obey(given))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             else:
-                await self._answer(text)
+                await self._tell({"type": "refused", "do": given["do"], "text": "wait for what was asked before"})
 
-    async def _answer(self, text: str) -> None:
-        reply = await self._obey(text)
+    async def _obey(self, given: dict[str, Any]) -> None:
+        """Do what one message asks for, and say what came of it; whatever it is, the page can go on."""
+        if given["do"] == "shown":
+            self._shown.set()
+        try:
+            reply = await asyncio.to_thread(obey, self._page, given)
+        except (InputError, OutputError) as error:
+            reply = {"type": "refused", "do": given["do"], "text": str(error)}
+        except Exception:
+            _log.exception("a command of a page failed: %s", given["do"])
+            reply = {"type": "refused", "do": given["do"], "text": "this failed; the server's log says why"}
         if reply is not None:
             await self._tell(reply)
-
-    async def _obey(self, text: str) -> dict[str, Any] | None:
-        """Do what one message asks for; the reply, None where there is nothing to say."""
-        try:
-            if len(text) > _MAX_TEXT:
-                raise InputError(f"a command has at most {_MAX_TEXT} letters")
-            given = _parsed(text)
-            name, player = given.get("do"), self._page.player
-            if name == "shown":
-                self._shown.set()
-                if player is not None and isinstance(given.get("frame"), int) and not given.get("past"):
-                    player.note_shown(given["frame"])
-                return None
-            if name != "archive" and name not in COMMANDS:
-                raise InputError(f"unknown command {name!r}")
-            if player is None:
-                raise InputError("open a video first")
-            if name == "archive":
-                await asyncio.to_thread(player.archive)
-                return {"type": "archive", "url": f"live/{self._page.token}/archive"}
-            done = await asyncio.to_thread(COMMANDS[name], player, given)
-            return None if done is None else {"type": "pointed", **done}
-        except (InputError, OutputError) as error:
-            return {"type": "refused", "text": str(error)}
 
     async def _send(self) -> None:
         """Send what has changed, until cancelled."""
@@ -221,18 +153,3 @@ class Connection:
         async with self._sent:
             with contextlib.suppress(*_GONE):
                 await self._socket.send_text(json.dumps(message))
-
-
-def data_url(jpeg: bytes) -> str:
-    """A JPEG as a page takes it in place of an address."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        given = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        raise InputError("a command is a JSON object") from None
-    if not isinstance(given, dict):
-        raise InputError("a command is a JSON object")
-    return given

@@ -1,10 +1,10 @@
-// The live parts of the page. Gradio places the elements and calls StreamVOS.mount for each; one websocket feeds them.
+// The live parts of the page. Gradio places the elements, which `mount` takes from `svParts`; one websocket feeds them.
 // Text from outside (names, questions, answers, file names) only ever becomes text, never HTML.
-// `page.py` puts it into one function with page_elements.js and page_viewer.js, which share what is named here.
+// `page.py` puts it into one function, behind page_elements.js, page_viewer.js and page_forms.js: they share their names.
 const LOST = "The connection to the server is lost; trying again.";
 const parts = {};
 let token = null, socket = null, retry = 0, state = { state: "empty" }, shown = null, gone = false;
-let mode = "new", chosen = null, notice = null, stopCamera = null, cameras = 0;
+let mode = "new", chosen = null, notice = null, stopCamera = null, cameras = 0, begun = false;
 const thumbnails = new Map();
 const pending = new Map(); // object: { frame, began } of clicks whose mask is still to come
 const measured = { click: [] }; // milliseconds, read by the benchmark
@@ -14,13 +14,33 @@ const alive = () => ["ready", "loading", "playing", "paused"].includes(state.sta
 
 // ---- websocket -------------------------------------------------------------------------------------------
 const send = (command) => {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command));
+  const can = socket?.readyState === WebSocket.OPEN;
+  if (can) socket.send(JSON.stringify(command));
+  return can;
 };
+const ours = (path) => `${location.pathname.replace(/\/$/, "")}/live/${path}`;
+
+// The token is this page's secret: whoever has it sees and steers this page's video.
+async function begin() {
+  let given;
+  try {
+    given = await (await fetch(ours("pages"), { method: "POST" })).json();
+  } catch {
+    say(LOST, "error");
+    setTimeout(begin, 2000);
+    return;
+  }
+  if (!given.token) {
+    say(given.error, "error");
+    return;
+  }
+  token = given.token;
+  connect();
+}
 
 function connect() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const path = location.pathname.replace(/\/$/, "");
-  socket = new WebSocket(`${scheme}://${location.host}${path}/live/${token}/socket`);
+  socket = new WebSocket(`${scheme}://${location.host}${ours(`${token}/socket`)}`);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => { retry = 0; if (notice?.text === LOST) say(null); };
   socket.onmessage = (event) => (typeof event.data === "string" ? take(JSON.parse(event.data)) : paint(event.data));
@@ -62,7 +82,12 @@ function take(message) {
     say(null);
   } else if (message.type === "refused") {
     pending.delete("click");
-    say(message.text, "warning");
+    const of_form = ["open", "show", "ask"].includes(message.do);
+    say(message.text, of_form ? "error" : "warning", of_form ? "form" : "video");
+  } else if (message.type === "opened") {
+    if (notice?.from === "form") say(null); // not what the video has to say of itself meanwhile
+  } else if (message.type === "answer") {
+    answer(parts.answer, message);
   } else if (message.type === "archive") {
     say(null);
     const link = make("a", { href: message.url, download: "" });
@@ -208,8 +233,7 @@ const OUTCOMES = {
 };
 const QUESTIONS = ["what was seen?", "when did the first person appear?", "how many cars were there at once?", "was there a dog?"];
 
-function answer(element, value) {
-  const given = value ? JSON.parse(value) : null;
+function answer(element, given) {
   if (!given) {
     element.replaceChildren(make("p", { class: "sv-hint" }, "Answers come from what was seen so far, with the moments that prove them."),
       make("div", { class: "sv-chips" }, ...QUESTIONS.map((text) => make("button", { type: "button", class: "sv-chip", onclick: () => put_question(text) }, text))));
@@ -236,49 +260,6 @@ function put_question(text) {
   field.focus();
 }
 
-// ---- the page's camera -----------------------------------------------------------------------------------
-async function open_camera() {
-  close_camera();
-  const mine = ++cameras; // another source may be opened while the person is asked
-  let stream;
-  try {
-    if (!navigator.mediaDevices) throw new Error("this browser gives the camera only to pages on this machine or over https");
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, height: { ideal: 480 } } });
-  } catch (error) {
-    say(`The camera could not be opened (${error.message || error.name}). Allow it for this page, and try again.`, "error");
-    return;
-  }
-  const end = () => stream.getTracks().forEach((track) => track.stop());
-  if (mine !== cameras) { end(); return; }
-  const video = make("video", { muted: true, playsinline: true });
-  video.srcObject = stream;
-  await video.play();
-  const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
-  let running = true, sending = false;
-  const timer = setInterval(() => {
-    if (sending || socket?.readyState !== WebSocket.OPEN || socket.bufferedAmount > 400000) return;
-    sending = true;
-    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    canvas.toBlob((blob) => { if (running && blob) socket.send(blob); sending = false; }, "image/jpeg", 0.85);
-  }, 33);
-  stopCamera = () => {
-    running = false;
-    clearInterval(timer);
-    end();
-    stopCamera = null;
-  };
-  stream.getVideoTracks()[0].onended = () => {
-    stopCamera?.();
-    send({ do: "stop" });
-    say("The camera was unplugged or taken away. Export what was found, or open it again.", "error");
-  };
-}
-
-function close_camera() {
-  cameras += 1;
-  stopCamera?.();
-}
-
 // ---- drawing ---------------------------------------------------------------------------------------------
 let pressed = false; // what is pressed must still be there when it is let go
 const let_go = () => { if (pressed) { pressed = false; setTimeout(draw); } };
@@ -300,37 +281,24 @@ window.StreamVOS = {
   measured,
   state: () => ({ ...state, picture: shown, connected: socket?.readyState === WebSocket.OPEN }),
   disconnect: () => socket?.close(),
-  closeCamera: close_camera,
-  openCamera: open_camera,
-  mount(name, element, props, watch) {
-    element.classList.add("sv-part");
-    const place = element.firstElementChild ?? element;
-    if (name === "viewer") {
-      viewer(place);
-      const open = () => {
-        if (!props.value || socket) return;
-        const given = JSON.parse(props.value);
-        if (given.refused) { say(given.refused, "error"); return; }
-        token = given.token;
-        connect();
-      };
-      watch("value", open);
-      open();
-    } else if (name === "answer") {
-      parts.answer = place;
-      const show = () => answer(place, props.value);
-      watch("value", show);
-      show();
-    } else if (name === "said") {
-      watch("value", () => {
-        if (!props.value) return;
-        const given = JSON.parse(props.value);
-        // "all well" takes back what a form said, not what the video has to say of itself meanwhile
-        if (given.text || notice?.from === "form") say(given.text, given.kind, "form");
-      });
-    } else {
-      parts[name] = place;
+  open,
+  ask: (question) => form({ do: "ask", question }),
+  show: (shown) => form({ do: "show", shown }),
+  reveal,
+  mount() {
+    for (const [name, element, told] of (window.svParts ?? []).splice(0)) {
+      element.classList.add("sv-part");
+      const place = element.firstElementChild ?? element;
+      if (name === "viewer") {
+        viewer(place);
+        if (!begun) { begun = true; begin(); }
+      } else {
+        parts[name] = place;
+        if (name === "answer") answer(place, null);
+        if (name === "upload") upload(place, told);
+      }
     }
     draw();
   },
 };
+window.StreamVOS.mount();

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
-from apps.live.connection import data_url
-from apps.live.pages import SUFFIXES, Pages
+from apps.live.commands import SWITCHES
+from apps.live.uploads import SUFFIXES
 from apps.settings import DemoConfig
-from streamvos.answers import clock
-from streamvos.errors import InputError, OutputError
 from streamvos.export.draw import Shown
 from streamvos.models import coco
 from streamvos.sample import SAMPLES
 
 FOLDER = Path(__file__).parent
-_SCRIPTS = ("page_elements.js", "page.js", "page_viewer.js")  # one function: they share their names
-_SWITCHES = {"Masks": "masks", "Boxes": "boxes", "Names": "ids", "States": "states", "Depth": "depth"}
-_MAX_EVIDENCE = 12
-_PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
+_SCRIPTS = ("page_elements.js", "page_viewer.js", "page_forms.js", "page.js")  # one function: they share their names
+_SWITCHES = {"masks": "Masks", "boxes": "Boxes", "ids": "Names", "states": "States", "depth": "Depth"}
 
 
 def theme() -> gr.themes.Base:
@@ -50,69 +45,63 @@ def theme() -> gr.themes.Base:
 
 def head() -> str:
     """What goes into the page's head."""
-    script = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    return f"<script>(() => {{\n{script}\n}})();</script>"
+    return '<script src="live/page.js"></script>'
+
+
+def script() -> str:
+    """What `live/page.js` is."""
+    parts = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    return f"(() => {{\n{parts}\n}})();\n"
 
 
 def css() -> str:
     return (FOLDER / "page.css").read_text(encoding="utf-8")
 
 
-def build(pages: Pages) -> gr.Blocks:
-    """The page of one server."""
-    with gr.Blocks(title="StreamVOS", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as blocks:
-        token = gr.State(None)
+def build(limits: DemoConfig) -> gr.Blocks:
+    """The page: widgets and places alone. What they do is done by `page.js` over the page's own websocket, because
+    Gradio runs a function for whoever names the session, which is no secret."""
+    with gr.Blocks(title="StreamVOS", analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML(
             "<h1>StreamVOS</h1><p>Point at something in a video, watch it being followed, and ask what was seen.</p>",
             elem_id="sv-title",
         )
         with gr.Row(elem_id="sv-columns"):
             with gr.Column(scale=5, min_width=320):
-                viewer = _part("viewer")
+                _part("viewer")
                 _part("timeline", container=True)
                 _part("memory", container=True)
                 _part("feed", container=True)
             with gr.Column(scale=3, min_width=320):
-                sources = _sources(pages.limits)
+                _sources(limits)
                 _part("objects", container=True)
                 with gr.Group(elem_id="sv-ask"):
                     question = gr.Textbox(
                         label="Ask", placeholder="when did the first car appear?", max_length=500, elem_id="sv-question"
                     )
                     ask = gr.Button("Ask", elem_id="sv-ask-button")
-                    answer = _part("answer", container=True)
+                    _part("answer", container=True)
                 with gr.Group(elem_id="sv-overlay"):
                     switches = gr.CheckboxGroup(
-                        list(_SWITCHES),
-                        value=[name for name, field in _SWITCHES.items() if getattr(Shown(), field)],
+                        [(title, name) for name, title in _SWITCHES.items()],
+                        value=[name for name in SWITCHES if getattr(Shown(), name)],
                         label="Drawn into the picture",
                     )
-
-        blocks.load(lambda: _new_page(pages), None, [token, viewer], **_PRIVATE)
-        _open_by(pages, token, sources)
-        switches.change(
-            _said(pages, lambda page, names: page.show(_shown(names))), [token, switches], sources.said, **_PRIVATE
-        )
+        switches.change(**_in_page("names => StreamVOS.show(names)"), inputs=switches)
         for asked in (question.submit, ask.click):
-            asked(lambda token, text: _answer(pages, token, text), [token, question], answer, **_PRIVATE)
+            asked(**_in_page("question => StreamVOS.ask(question)"), inputs=question)
     return blocks
 
 
-def _sources(limits: DemoConfig) -> _Sources:
+def _sources(limits: DemoConfig) -> None:
     """Where a video comes from, and what is looked for in it."""
     with gr.Group(elem_id="sv-source"):
-        said = _part("said", visible="hidden")
         with gr.Tabs():
             with gr.Tab("Sample"):
                 sample = gr.Dropdown(sorted(SAMPLES), value="bikes", label="Clip", filterable=False)
                 open_sample = gr.Button("Open", variant="primary", elem_id="sv-open-sample")
-            with gr.Tab("Upload", elem_id="sv-upload"):
-                upload = gr.File(
-                    label=f"Video, up to {limits.max_upload_mib} MiB and {limits.max_video_s / 60:.0f} min",
-                    file_types=list(SUFFIXES),
-                    file_count="single",
-                    height=120,
-                )
+            with gr.Tab("Upload"):
+                _part("upload", accept=",".join(SUFFIXES), limit=_upload_limit(limits))
                 open_upload = gr.Button("Open", variant="primary", elem_id="sv-open-upload")
             with gr.Tab("Camera"):
                 gr.Markdown("The camera of this device. Its pictures go to this server and nowhere else.")
@@ -129,119 +118,35 @@ def _sources(limits: DemoConfig) -> _Sources:
             sorted(coco.NAMES),
             label="Only these (all, where none is chosen)",
             multiselect=True,
-            visible=False,
+            elem_id="sv-classes",
+            elem_classes="sv-away",
         )
-    return _Sources(said, sample, open_sample, upload, open_upload, open_camera, stream, open_stream, discover, classes)
+    discover.change(**_in_page("on => StreamVOS.reveal('classes', on)"), inputs=discover)
+    found = [discover, classes]
+    named = "(name, discover, classes) => StreamVOS.open({kind}, discover, classes, name)"
+    unnamed = "(discover, classes) => StreamVOS.open({kind}, discover, classes)"
+    open_sample.click(**_in_page(named.format(kind="'sample'")), inputs=[sample, *found])
+    open_stream.click(**_in_page(named.format(kind="'stream'")), inputs=[stream, *found])
+    open_upload.click(**_in_page(unnamed.format(kind="'upload'")), inputs=found)
+    open_camera.click(**_in_page(unnamed.format(kind="'camera'")), inputs=found)
 
 
-def _open_by(pages: Pages, token: gr.State, forms: _Sources) -> None:
-    """What the forms' buttons do."""
-    stop_camera = "() => window.StreamVOS.closeCamera()"
-    found = [forms.discover, forms.classes]
-    forms.discover.change(lambda on: gr.update(visible=on), forms.discover, forms.classes, **_PRIVATE)
-    forms.open_sample.click(fn=None, js=stop_camera)
-    forms.open_sample.click(
-        _said(pages, lambda page, name, *more: page.open_sample(name, *more)),
-        [token, forms.sample, *found],
-        forms.said,
-        **_PRIVATE,
-    )
-    forms.open_upload.click(fn=None, js=stop_camera)
-    forms.open_upload.click(_said(pages, _open_upload), [token, forms.upload, *found], forms.said, **_PRIVATE)
-    forms.open_stream.click(fn=None, js=stop_camera)
-    forms.open_stream.click(
-        _said(pages, lambda page, name, *more: page.open_stream(name or "", *more)),
-        [token, forms.stream, *found],
-        forms.said,
-        **_PRIVATE,
-    )
-    forms.open_camera.click(
-        _said(pages, lambda page, *more: page.open_camera(*more)), [token, *found], forms.said, **_PRIVATE
-    )
-    forms.open_camera.click(fn=None, js="() => window.StreamVOS.openCamera()")
+def _upload_limit(limits: DemoConfig) -> str:
+    return f"Video, up to {limits.max_upload_mib} MiB and {limits.max_video_s / 60:.0f} min"
 
 
-class _Sources(NamedTuple):
-    """The forms that open a video."""
-
-    said: gr.HTML
-    sample: gr.Dropdown
-    open_sample: gr.Button
-    upload: gr.File
-    open_upload: gr.Button
-    open_camera: gr.Button
-    stream: gr.Dropdown
-    open_stream: gr.Button
-    discover: gr.Checkbox
-    classes: gr.Dropdown
+def _in_page(script: str) -> dict[str, Any]:
+    """The settings of an event that never reaches Gradio's server."""
+    return {"fn": None, "js": script, "api_visibility": "private", "show_progress": "hidden"}
 
 
-def _part(name: str, **settings: Any) -> gr.HTML:
-    """A place that `page.js` fills; what is its value never becomes HTML."""
-    return gr.HTML(
+def _part(name: str, container: bool = False, **told: str) -> None:
+    """A place that `page.js` fills; what it is told is text, never HTML."""
+    gr.HTML(
         value="",
         html_template="<div></div>",
-        js_on_load=f"window.StreamVOS.mount({name!r}, element, props, watch)",
+        js_on_load=f"(window.svParts ??= []).push([{name!r}, element, {json.dumps(told)}]); window.StreamVOS?.mount()",
         apply_default_css=False,
         elem_id=f"sv-{name}",
-        **settings,
+        container=container,
     )
-
-
-def _new_page(pages: Pages) -> tuple[str | None, str]:
-    try:
-        page = pages.new()
-    except InputError as error:
-        return None, json.dumps({"refused": str(error)})
-    return page.token, json.dumps({"token": page.token})
-
-
-def _said(pages: Pages, act: Callable[..., None]) -> Callable[..., str]:
-    """A handler that says on the page what went wrong; empty where nothing did."""
-    turns = 0
-
-    def handle(token: str | None, *given: Any) -> str:
-        nonlocal turns
-        turns += 1  # a value that does not change is not noticed by the page
-        try:
-            act(pages.get(token or ""), *given)
-        except (InputError, OutputError) as error:
-            return json.dumps({"text": str(error), "kind": "error", "turn": turns})
-        return json.dumps({"text": None, "turn": turns})
-
-    return handle
-
-
-def _open_upload(page: Any, path: str | None, discover: bool, classes: list[str]) -> None:
-    if not path:
-        raise InputError("choose a video file first")
-    page.open_upload(Path(path), discover, classes)
-
-
-def _shown(names: list[str]) -> Shown:
-    return Shown(**{field: name in names for name, field in _SWITCHES.items()})
-
-
-def _answer(pages: Pages, token: str | None, question: str) -> str:
-    """An answer, or why there is none, as JSON for the page."""
-    given = {"question": question, "confidence": None, "evidence": [], "outcome": "refused"}
-    try:
-        player = pages.get(token or "").player
-        if player is None:
-            raise InputError("open a video first, and let it play: answers come from what was seen")
-        answer = player.ask(question)
-    except InputError as error:
-        return json.dumps(given | {"text": str(error)})
-    proofs = [
-        {
-            "time_s": one.from_s,
-            "clock": clock(round(1000 * one.from_s)),
-            "frame": one.frame_index,
-            "object": one.object_id,
-            "claim": one.claim,
-            "url": None if one.thumbnail is None else data_url(one.thumbnail.read_bytes()),
-        }
-        for one in answer.evidence[:_MAX_EVIDENCE]
-    ]
-    said = {"text": answer.text, "confidence": answer.confidence, "outcome": answer.outcome, "evidence": proofs}
-    return json.dumps(given | said)

@@ -15,21 +15,20 @@ from typing import Any, Literal
 
 from apps.live.camera import BrowserCamera
 from apps.live.player import Player
+from apps.live.uploads import PageUploads, Room
 from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
 from streamvos.export.draw import EVERYTHING, Shown
 from streamvos.export.parts import disk_errors
 from streamvos.video.info import Source
-from streamvos.video.names import safe_name
 from streamvos.video.sources import open_source
 
 _log = logging.getLogger(__name__)
-_MAX_PIXELS = 4096 * 2304  # of an uploaded video; one frame takes three bytes for each, and some are on their way
+_MAX_PIXELS = 4096 * 2304  # of every picture; it takes three bytes for each, and some pictures are on their way
 _SWEEP_EVERY_S = 5.0
 _CONNECTS_WITHIN_S = 15.0  # a page that was just loaded, or has lost its connection, is on its way
 # FFmpeg's names of what may be uploaded: formats that hold the video themselves. A playlist could name other files.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
-SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
 
 
 class Page:
@@ -39,49 +38,35 @@ class Page:
         token: whoever knows it may see and steer this page.
         player: of its video, None before one is opened.
         camera: takes the pictures of the page's own camera, None where that is not the source.
+        uploads: files that the page has sent.
     """
 
     def __init__(self, pages: Pages) -> None:
         self.token = secrets.token_urlsafe(24)
         self.player: Player | None = None
         self.camera: BrowserCamera | None = None
+        self.uploads = PageUploads(pages.room)
         self.num_connections, self.gone_since = 0, time.monotonic()
         self.listeners: set[Callable[[], None]] = set()  # called when there is something new; must not wait
         self._pages = pages
         self._is_gone = False
         self._lock = threading.Lock()
         self._folder: Path | None = None
-        self._uploaded: Path | None = None
         self._shown = EVERYTHING
 
     def open_sample(self, name: str, discover: bool, classes: list[str]) -> None:
         """Open a packaged sample clip."""
         self._open(lambda index, _: self._source(f"sample:{name}", index), discover, classes)
 
-    def open_upload(self, path: Path, discover: bool, classes: list[str]) -> None:
-        """Open an uploaded file, which is copied to this page's folder.
+    def open_upload(self, discover: bool, classes: list[str]) -> None:
+        """Open the file that was sent last.
 
         Raises:
-            InputError: not a video's suffix, too large, or no place is free.
+            InputError: none was, or no place is free.
         """
-        if path.suffix.lower() not in SUFFIXES:
-            raise InputError(
-                f"a file of the type {path.suffix or 'without a suffix'!r} is not taken; expected a video: "
-                f"{' '.join(SUFFIXES)}"
-            )
-        if not path.is_file():
-            raise InputError("the uploaded file is gone: choose it again")
-        limit = self._pages.limits.max_upload_mib
-        if path.stat().st_size > limit << 20:
-            raise InputError(f"the file has {path.stat().st_size >> 20} MiB; at most {limit} MiB are taken")
-        name = safe_name(path.stem) + path.suffix.lower()
-
-        def take(folder: Path) -> Path:
-            target = folder / "upload" / name
-            target.parent.mkdir()
-            return Path(shutil.copyfile(path, target))  # it may be opened again, and another page's may be the same
-
-        self._open(lambda index, _: self._source(self._uploaded, index), discover, classes, take)
+        if self.uploads.latest is None:
+            raise InputError("choose a video file first")
+        self._open(lambda index, _: self._source(self.uploads.opened, index), discover, classes, self.uploads.open)
 
     def open_stream(self, name: str, discover: bool, classes: list[str]) -> None:
         """Open a stream of the allow-list by its name."""
@@ -118,12 +103,16 @@ class Page:
         """End the video and remove everything it left; nothing can be opened here any more."""
         self._is_gone = True
         with self._lock:
-            self._end()
+            try:
+                self._end()
+            finally:
+                self.uploads.close()
 
     def _source(self, spec: str | Path, index: int, time_s: float = 0.0) -> Source:
         config = self._pages.run.source
+        config = dataclasses.replace(config, max_pixels=config.max_pixels or _MAX_PIXELS)
         if isinstance(spec, Path):
-            config = dataclasses.replace(config, containers=CONTAINERS, max_pixels=_MAX_PIXELS)
+            config = dataclasses.replace(config, containers=CONTAINERS)
         return open_source(spec, start_index=index, start_time_s=time_s, config=config)
 
     def _open(
@@ -131,16 +120,16 @@ class Page:
         opener: Callable[[int, float], Source],
         discover: bool,
         classes: list[str],
-        take: Callable[[Path], Path] | None = None,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
         with self._pages.opening, self._lock:  # in this order: making room closes other pages
             self._end()
             if self._is_gone:
                 raise InputError("this page was away for too long: load it again")
             self._pages.expect_room()
+            begin()
             with disk_errors(Path(tempfile.gettempdir()), "the video was not opened"):
                 self._folder = Path(tempfile.mkdtemp(prefix="streamvos-page-"))
-                self._uploaded = None if take is None else take(self._folder)
             graph = self._pages.run.graph
             graph = dataclasses.replace(graph, detect=dataclasses.replace(graph.detect, classes=tuple(classes)))
             self.player = Player(
@@ -162,10 +151,13 @@ class Page:
         if self.camera is not None:
             self.camera.close()
         self.player = self.camera = self._folder = None
-        if player is not None:
-            player.close()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            if player is not None:
+                player.close()
+        finally:
+            self.uploads.let_go()
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class Pages:
@@ -183,6 +175,7 @@ class Pages:
         self.cluster = _cluster() if runner == "ray" else None
         self._pages: dict[str, Page] = {}
         self._lock = threading.Lock()
+        self.room = Room(limits.max_uploads_mib << 20, limits.max_upload_mib << 20)
         self._closed = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="pages", daemon=True)
         self._sweeper.start()
@@ -234,8 +227,7 @@ class Pages:
         self._closed.set()
         self._sweeper.join()
         for page in self.all():
-            page.close()
-        self._pages.clear()
+            self._drop(page)
         if self.cluster is not None:
             self.cluster.close()
 
@@ -247,8 +239,7 @@ class Pages:
         """Close the pages that nobody has had open for too long, and end runs that have taken their time."""
         now = time.monotonic()
         for page in self.all():
-            if page.player is not None:
-                page.player.expire()
+            self._expire(page)
             if page.num_connections == 0 and now - page.gone_since > self.limits.idle_s:
                 self._drop(page)
 
@@ -265,13 +256,20 @@ class Pages:
         if gone:
             self._drop(min(gone, key=lambda page: page.gone_since))
 
+    def _expire(self, page: Page) -> None:
+        try:
+            if page.player is not None:
+                page.player.expire()
+        except Exception:  # the others are to be looked at all the same
+            _log.exception("a run could not be ended in time")
+
     def _drop(self, page: Page) -> None:
         with self._lock:
             self._pages.pop(page.token, None)
         try:
             page.close()
-        except Exception:  # the others are to be looked at all the same
-            _log.exception("a page that was left could not be closed")
+        except Exception:
+            _log.exception("a page could not be closed")
 
 
 def _cluster() -> Any:

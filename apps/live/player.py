@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -341,8 +343,8 @@ class Player:
             gate.stop()
 
     def _fail(self, message: str) -> None:
-        place = self.folder.parent  # of this page on the server, which is nobody's business
-        message = message.replace(f"{place}/upload/", "").replace(f"{place}/", "")
+        # where things lie on the server is nobody's business
+        message = re.sub(rf"{re.escape(tempfile.gettempdir())}/(?:[^/\s']+/)*", "", message)
         with self._lock:
             self._state, self._notice = "failed", message
 

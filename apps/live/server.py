@@ -1,79 +1,55 @@
-"""The server of the demo: Gradio's page, and the routes of the live parts beside it."""
+"""The server of the demo: Gradio's page, and the routes of the live parts beside it, all behind a guard."""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
-import secrets
 import signal
 import socket
 import threading
 from collections.abc import Callable
 from typing import Literal
-from urllib.parse import urlsplit
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, WebSocket
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import FileResponse, JSONResponse, Response
+from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from apps.live.camera import MAX_BYTES
-from apps.live.connection import Connection
+from apps.live.guard import Guard
+from apps.live.login import Login
 from apps.live.page import build, css, head, theme
 from apps.live.pages import Pages
-from apps.live.uploads import OnlyUploads
+from apps.live.routes import login_routes, page_routes
 from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def make_app(pages: Pages, host: str = "127.0.0.1", login: tuple[str, str] | None = None) -> FastAPI:
+def make_app(pages: Pages, host: str = "127.0.0.1", login: tuple[str, str] | None = None) -> ASGIApp:
     """The application.
 
     Args:
         pages: closed by whoever made them.
         host: that it will be bound to; on this machine alone, requests by other names are refused (DNS rebinding).
-        login: user and password that the page asks for.
+        login: user and password that the page asks for; not None where others can reach it.
+
+    Raises:
+        InputError: others can reach it, and no login is asked for.
     """
+    is_open = is_open_to_others(host, pages.limits)
+    if is_open and login is None:
+        raise InputError(f"{host} is reached from other machines, or through a proxy: set a login with --auth")
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    if is_loopback(host):
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK, host])
-
-    @app.websocket("/live/{token}/socket")
-    async def live(wire: WebSocket, token: str) -> None:
-        await wire.accept()
-        if not _same_origin(wire):
-            await wire.close(4403)
-            return
-        try:
-            page = pages.get(token)
-        except InputError:
-            await wire.close(4404)
-            return
-        await Connection(wire, page).serve()
-
-    @app.get("/live/{token}/archive")
-    def archive(token: str) -> Response:
-        try:
-            player = pages.get(token).player
-            if player is None or player.packed is None or not player.packed.is_file():
-                raise InputError("nothing is packed here: open a video, let it play, and press Export")
-        except InputError as error:
-            return JSONResponse({"error": str(error)}, status_code=404)
-        return FileResponse(player.packed, media_type="application/zip", filename=player.packed.name)
-
-    app.add_middleware(OnlyUploads)
-    blocks = build(pages)
-    # Gradio checks which files a request may name only once this is set, which `launch` does and mounting does not.
-    blocks.has_launched = True
-    return gr.mount_gradio_app(
+    asked = None if login is None else Login(*login)
+    if asked is not None:
+        app.include_router(login_routes(asked))
+    app.include_router(page_routes(pages))
+    gr.mount_gradio_app(
         app,
-        blocks,
+        build(pages.limits),
         path="",
-        auth=None if login is None else _checker(*login),
-        max_file_size=f"{pages.limits.max_upload_mib}mb",
         show_error=False,
         ssr_mode=False,
         footer_links=[],
@@ -81,6 +57,8 @@ def make_app(pages: Pages, host: str = "127.0.0.1", login: tuple[str, str] | Non
         css=css(),
         head=head(),
     )
+    names = None if is_open else tuple(dict.fromkeys((*_LOOPBACK, f"[{host}]" if ":" in host else host)))
+    return Guard(app, asked, pages.limits.behind_proxy, names)
 
 
 def serve(
@@ -100,7 +78,7 @@ def serve(
         on_ready: called with the address, once it is open.
 
     Raises:
-        InputError: host and port cannot be bound.
+        InputError: host and port cannot be bound, or others can reach them and no login is asked for.
     """
     with _bound(host, port) as listener:
         pages = Pages(run, limits, runner)
@@ -111,6 +89,8 @@ def serve(
                 log_level="warning",
                 ws_max_size=MAX_BYTES,
                 ws="websockets-sansio",
+                proxy_headers=False,  # the guard decides whom it believes
+                server_header=False,
                 timeout_graceful_shutdown=2,  # pages that are open would be waited for without end
             )
             if threading.current_thread() is threading.main_thread():
@@ -131,22 +111,13 @@ def _bound(host: str, port: int) -> socket.socket:
         raise InputError(f"{host}:{port} cannot be opened ({why}); choose another with --host and --port") from None
 
 
+def is_open_to_others(host: str, limits: DemoConfig) -> bool:
+    """Whether a page at this host can be reached from other machines, by itself or through a proxy."""
+    return limits.behind_proxy or not is_loopback(host)
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host to bind to is reached from this machine alone."""
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
-
-
-def _same_origin(wire: WebSocket) -> bool:
-    """Browsers let any page open a websocket to any server; only our own page may."""
-    origin = wire.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == wire.headers.get("host")
-
-
-def _checker(user: str, password: str) -> Callable[[str, str], bool]:
-    def is_right(given_user: str, given_password: str) -> bool:
-        pairs = ((given_user, user), (given_password, password))
-        return all([secrets.compare_digest(given.encode(), right.encode()) for given, right in pairs])
-
-    return is_right

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Iterator
@@ -92,6 +93,7 @@ class Decoder:
             except av.error.EOFError:
                 return
             except (av.error.MemoryError, av.error.BlockingIOError) as error:  # nothing is wrong with the packet
+                self._expect_few_pixels_after(error)  # of HEVC, a picture that is too large
                 raise MemoryError(
                     f"no memory, or no thread, to decode with ({error.strerror}); end other programs, or set "
                     "source.decode_threads to 1"
@@ -163,7 +165,7 @@ class Decoder:
         if not self._config.max_pixels:
             return
         expect_few_pixels(self._location, context.width, context.height, self._config, self._aspect)
-        if self._size is not None and not context.width:
+        if self._size is not None and (not context.width or error.errno == errno.ERANGE):  # the latter of AV1
             raise InputError(
                 f"source {self._location!r} goes on with larger pictures; expected at most {self._config.max_pixels} "
                 f"pixels in all (source.max_pixels): scale it down first ({error.strerror})"

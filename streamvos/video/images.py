@@ -61,7 +61,7 @@ class ImageSequence(Source):
                 name, "images", printable(location), width, height, rate, count, float(count / rate), False, 1 / rate
             )
         )
-        self._stream_id, self._start = stream_id or name, start_index
+        self._stream_id, self._start, self._config = stream_id or name, start_index, config
         self._frames = Prefetch(self._read, config.prefetch_frames)
 
     def __next__(self) -> Frame:
@@ -74,6 +74,7 @@ class ImageSequence(Source):
         num_stacks = 0
         for index in range(self._start, len(self._paths)):
             with opened(self._paths[index]) as picture:
+                expect_few_pixels(str(self._paths[index]), *picture.size, self._config)  # it may be another one by now
                 num_stacks += num_pictures(picture) > 1
                 image = to_rgb(self._paths[index], picture)
             if image.shape[:2] != (self.info.height, self.info.width):

@@ -22,7 +22,7 @@ from PIL import Image
 
 from streamvos.errors import InputError
 from streamvos.records import Frame
-from streamvos.video.images import expect_one_size, read_image
+from streamvos.video.images import expect_one_size, opened, to_rgb
 from streamvos.video.info import Source, SourceConfig, SourceInfo, expect_few_pixels
 from streamvos.video.names import is_image, natural_key, printable, safe_name
 from streamvos.video.prefetch import Prefetch
@@ -87,7 +87,7 @@ class RgbdFolder(Source):
         if without:
             self.warnings.append(f"{name}: {without} colour pictures have no depth within {config.depth_gap_s} s")
             _log.warning(self.warnings[-1])
-        self._stream_id, self._start = stream_id or name, start_index
+        self._stream_id, self._start, self._config = stream_id or name, start_index, config
         self._frames = Prefetch(self._read, config.prefetch_frames)
 
     def __next__(self) -> Frame:
@@ -99,7 +99,9 @@ class RgbdFolder(Source):
     def _read(self) -> Iterator[Frame]:
         for index in range(self._start, len(self._pairs)):
             pair = self._pairs[index]
-            image = read_image(pair.colour)
+            with opened(pair.colour) as picture:
+                expect_few_pixels(str(pair.colour), *picture.size, self._config)  # it may be another one by now
+                image = to_rgb(pair.colour, picture)
             depth = self._depth(pair, image.shape[:2])
             yield Frame(self._stream_id, index, pair.time_s, image, depth, self._intrinsics)
 

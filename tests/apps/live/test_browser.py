@@ -13,6 +13,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,20 @@ def address() -> Iterator[str]:
     """Of a server with a small graph."""
     graph = GraphConfig(size=128, threads=1, device="cpu", stages=("detect", "segment", "remember"))
     pages = Pages(RunConfig(graph), DemoConfig(max_upload_mib=2, max_sessions=12, idle_s=1.0))
+    with served(make_app(pages)) as place:
+        yield place
+    pages.close()
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(make_app(pages), log_level="error"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
         server.should_exit = True
         thread.join(20)
-        pages.close()
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +64,16 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """`visit()` opens the page in a browser of its own; errors of its scripts fail the test."""
+    """`visit()` opens the page in a browser of its own; errors in its console fail the test, but for what `may_log`
+    names."""
     contexts, errors = [], []
 
-    def go(viewport: dict[str, int] = WIDE, **more: Any) -> Any:
+    def go(viewport: dict[str, int] = WIDE, may_log: str = "nothing", **more: Any) -> Any:
         contexts.append(browser.new_context(viewport=viewport, **more))
         page = contexts[-1].new_page()
         page.set_default_timeout(MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda one: errors.append(one.text) if is_error(one, may_log) else None)
         page.on("request", lambda one: errors.append(one.url) if not one.url.startswith(own) else None)
         page.goto(address)
         page.wait_for_function("window.StreamVOS?.state().connected")
@@ -75,6 +84,10 @@ def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert errors == []
+
+
+def is_error(message: Any, may_log: str) -> bool:
+    return message.type == "error" and may_log not in message.text
 
 
 def state(page: Any) -> dict[str, Any]:
@@ -231,7 +244,69 @@ def test_an_upload_that_is_a_video_plays(visit: Any, make_video: Any) -> None:
 
 def upload(page: Any, path: Path) -> None:
     page.set_input_files("#sv-upload input[type=file]", str(path))
-    page.wait_for_selector("#sv-upload .file-preview")
+    page.wait_for_selector("#sv-upload [data-uploaded]")
+
+
+def test_an_upload_that_is_too_large_is_refused(visit: Any, tmp_path: Path) -> None:
+    page = visit(may_log="status of 400")
+    page.click("role=tab[name=Upload]")
+    (tmp_path / "a.mp4").write_bytes(bytes(3 << 20))
+    page.set_input_files("#sv-upload input[type=file]", str(tmp_path / "a.mp4"))
+    page.wait_for_selector("text=at most 2 MiB are taken")
+    assert page.locator("#sv-upload [data-uploaded]").count() == 0
+
+
+def test_the_policy_of_the_page_is_kept_and_nobody_may_frame_it(visit: Any, browser: Any, address: str) -> None:
+    page = visit(may_log="Content Security Policy")
+    told: list[str] = []
+    page.on("console", lambda one: told.append(one.text))
+    inject = (
+        "() => { const one = document.createElement('script'); one.text = 'window.hit = 1'; document.body.append(one) }"
+    )
+    page.evaluate(inject)
+    assert page.evaluate("window.hit") is None and any("Content Security Policy" in text for text in told)
+    outside = browser.new_page()
+    outside.set_content(f'<iframe src="{address}"></iframe>')
+    outside.wait_for_timeout(2000)
+    assert outside.frames[1].locator("#sv-title").count() == 0
+    outside.close()
+
+
+def test_another_site_can_neither_take_a_page_nor_listen(browser: Any, address: str) -> None:
+    page = browser.new_page()
+    page.goto("data:text/html,<p>evil</p>")
+    taken = page.evaluate(
+        """async url => { try { return (await fetch(url, {method: 'POST'})).status } catch { return 'refused' } }""",
+        f"{address}live/pages",
+    )
+    assert taken == "refused"
+    listened = page.evaluate(
+        """url => new Promise(done => { const one = new WebSocket(url); one.onopen = () => done('open');
+             one.onerror = () => done('refused'); })""",
+        f"{address.replace('http', 'ws')}live/guess/socket",
+    )
+    assert listened == "refused"
+    page.close()
+
+
+def test_the_page_after_a_login(browser: Any) -> None:
+    graph = GraphConfig(size=128, threads=1, device="cpu", stages=("segment", "remember"))
+    pages = Pages(RunConfig(graph), DemoConfig())
+    try:
+        with served(make_app(pages, login=("ann", "long word"))) as place:
+            page = browser.new_page()
+            page.set_default_timeout(MS)
+            page.goto(place)
+            for password in ("wrong", "long word"):
+                page.fill("[name=username]", "ann")
+                page.fill("[name=password]", password)
+                page.click("text=Log in >> nth=-1")
+                if password == "wrong":
+                    page.wait_for_selector("text=User or password are wrong")
+            page.wait_for_function("window.StreamVOS?.state().connected")
+            page.close()
+    finally:
+        pages.close()
 
 
 def test_two_visitors_do_not_see_each_other(visit: Any) -> None:
@@ -246,7 +321,7 @@ def test_two_visitors_do_not_see_each_other(visit: Any) -> None:
 
 
 def test_the_page_comes_back_after_a_lost_connection(visit: Any) -> None:
-    page = visit()
+    page = visit(may_log="ERR_INTERNET_DISCONNECTED")
     open_sample(page)
     page.context.set_offline(True)
     page.evaluate("StreamVOS.disconnect()")

@@ -179,6 +179,33 @@ def test_colours_that_nobody_knows(picture, number):
     assert number(plain) == 5
 
 
+@pytest.mark.parametrize(("codec", "form"), [("libx265", "hevc"), ("libsvtav1", "ivf"), ("libvpx-vp9", "ivf")])
+def test_decoders_that_refuse_a_picture_for_its_size_each_in_their_way(tmp_path, picture, codec, form):
+    path = tmp_path / f"grows.{form}"
+    path.write_bytes(_encoded(tmp_path, picture(1, 96, 64), codec, form))
+    large = _encoded(tmp_path, picture(1, 1920, 1080), codec, form)
+    with path.open("ab") as file:
+        file.write(large[_IVF_HEADER if form == "ivf" else 0 :])
+    limit = SourceConfig(max_pixels=96 * 64)
+    with pytest.raises(InputError, match="max_pixels"), open_source(path, config=limit) as source:
+        for frame in source:
+            assert frame.size == (64, 96)
+
+
+_IVF_HEADER = 32
+
+
+def _encoded(tmp_path, image, codec, form) -> bytes:
+    path = tmp_path / f"part.{form}"
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=10, options={"x265-params": "log-level=none"})
+        stream.height, stream.width, stream.pix_fmt = *image.shape[:2], "yuv420p"
+        for _ in range(4):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
 def test_the_limit_of_pixels_holds_for_every_picture(tmp_path, make_numbered):
     small = make_numbered("small.h264", range(8), form="h264").read_bytes()
     large = make_numbered("large.h264", range(8), form="h264", size=(640, 480)).read_bytes()

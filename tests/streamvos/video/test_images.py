@@ -105,6 +105,24 @@ def test_mixed_sizes_name_both_files_and_sizes(tmp_path):
         open_source(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["folder", "rgbd"])
+def test_an_image_that_has_grown_since_it_was_looked_at_is_refused_before_it_is_decoded(tmp_path, kind):
+    names = [f"{number:02}.png" if kind == "folder" else f"frame-{number:06}.color.png" for number in range(9)]
+    for name in names:
+        Image.new("RGB", (96, 64)).save(tmp_path / name)
+        if kind == "rgbd":
+            Image.new("I;16", (96, 64)).save(tmp_path / name.replace("color", "depth"))
+    if kind == "rgbd":
+        (tmp_path / "camera-intrinsics.txt").write_text("585 0 320\n0 585 240\n0 0 1\n")
+    with open_source(tmp_path, config=SourceConfig(max_pixels=96 * 64, prefetch_frames=1)) as source:
+        assert source.info.kind == ("images" if kind == "folder" else "rgbd")
+        next(source)
+        Image.new("RGB", (960, 640)).save(tmp_path / names[-1])
+        with pytest.raises(InputError, match=f"{names[-1]}.*960x640 pixels; expected at most 6144"):
+            for frame in source:
+                assert frame.size == (64, 96)
+
+
 def test_a_rate_that_is_none():
     with pytest.raises(InputError, match="image_rate: expected a positive rate"):
         SourceConfig(image_rate="fast")
