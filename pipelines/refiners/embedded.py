@@ -187,14 +187,14 @@ class EmbeddedRefiner:
             for number in range(1 + rounds):
                 maps = np.stack([prompt_maps(crop, *one) for one in local])
                 refined = self._net.decode(encoding, torch.from_numpy(maps).to(self._device))
-                logits = refined.logits.float().cpu().numpy()
+                logits = refined.logits[:, 0].float().cpu().numpy()
                 if number < rounds:
                     found = [(row > 0).astype(np.float32) for row in logits]
                     local = [
                         one._replace(coarse=row) if row.any() else one for one, row in zip(local, found, strict=True)
                     ]
         way = -1 if mirrored else 1
-        return [(row[:, ::way], float(iou)) for row, iou in zip(logits, refined.iou.cpu(), strict=True)]
+        return [(row[:, ::way], float(iou)) for row, iou in zip(logits, refined.iou[:, 0].cpu(), strict=True)]
 
     def _paste(self, logits: np.ndarray, window: Window, coarse: np.ndarray | None = None) -> np.ndarray:
         """The logits as an (H, W) bool mask without specks; a coarse mask says which parts are none."""

@@ -24,13 +24,13 @@ def bootstrapped_cross_entropy(
 
 
 def soft_jaccard(logits: torch.Tensor, targets: torch.Tensor, known: torch.Tensor | None = None) -> torch.Tensor:
-    """Mean over rows of 1 - |p t| / |p + t - p t|, (R, h, w), over the pixels that are `known` (R, h, w)."""
+    """(R,) of 1 - |p t| / |p + t - p t|, of rows (R, h, w), over the pixels that are `known` (R, h, w)."""
     probabilities, targets = logits.sigmoid().flatten(1), targets.flatten(1)
     if known is not None:
         probabilities, targets = probabilities * known.flatten(1), targets * known.flatten(1)
     both = (probabilities * targets).sum(dim=1)
     either = (probabilities + targets).sum(dim=1) - both
-    return (1.0 - (both + _SMOOTH) / (either + _SMOOTH)).mean()
+    return 1.0 - (both + _SMOOTH) / (either + _SMOOTH)
 
 
 def jaccard(logits: torch.Tensor, targets: torch.Tensor, known: torch.Tensor | None = None) -> torch.Tensor:

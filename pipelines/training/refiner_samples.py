@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,6 +24,8 @@ from pipelines.training.motion import motion_blur, recolour
 from streamvos.masks import tight_box
 
 _MIN_SHARE = 0.004  # of a crop that its object must cover
+_CLICKED_REACH = (0.3, 3.0)  # how far a crop around a click reaches, as a share of the object's longer side
+_NEIGHBOURS_PX = 5  # things of a class with no more between them are a group
 _TRIES = 30
 
 
@@ -33,35 +36,81 @@ class SampleConfig:
     size_px: int = 256  # side of a crop
     composite_share: float = 0.4  # made-up scenes; the rest are pictures as they are
     part_share: float = 0.2  # objects that are a part of another (a coat); more makes boxes less decisive
-    wide_share: float = 0.3  # crops with more around the object, as clicks need
+    group_share: float = 0.1  # of clicks: things of a class that touch are meant together
+    wide_share: float = 0.2  # crops with more around the object, as clicks need
+    clicked_share: float = 0.3  # crops around a click, which may cut their object
     turn_rad: float = 0.25  # crops are turned by up to so much
     box_noise: float = 0.04  # standard deviation of a box's sides, as a share of its size
     soft_share: float = 0.15  # coarse masks with soft borders; the rest are hard, as they arrive
     perfect_share: float = 0.05  # coarse masks without a fault
 
 
-def make_crop(
-    rng: np.random.Generator, pictures: Sequence[Picture], config: SampleConfig
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """An (S, S, 3) uint8 RGB crop, the (S, S) uint8 mask (0 or 1) of an object in it, whether it is a wide one."""
+class Crop(NamedTuple):
+    """An (S, S, 3) uint8 RGB `image`, the (S, S) uint8 `mask` (0 or 1) of an object in it, the (S, S) bool pixels of
+    which it is `known` what they show, whether it is a `wide` one, and the (2,) xy pixel that it was cut around, None
+    where it was cut around the object."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    known: np.ndarray
+    wide: bool
+    click: np.ndarray | None = None
+
+
+def make_crop(rng: np.random.Generator, pictures: Sequence[Picture], config: SampleConfig) -> Crop:
+    """A crop of a picture or of a made-up scene."""
     scenes = ClipConfig(num_frames=1, size_px=320, whole_share=0.0, absence_share=0.0)
+    real = [picture for picture in pictures if picture.has_surroundings]
     for _ in range(_TRIES):
-        if rng.random() < config.composite_share:
+        manner = str(rng.choice(["near", "wide", "clicked"], p=_manners(config)))
+        void = None
+        if not real or rng.random() < config.composite_share:
             clip = make_clip(rng, pictures, scenes)
             image, mask = clip.frames[0], clip.masks[0, int(rng.integers(clip.masks.shape[1]))]
         else:
-            picture = pictures[int(rng.integers(len(pictures)))]
-            regions = picture.regions if rng.random() < config.part_share else picture.whole
-            image, mask = picture.image, regions[int(rng.integers(len(regions)))].mask.astype(np.uint8)
-        wide = rng.random() < config.wide_share
-        image, mask = _cut(rng, image, mask, wide, config)
-        if mask.mean() >= _MIN_SHARE:
-            return camera(rng, image), mask, wide
+            picture = real[int(rng.integers(len(real)))]
+            image, mask, void = picture.image, _chosen(rng, picture, manner, config), picture.void
+        if not mask.any():
+            continue
+        place = _pixel_of(rng, mask) if manner == "clicked" else None
+        left, top, right, bottom = _around_click(rng, mask, place) if place is not None else _around(rng, mask, manner)
+        known = np.ones(mask.shape, bool) if void is None else ~void | (mask > 0)
+        image, mask, known, warp = _cut(rng, image, mask, known, (left, top, right, bottom), config)
+        if mask.mean() < _MIN_SHARE:
+            continue
+        click = None
+        if place is not None:
+            click = np.linalg.solve(warp[:, :2], place + 0.5 - warp[:, 2]).astype(np.float32)
+            column, row = np.clip(click.astype(int), 0, config.size_px - 1)
+            if not mask[row, column]:
+                continue
+        return Crop(camera(rng, image), mask, known, manner != "near", click)
     raise AssertionError(f"{_TRIES} crops in a row show no object")
 
 
-def make_prompt(rng: np.random.Generator, mask: np.ndarray, wide: bool, config: SampleConfig) -> MaskPrompt:
+def _manners(config: SampleConfig) -> list[float]:
+    return [1.0 - config.wide_share - config.clicked_share, config.wide_share, config.clicked_share]
+
+
+def _chosen(rng: np.random.Generator, picture: Picture, manner: str, config: SampleConfig) -> np.ndarray:
+    """(h, w) uint8 mask of something in a picture: an object, a part of one, or a group."""
+    regions = picture.regions if rng.random() < config.part_share else picture.whole
+    region = regions[int(rng.integers(len(regions)))]
+    mask = region.mask.astype(np.uint8)
+    if manner == "clicked" and rng.random() < config.group_share:
+        near = cv2.dilate(mask, np.ones((2 * _NEIGHBOURS_PX + 1,) * 2, np.uint8)) > 0
+        for other in picture.whole:
+            if other.name == region.name and (other.mask & near).any():
+                mask |= other.mask.astype(np.uint8)
+    return mask
+
+
+def make_prompt(rng: np.random.Generator, crop: Crop, config: SampleConfig) -> MaskPrompt:
     """A prompt in pixels of the crop, as they come: a box, clicks, a coarse mask, or several of them."""
+    mask, wide = crop.mask, crop.wide
+    if crop.click is not None:  # mostly one click, which leaves open what is meant
+        count = int(rng.choice([1, 2, 3], p=[0.8, 0.1, 0.1]))
+        return MaskPrompt(None, *clicks(rng, mask, count, crop.click))
     shares = [0.0, 0.6, 0.0, 0.4] if wide else [0.36, 0.14, 0.1, 0.4]  # a box says how large its object is
     kind = str(rng.choice(["box", "points", "box+points", "coarse"], p=shares))
     if kind == "coarse":
@@ -86,9 +135,13 @@ def noisy_box(rng: np.random.Generator, mask: np.ndarray, config: SampleConfig) 
     return (box + np.clip(rng.normal(0.0, spread, 4), -0.15, 0.15) * size).astype(np.float32)
 
 
-def clicks(rng: np.random.Generator, mask: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def clicks(
+    rng: np.random.Generator, mask: np.ndarray, count: int, first: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """`count` points (P, 2) xy and labels (P,): the first on the object, the others on either side of its border."""
-    points = [innermost_point(mask > 0) if rng.random() < 0.5 else _pixel_of(rng, mask)]
+    if first is None:
+        first = innermost_point(mask > 0) if rng.random() < 0.5 else _pixel_of(rng, mask)
+    points = [first]
     labels = [True]
     near = cv2.dilate(mask, _disc(0.12 * mask.shape[0])) - mask
     for _ in range(count - 1):
@@ -141,19 +194,39 @@ def camera(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     return image
 
 
-def _cut(
-    rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, wide: bool, config: SampleConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """A window around an object, at other scales across and down, turned and mirrored, as an (S, S) crop."""
+def _around(rng: np.random.Generator, mask: np.ndarray, manner: str) -> tuple[float, float, float, float]:
+    """A window, xyxy, with all of an object in it."""
     height, width = mask.shape
-    if not mask.any():
-        return np.zeros((config.size_px, config.size_px, 3), np.uint8), np.zeros((config.size_px,) * 2, np.uint8)
     box = tight_box(mask > 0)
     longer = max(box[2] - box[0], box[3] - box[1])
-    margin = np.exp(rng.uniform(np.log(0.3), np.log(2.0))) if wide else rng.uniform(0.12, 0.32)
-    pads = longer * margin * rng.uniform(0.6, 1.4, 4) if not wide else longer * margin * rng.uniform(0.1, 1.9, 4)
+    if manner == "wide":
+        pads = longer * np.exp(rng.uniform(np.log(0.3), np.log(2.0))) * rng.uniform(0.1, 1.9, 4)
+    else:
+        pads = longer * rng.uniform(0.12, 0.32) * rng.uniform(0.6, 1.4, 4)
     left, top = max(0.0, box[0] - pads[0]), max(0.0, box[1] - pads[1])
-    right, bottom = min(width, box[2] + pads[2]), min(height, box[3] + pads[3])
+    return left, top, min(width, box[2] + pads[2]), min(height, box[3] + pads[3])
+
+
+def _around_click(rng: np.random.Generator, mask: np.ndarray, place: np.ndarray) -> tuple[float, float, float, float]:
+    """A window, xyxy, around a click, as it is looked at where nobody knows how far the object reaches."""
+    height, width = mask.shape
+    box = tight_box(mask > 0)
+    half = max(box[2] - box[0], box[3] - box[1]) * np.exp(rng.uniform(*np.log(_CLICKED_REACH)))
+    x, y = place + 0.5
+    return max(0.0, x - half), max(0.0, y - half), min(width, x + half), min(height, y + half)
+
+
+def _cut(
+    rng: np.random.Generator,
+    image: np.ndarray,
+    mask: np.ndarray,
+    known: np.ndarray,
+    window: tuple[float, float, float, float],
+    config: SampleConfig,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A window as an (S, S) crop, turned and mirrored; its mask; the pixels of which it is known what they show; (2, 3)
+    from its pixels to those of the picture."""
+    left, top, right, bottom = window
     size, turn = config.size_px, rng.uniform(-1, 1) * config.turn_rad * (rng.random() < 0.4)
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     # from pixels of the crop to pixels of the picture: scale, mirror, turn, move
@@ -165,8 +238,11 @@ def _cut(
     smooth = cv2.GaussianBlur(image, (0, 0), 0.35 * shrink) if shrink > 1.3 else image
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     crop = cv2.warpAffine(smooth, warp, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    share = cv2.warpAffine(mask * np.uint8(255), warp, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    return crop, (share > 127).astype(np.uint8)
+    shares = [
+        cv2.warpAffine(one * np.uint8(255), warp, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT) > 127
+        for one in (mask, known.astype(np.uint8))
+    ]
+    return crop, shares[0].astype(np.uint8), shares[1], warp
 
 
 def _add_and_remove(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:

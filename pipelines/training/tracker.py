@@ -73,7 +73,7 @@ class TrackerTask:
         rows, targets = torch.cat(logits), prepared.masks[:, 1:].transpose(0, 1).flatten(0, 1)
         known = prepared.known[prepared.group, 1:].transpose(0, 1).flatten(0, 1)
         entropy = bootstrapped_cross_entropy(rows, targets, share, known)
-        overlap = soft_jaccard(rows, targets, known)
+        overlap = soft_jaccard(rows, targets, known).mean()
         return entropy + overlap, {
             "J": float(jaccard(rows.detach(), targets, known).mean()),
             "objects": len(prepared.group),

@@ -17,7 +17,7 @@ from pipelines.refiners.gate import intersection_over_union, refine_mask
 from pipelines.refiners.mask_parts import with_parts_of
 from pipelines.refiners.prompt_maps import CHANNELS, ODDS, prompt_maps
 from pipelines.refiners.protocol import RefinerSetup
-from pipelines.refiners.refine_net import RefineNet
+from pipelines.refiners.refine_net import ALL, CHOICES, RefineNet
 from pipelines.training.loop import export
 from streamvos.errors import InputError
 from streamvos.masks import tight_box
@@ -63,8 +63,14 @@ def test_shapes_sizes_and_budget() -> None:
     maps = np.stack([prompt_maps(image, box), prompt_maps(image, coarse=np.ones((96, 96), np.float32))])
     with torch.inference_mode():
         refined = net.decode(encoded(net, image).rows(torch.tensor([0, 0])), torch.from_numpy(maps))
-    assert refined.logits.shape == (2, 96, 96) and refined.logits8.shape == (2, 12, 12)
-    assert refined.iou.shape == (2,) and bool(((refined.iou > 0) & (refined.iou < 1)).all())
+        every = net.decode(encoded(net, image).rows(torch.tensor([0, 0])), torch.from_numpy(maps), ALL)
+        choices = net.decode(encoded(net, image).rows(torch.tensor([0, 0])), torch.from_numpy(maps), CHOICES)
+    assert refined.logits.shape == (2, 1, 96, 96) and refined.logits8.shape == (2, 1, 12, 12)
+    assert every.logits.shape == (2, 4, 96, 96) and choices.iou.shape == (2, 3)
+    for name in ("logits", "logits8", "iou"):
+        torch.testing.assert_close(getattr(every, name)[:, :1], getattr(refined, name))
+        torch.testing.assert_close(getattr(every, name)[:, 1:], getattr(choices, name))
+    assert refined.iou.shape == (2, 1) and bool(((refined.iou > 0) & (refined.iou < 1)).all())
     assert sum(value.numel() for value in net.parameters()) < 1_000_000
 
 
