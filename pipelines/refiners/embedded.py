@@ -2,7 +2,8 @@
 
 The object's surroundings are cut out of the frame and scaled to a fixed size, so that small objects are seen as
 finely as large ones; the network's own mask goes in once more as a coarse one. A click does not say how large its
-object is: the refiner looks near and far, then again around what it found, and offers both with the IoU predicted.
+object is: the refiner looks near and far, asks for a part, the whole and a group each time, then again around what it
+found, and offers what differs with the IoU predicted. A mask that does not hold the click is no answer to it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import numpy as np
 import torch
 
 from pipelines.refiners.crop_prompts import MaskPrompt, extent, in_window, mirror, resized, union
+from pipelines.refiners.gate import intersection_over_union
 from pipelines.refiners.grabcut_parts import Window, clean, inscribed_ellipse
 from pipelines.refiners.mask_parts import with_parts_of
 from pipelines.refiners.prompt_maps import prompt_maps
-from pipelines.refiners.protocol import REFINERS, Candidate, RefinerSetup, checked_prompt, innermost_point
-from pipelines.refiners.refine_net import RefineNet
+from pipelines.refiners.protocol import REFINERS, Candidate, RefinerSetup, checked_prompt, holds, innermost_point
+from pipelines.refiners.refine_net import CHOICES, DECIDED, RefineNet
 from streamvos.device import autocast, pick_precision
 from streamvos.masks import tight_box
 from streamvos.models.catalogue import locate
@@ -44,7 +46,9 @@ class EmbeddedRefinerRules:
         quick_max_px: up to what size masks are worth a quick refinement: the geometric mean of the box's sides, in
             pixels of the tracker's working size. What is larger the tracker sees as finely as a crop of `size_px` shows
             it. On made-up clips it gained 2 to 3 J&F on masks below 130, 0.8 up to 216 and lost 1 above.
-        click_reaches: how far around clicks is looked, as shares of the frame's shorter side; each costs two encodings.
+        click_reaches: how far around clicks is looked, as shares of the frame's shorter side; each costs an encoding.
+        max_choices: masks offered for a click; each costs an encoding.
+        same_mask: IoU from which two masks of a click are the same.
     """
 
     size_px: int = 256
@@ -53,6 +57,8 @@ class EmbeddedRefinerRules:
     box_rounds: int = 1
     quick_max_px: float = 216.0
     click_reaches: tuple[float, ...] = (0.15, 0.35, 0.7)
+    max_choices: int = 3
+    same_mask: float = 0.75
 
 
 RULES = EmbeddedRefinerRules()
@@ -99,7 +105,7 @@ class EmbeddedRefiner:
         labels: np.ndarray | None = None,
         quick: bool = False,
     ) -> tuple[Candidate, ...]:
-        """See `Refiner.refine`; a coarse mask gives "mask", "mask+point" and "box", clicks one a reach, a box one."""
+        """See `Refiner.refine`; a coarse mask gives "mask", "mask+point" and "box", clicks what differs, a box one."""
         box, points, labels = checked_prompt(self._image, coarse, box, points, labels)
         if coarse is not None:
             return self._from_mask(coarse, box, points, labels, quick)
@@ -123,7 +129,7 @@ class EmbeddedRefiner:
         answers = self._ask(window, tuple(prompts.values()))
         return tuple(
             self._candidate(name, self._paste(logits, window, coarse), iou, coarse, "the coarse mask as it is")
-            for name, (logits, iou) in zip(prompts, answers, strict=True)
+            for name, ((logits, iou),) in zip(prompts, answers, strict=True)
         )
 
     def _from_box(
@@ -135,7 +141,7 @@ class EmbeddedRefiner:
         for place, margin in enumerate(margins):
             window = self._window(around, margin)
             asked = [MaskPrompt(box, points, labels)]
-            ((logits, iou),) = self._ask(window, asked, self._rules.box_rounds, mirrored=place % 2 == 1)
+            (((logits, iou),),) = self._ask(window, asked, self._rules.box_rounds, mirrored=place % 2 == 1)
             part = total[window.rows, window.cols]
             part += 1.0 / (1.0 + np.exp(-resized(logits, part.shape[::-1])))
             ious.append(iou)
@@ -146,35 +152,68 @@ class EmbeddedRefiner:
         )
 
     def _from_points(self, points: np.ndarray, labels: np.ndarray) -> tuple[Candidate, ...]:
-        candidates = []
+        found: list[tuple[np.ndarray, float, float]] = []  # mask, predicted IoU, reach in pixels
         height, width = self._image.shape[:2]
+        masks = CHOICES if len(points) == 1 else DECIDED
+        clicked = points[labels]
         for reach in self._rules.click_reaches:
             half = reach * min(height, width)
-            around = extent(points[labels]) + np.array([-half, -half, half, half], np.float32)
+            around = extent(clicked) + np.array([-half, -half, half, half], np.float32)
             around = np.clip(around, 0, [width, height, width, height])
-            mask, iou = self._mask_in(self._window(around, 0.0), MaskPrompt(None, points, labels))
-            if mask.any():
-                near = self._window(tight_box(mask), self._rules.margin)
-                mask, iou = self._mask_in(near, MaskPrompt(None, points, labels, mask))
-            disc = inscribed_ellipse(mask.shape, around)
+            window = self._window(around, 0.0)
+            for logits, iou in self._ask(window, [MaskPrompt(None, points, labels)], masks=masks)[0]:
+                mask = self._paste(logits, window)
+                if holds(mask, clicked):
+                    found.append((mask, iou, half))
+        candidates = []
+        for mask, iou, half in self._distinct(found):
+            again, again_iou = self._again(mask, points, labels)
+            mask, iou = (again, again_iou) if holds(again, clicked) else (mask, iou)
             name = f"points within {half:.0f} px"
-            candidates.append(self._candidate(name, mask, iou, disc, f"an ellipse of {half:.0f} px instead"))
+            candidates.append(Candidate(name, mask, iou, f"made from {name} by the embedded refiner"))
+        if not candidates:
+            half = self._rules.click_reaches[0] * min(height, width)
+            box = np.clip(extent(clicked) + np.array([-half, -half, half, half], np.float32), 0, [width, height] * 2)
+            disc, name = inscribed_ellipse((height, width), box), f"points within {half:.0f} px"
+            reason = f"the embedded refiner found nothing from {name}: an ellipse of {half:.0f} px instead"
+            candidates.append(Candidate(name, disc, 0.0, reason))
         return tuple(candidates)
+
+    def _distinct(self, found: list[tuple[np.ndarray, float, float]]) -> list[tuple[np.ndarray, float, float]]:
+        """The best masks that differ, the best first."""
+        kept: list[tuple[np.ndarray, float, float]] = []
+        for one in sorted(found, key=lambda each: -each[1]):
+            if len(kept) < self._rules.max_choices and all(
+                intersection_over_union(one[0], other[0]) < self._rules.same_mask for other in kept
+            ):
+                kept.append(one)
+        return kept
+
+    def _again(self, mask: np.ndarray, points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
+        """A look from near at what was found."""
+        window = self._window(tight_box(mask), self._rules.margin)
+        (((logits, iou),),) = self._ask(window, [MaskPrompt(None, points, labels, mask)])
+        return self._paste(logits, window), iou
 
     def _window(self, box: np.ndarray, margin: float) -> Window:
         size = self._rules.size_px
         window = Window.around(self._image.shape[:2], box, margin, size)
         return dataclasses.replace(window, small_size=(size, size))
 
-    def _mask_in(self, window: Window, prompt: MaskPrompt) -> tuple[np.ndarray, float]:
-        ((logits, iou),) = self._ask(window, [prompt])
-        return self._paste(logits, window), iou
-
     @torch.inference_mode()
     def _ask(
-        self, window: Window, prompts: Sequence[MaskPrompt], rounds: int = 0, mirrored: bool = False
-    ) -> list[tuple[np.ndarray, float]]:
-        """Logits (S, S) of the window and the predicted IoU for each prompt; in `rounds` its own mask goes in again."""
+        self,
+        window: Window,
+        prompts: Sequence[MaskPrompt],
+        rounds: int = 0,
+        mirrored: bool = False,
+        masks: slice = DECIDED,
+    ) -> list[list[tuple[np.ndarray, float]]]:
+        """Logits (S, S) of the window and the predicted IoU of each mask of each prompt.
+
+        Args:
+            rounds: how often a prompt's own (first) mask goes in again. masks: see `RefineNet.decode`.
+        """
         crop = resized(self._image[window.rows, window.cols], window.small_size)
         local = [in_window(prompt, window) for prompt in prompts]
         if mirrored:
@@ -186,15 +225,18 @@ class EmbeddedRefiner:
             encoding = encoding.rows(torch.zeros(len(prompts), dtype=torch.long, device=self._device))
             for number in range(1 + rounds):
                 maps = np.stack([prompt_maps(crop, *one) for one in local])
-                refined = self._net.decode(encoding, torch.from_numpy(maps).to(self._device))
-                logits = refined.logits[:, 0].float().cpu().numpy()
+                refined = self._net.decode(encoding, torch.from_numpy(maps).to(self._device), masks)
+                logits = refined.logits.float().cpu().numpy()
                 if number < rounds:
-                    found = [(row > 0).astype(np.float32) for row in logits]
+                    found = [(row[0] > 0).astype(np.float32) for row in logits]
                     local = [
                         one._replace(coarse=row) if row.any() else one for one, row in zip(local, found, strict=True)
                     ]
         way = -1 if mirrored else 1
-        return [(row[:, ::way], float(iou)) for row, iou in zip(logits, refined.iou[:, 0].cpu(), strict=True)]
+        return [
+            [(one[:, ::way], iou) for one, iou in zip(row, ious, strict=True)]
+            for row, ious in zip(logits, refined.iou.tolist(), strict=True)
+        ]
 
     def _paste(self, logits: np.ndarray, window: Window, coarse: np.ndarray | None = None) -> np.ndarray:
         """The logits as an (H, W) bool mask without specks; a coarse mask says which parts are none."""

@@ -141,6 +141,12 @@ def checked_prompt(
     return box, points, labels
 
 
+def holds(mask: np.ndarray, points: np.ndarray) -> bool:
+    """Whether an (H, W) bool mask has all pixels of (P, 2) xy points in it."""
+    columns, rows = points.astype(int).T
+    return bool(mask[rows, columns].all())
+
+
 def innermost_point(mask: np.ndarray) -> np.ndarray:
     """The (2,) float32 xy pixel of an (H, W) bool mask that lies farthest from its border."""
     padded = np.pad(mask.astype(np.uint8), 1)  # the frame's edge is a border too
