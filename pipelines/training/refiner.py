@@ -105,7 +105,6 @@ class RefinerTask:
             choices = losses[single][:, CHOICES]
             best, others = choices.min(dim=1).values, choices.mean(dim=1)
             loss = loss + ((1 - config.others_share) * best + config.others_share * others).sum() / len(single)
-            figures["best_J"] = float(found[single][:, CHOICES].max(dim=1).values.mean())
         return loss, figures
 
     def _truths(self, batch: Examples) -> tuple[torch.Tensor, torch.Tensor]:
