@@ -1,4 +1,4 @@
-"""Opening a memory for writing: of another hand, of an earlier version, of another program, with links, with no space."""
+"""Opening a memory for writing: of another hand, of an earlier version, of another program, with links, no space."""
 
 import os
 import sqlite3

@@ -12,6 +12,7 @@ def write(folder, busy):
     for moment in busy(0, 250):
         memory.write(moment)
         if moment.frame_index == 100:
+            memory._store.commit()
             memory._store.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
     return memory
 
