@@ -53,7 +53,10 @@ def damaged_toml(data: bytes, draw: random.Random) -> bytes:
     tree = _changed(tree, draw)
     if not isinstance(tree, dict):
         return data
-    lines = [f"{json.dumps(name)} = {_toml(value)}" for name, value in tree.items() if value is not None]
+    try:
+        lines = [f"{json.dumps(name)} = {_toml(value)}" for name, value in tree.items() if value is not None]
+    except (ValueError, RecursionError):
+        return b"a = " + b"[" * _DEEP
     return "\n".join(lines).encode(errors="replace")
 
 

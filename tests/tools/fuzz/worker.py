@@ -19,7 +19,7 @@ from tests.tools.fuzz.target import Case, Target, make_case, write_case
 
 Kind = Literal["result", "clear", "fault", "hang"]
 _OURS = ("streamvos", "pipelines", "memory_bank", "apps", "eval")
-_LONGEST_LINE = 4000  # characters of a clear error; more is no line that a person reads
+_LONGEST_LINE = 2000  # characters of a clear error; more is no line that a person reads
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from streamvos.video.names import is_image
 from streamvos.video.sources import open_source
 from tests.tools.fuzz.target import Target
 
@@ -53,7 +54,8 @@ def _make(folder: Path) -> None:
 def _read(folder: Path) -> object:
     paths = list(folder.iterdir())
     frames = []
-    for spec in (folder, *(paths if len(paths) == 1 else ())):
+    is_one = len(paths) == 1
+    for spec in (*([folder] if not is_one or is_image(paths[0]) else ()), *(paths if is_one else ())):
         with open_source(str(spec), max_frames=40) as source:
             frames += [(frame.image.shape, frame.time_s) for frame in source]
     return frames

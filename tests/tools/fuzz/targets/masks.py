@@ -39,7 +39,7 @@ def _make(folder: Path) -> None:
         "alpha.png": (palette.convert("RGBA"), {}),
         "grey_alpha.png": (binary.convert("LA"), {}),
         "palette.gif": (palette, {}),
-        "binary.jpg": (binary, {"quality": 100}),
+        "binary.jpg": (Image.fromarray(np.kron(np.eye(3, 4, dtype=np.uint8) * 255, np.ones((8, 8), np.uint8))), {}),
         "palette.tif": (palette, {}),
         "deep.tif": (Image.fromarray(ids().astype(np.uint16) * 300), {"compression": "tiff_lzw"}),
         "colours.webp": (palette.convert("RGB"), {"lossless": True}),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 from pathlib import Path
 
 from apps.cli import make_parser
@@ -33,7 +31,7 @@ def _make(folder: Path) -> None:
     for number, options in enumerate(_OPTIONS):
         place = folder / str(number)
         place.mkdir()
-        (place / "options.json").write_text(json.dumps(options, indent=1))
+        (place / "options.txt").write_text("\n".join(options))
         (place / "sources.txt").write_text(_LIST)
         (place / "rate.txt").write_text(("24", "29.97", "30000/1001", "29,97", "29.97002997002997")[number])
         for name in ("mask.png", "frame_0001.png", "frame_0002.png"):
@@ -50,10 +48,7 @@ def _all() -> object:
     spelled_out(sources)
     for source in sources:
         name_of(source), mask_secrets(source), safe_name(source), printable(source), scheme_of(source)
-    given = json.loads(_text("options.json")) if Path("options.json").is_file() else []
-    words = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
-    words = [os.fsdecode(one.encode(errors="replace")) for one in words]
-    args = make_parser(["run"]).parse_args(["run", "x", "--out=y", *words])
+    args = make_parser(["run"]).parse_args(["run", "x", "--out=y", *_text("options.txt").split("\n")])
     args.sources = sources
     read_span(args)
     read_config(None, graph_options(args))
@@ -69,7 +64,7 @@ def _all() -> object:
 
 def _text(name: str) -> str:
     path = Path(name)
-    return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else "{}"
+    return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else ""
 
 
 TARGET = Target("options", _make, _read)

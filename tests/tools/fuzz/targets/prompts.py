@@ -54,7 +54,7 @@ def _make(folder: Path) -> None:
     for name in ("own", "polygons", "images"):
         (folder / name).mkdir()
     (folder / "own" / "prompts.json").write_text(json.dumps(_OWN))
-    with_palette().save(folder / "own" / "mask.png")
+    with_palette().resize((64, 48)).save(folder / "own" / "mask.png")
     (folder / "polygons" / "prompts.json").write_text(json.dumps(_POLYGONS))
     (folder / "images" / "prompts.xml").write_text(_IMAGES)
     run = RecordedRun(RecordedClip().record(folder / "run"))

@@ -33,7 +33,7 @@ _COCOVID = {
     "categories": [{"id": 1, "name": "dog"}],
 }
 _COMPOSED = {
-    "name": "clip", "fps": "30", "num_frames": 2, "size": [32, 24], "seed": 1, "preset": "short",
+    "sequence": "clip", "fps": "30", "num_frames": 2, "size": [32, 24], "seed": 1, "preset": "short",
     "objects": [{"id": 1, "class": "dog", "colour": "brown", "twin_of": None}],
     "frames": [
         {"frame": number, "time_s": number / 30, "degradation": None, "strength": 0, "objects": [
@@ -59,11 +59,12 @@ def _make_mot(folder: Path) -> None:
         "[Sequence]\nname=MOT17-01\nimDir=img1\nframeRate=29.97\nseqLength=3\nimWidth=32\nimHeight=24\nimExt=.jpg\n"
     )
     (folder / "MOT17-01" / "gt" / "gt.txt").write_text(_BOXES)
-    (folder / "results.txt").write_text(_BOXES.replace(",1,1,1\n", ",0.9,-1,-1,-1\n"))
+    (folder / "results").mkdir()
+    (folder / "results/MOT17-01.txt").write_text(_BOXES.replace(",1,1,1\n", ",0.9,-1,-1,-1\n"))
 
 
 def _read_mot(folder: Path) -> object:
-    return [score_tracks(one, folder / "results.txt") for one in mot.find_sequences(folder)]
+    return [score_tracks(one, folder / "results/MOT17-01.txt") for one in mot.find_sequences(folder)]
 
 
 def _make_cdnet(folder: Path) -> None:
@@ -109,11 +110,8 @@ def _read_lvos(folder: Path) -> object:
 def _make_vots(folder: Path) -> None:
     _sequence(folder / "J", folder / "A", "{:08d}.jpg", "{:08d}.png")
     write_sequence(longvideos.pair_up("clip", folder / "J", folder / "A", True), folder / "sequences/clip")
+    (folder / "config.yaml").write_text("registry: [./trackers.ini]\n")
     (folder / "sequences/list.txt").write_text("clip\n")
-    for link in (folder / "sequences/clip/color").iterdir():
-        data = link.read_bytes()
-        link.unlink()
-        link.write_bytes(data)
     results = folder / "results/ours/baseline/clip"
     results.mkdir(parents=True)
     for path in (folder / "sequences/clip").glob("groundtruth_*.txt"):
