@@ -22,6 +22,7 @@ from apps import prompt_cvat, prompt_yolo
 from apps.prompt_annotations import Annotation, frame_number
 from apps.prompt_files import read_first_mask, read_prompts
 from streamvos.errors import InputError
+from streamvos.foreign_files import exists, picture_errors
 from streamvos.records import Prompt, Removal
 
 WHICH = ("first", "all")
@@ -79,7 +80,7 @@ def to_prompts(annotations: Iterable[Annotation], which: str, where: str) -> lis
 
 def _read(path: Path, size_of: Callable[[], tuple[int, int]] | None) -> list[Annotation] | None:
     """What is annotated; None where the file is a JSON of another kind, which the reader of our own judges."""
-    if path.is_dir():
+    if exists(path) and path.is_dir():
         masks, labels = _only_folder(path, "*.png"), _only_folder(path, "*.txt")
         if masks is not None:
             return _davis(masks)
@@ -116,11 +117,8 @@ def _davis(folder: Path) -> list[Annotation]:
 
 
 def _picture(path: Path, frame: int) -> list[Annotation]:
-    try:
-        with Image.open(path) as image:
-            is_empty = image.getbbox() is None if image.mode in ("L", "P", "1") else False
-    except OSError as error:
-        raise InputError(f"mask {str(path)!r} cannot be read as a picture ({error})") from None
+    with picture_errors(f"mask {str(path)!r}"), Image.open(path) as image:
+        is_empty = image.getbbox() is None if image.mode in ("L", "P", "1") else False
     if is_empty:
         return []
     return [Annotation(frame, prompt.object_id, prompt.label, mask=prompt.mask) for prompt in read_first_mask(path)]
@@ -129,7 +127,7 @@ def _picture(path: Path, frame: int) -> list[Annotation]:
 def _coco(path: Path) -> list[Annotation] | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # the reader of our own says what is wrong with it
     if not isinstance(data, dict) or "annotations" not in data:
         return None
@@ -145,7 +143,7 @@ def _coco(path: Path) -> list[Annotation] | None:
         ]
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(f"{where}: an entry is not of COCO's form ({type(error).__name__}: {error})") from None
 
 

@@ -151,7 +151,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise InputError(f"config file {path} does not exist") from None
     except OSError as error:
         raise InputError(f"config file {path} cannot be read ({error.strerror}); expected a TOML file") from None
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise InputError(f"config file {path} is not valid {kind}: {error}") from None
     if path.suffix == ".json" and isinstance(values, dict):

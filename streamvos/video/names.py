@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from streamvos.foreign_files import exists, is_file
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 # Folders that systems put beside the user's: copies by macOS, thumbnails of a NAS, bins.
 _FOREIGN_FOLDERS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found")
@@ -47,7 +49,7 @@ def is_hidden(path: Path) -> bool:
 
 def is_image(path: Path) -> bool:
     """Whether a path is an image file that is meant to be read."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and path.is_file()
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and is_file(path)
 
 
 def files_in(folder: Path, pattern: str) -> list[Path]:
@@ -129,7 +131,8 @@ def _literal_start(pattern: str) -> tuple[str, str]:
     parts = re.split(r"(?<=/)", pattern)
     place, kept = "", ""
     for number, part in enumerate(parts[:-1]):
-        if not Path(place + part).is_dir():
+        folder = Path(place + part)
+        if not (exists(folder) and folder.is_dir()):
             return kept, "".join(parts[number:])
         place, kept = place + part, kept + glob.escape(part)
     return kept, parts[-1]

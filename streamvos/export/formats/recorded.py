@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from streamvos import masks as mask_codec
 from streamvos.errors import InputError, IntegrityError
 from streamvos.export.run_report import FILE, read_report
+from streamvos.video.rates import parse_rate
 
 UNNAMED = "object"  # the class of an object that nobody named
 _HEAD_END = b'"frames":['
@@ -104,11 +105,12 @@ class RecordedRun:
         if report is None:
             raise InputError(f"{str(folder)!r} holds no run (no {FILE}); expected DIR/<video> of `streamvos run`")
         self.folder, self.report = folder, report
-        source = report["source"]
-        self.name: str = str(source["name"])
-        self.width, self.height = int(source["width"]), int(source["height"])
-        self.rate = None if source["rate"] is None else Fraction(source["rate"])
-        given = report.get("given", {})
+        with _clear_damage(folder / FILE):
+            _expect_source(report)
+            source, given = report["source"], report.get("given", {})
+            self.name: str = source["name"]
+            self.width, self.height = source["width"], source["height"]
+            self.rate = None if source["rate"] is None else parse_rate(source["rate"])
         self._left_out = any(given.get(key) is not None for key in ("start_s", "end_s", "fps"))
         self.has_masks = "segment" in report["config"]["stages"]
         self._path = _tracks_of(folder, report["status"])
@@ -118,9 +120,11 @@ class RecordedRun:
             for entry in _read(self._path):
                 self.num_frames += 1
                 for item in entry["objects"]:
+                    _expect_kinds(item, id=int, **{"class": str})
                     self._names[item["id"]] = item["class"] or self._names.get(item["id"], "")
-                if not self.has_masks:
-                    found |= {item["class"] for item in entry.get("detections", ())}
+                for item in () if self.has_masks else entry.get("detections", ()):
+                    _expect_kinds(item, **{"class": str})
+                    found.add(item["class"])
         if not self.num_frames:
             raise InputError(f"run {str(folder)!r} has no frame yet; nothing can be exported")
         names = {name or UNNAMED for name in self._names.values()} if self.has_masks else found
@@ -175,10 +179,38 @@ def _clear_damage(path: Path) -> Iterator[None]:
     """What is missing or of another form in a file is its damage."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:  # json's and Unicode's errors are ValueErrors
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:  # json's and Unicode's errors are ValueErrors
         if isinstance(error, InputError):
             raise
         raise IntegrityError(f"{str(path)!r} is damaged ({type(error).__name__}: {error})") from None
+
+
+def _expect_source(report: dict[str, Any]) -> None:
+    """Raise where run.json does not say what the writers of formats ask it."""
+    source = report["source"]
+    _expect_kinds(source, name=str, location=str, kind=str, width=int, height=int, rate=str | None)
+    _expect_kinds(source, num_frames=int | None, duration_s=float | int | None)
+    _expect_kinds(report, given=dict) if "given" in report else None
+    _expect_kinds(report["config"], stages=list)
+    name = source["name"]
+    if (
+        not re.fullmatch(r"[\w-][\w.-]{0,99}", name) or min(source["width"], source["height"]) < 1
+    ):  # files are named by it
+        raise ValueError(f"source {name!r}")
+
+
+def _expect_kinds(values: dict[str, Any], **kinds: Any) -> None:
+    """Raise where a value is missing, or not of its type."""
+    for name, kind in kinds.items():
+        if not isinstance(values[name], kind) or isinstance(values[name], bool):
+            raise TypeError(f"{name!r} is {values[name]!r}")
 
 
 def _detection(item: dict[str, Any]) -> Item:

@@ -59,9 +59,9 @@ def _allowed(word: str) -> str:
 
 def _bomb(data: bytes) -> bytes:
     names = "abcdefghijklmnop"
-    grows = "".join(
-        f'<!ENTITY {names[level]} "{f"&{names[level - 1]};" * 10}">' for level in range(1, _LEVELS)
+    grows = "".join(f'<!ENTITY {names[level]} "{f"&{names[level - 1]};" * 10}">' for level in range(1, _LEVELS))
+    body = (
+        data.decode(errors="replace").partition("?>")[2] if data.startswith(b"<?xml") else data.decode(errors="replace")
     )
-    body = data.decode(errors="replace").partition("?>")[2] if data.startswith(b"<?xml") else data.decode(errors="replace")
     head, mark, tail = body.partition(">")
     return _BOMB.format(grows, f"{head}{mark}&{names[_LEVELS - 1]};{tail}").encode()

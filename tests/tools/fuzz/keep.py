@@ -1,4 +1,4 @@
-"""Inputs that were read wrongly, kept so that they can be read again: a zip of their files, named by target and seed."""
+"""Inputs that were read wrongly, kept to be read again: a zip of the files, named by target, seed and number."""
 
 from __future__ import annotations
 

@@ -131,6 +131,8 @@ def table(tallies: Sequence[Tally]) -> str:
     rows = [(one.name, str(one.num_inputs), *(str(one.counts[kind]) for kind in kinds)) for one in tallies]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     return "".join(
-        f"{row[0]:<{widths[0]}}  " + "  ".join(f"{one:>{width}}" for one, width in zip(row[1:], widths[1:], strict=True)) + "\n"
+        f"{row[0]:<{widths[0]}}  "
+        + "  ".join(f"{one:>{width}}" for one, width in zip(row[1:], widths[1:], strict=True))
+        + "\n"
         for row in [head, *rows]
     )

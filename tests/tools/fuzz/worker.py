@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import resource
 import sys
@@ -19,6 +20,7 @@ from tests.tools.fuzz.target import Case, Target, make_case, write_case
 
 Kind = Literal["result", "clear", "fault", "hang"]
 _OURS = ("streamvos", "pipelines", "memory_bank", "apps", "eval")
+_COLLECT = 10  # inputs
 _LONGEST_LINE = 2000  # characters of a clear error; more is no line that a person reads
 
 
@@ -75,9 +77,12 @@ def work(
     """Read inputs until the process is ended; outcomes go into `pipe`, what libraries print into `log`."""
     _write_output_to(log)
     _limit_memory(memory_bytes)
+    gc.freeze()  # what is imported stays; to look through it takes long
     for index in indices:
         outcome = read_one(target, make_case(target, corpus, seed, index), index, index < len(corpus), scratch)
         pipe.send(outcome)
+        if index % _COLLECT == 0:
+            gc.collect()  # or decoders in reference cycles keep their threads for long
         if outcome.place.startswith("MemoryError"):
             return  # what it left behind is not known; the watch starts another
         if log.stat().st_size > 1_000_000:

@@ -18,7 +18,9 @@ _TURNED = 6  # EXIF: a quarter turn clockwise
 def picture(number: int) -> Image.Image:
     """A small picture with edges and colours, another for each number."""
     rows, columns = np.mgrid[: _SIZE[0], : _SIZE[1]]
-    return Image.fromarray(np.stack([rows * 10, columns * 8, (rows + columns + 20 * number) % 256], -1).astype(np.uint8))
+    return Image.fromarray(
+        np.stack([rows * 10, columns * 8, (rows + columns + 20 * number) % 256], -1).astype(np.uint8)
+    )
 
 
 def _make(folder: Path) -> None:

@@ -55,10 +55,10 @@ def _all() -> object:
     check_prompts(read_user_prompts(args, read_config(None, {})[0]).prompts, (24, 32), None)
     parse_rate(_text("rate.txt"))
     for source in sources:
-        if scheme_of(source) is None and ".." not in source and not source.startswith(("/", "~")):
-            if not source.isdigit() and "sample:" not in source:
-                with open_source(source) as opened:
-                    list(opened)
+        is_here = not source.startswith(("/", "~", "sample:")) and ".." not in source and not source.isdigit()
+        if is_here and scheme_of(source) is None:
+            with open_source(source) as opened:
+                list(opened)
     return args
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import tempfile
 from pathlib import Path
@@ -36,10 +37,8 @@ def _make(folder: Path) -> None:
 def _read(folder: Path) -> object:
     question, as_of = folder / "question.txt", folder / "as_of.txt"
     as_of_s = None
-    try:
+    with contextlib.suppress(ValueError, OSError):  # argparse and the page answer what is no number
         as_of_s = float(as_of.read_text(errors="replace"))
-    except (ValueError, OSError):  # argparse and the page answer what is no number
-        pass
     text = question.read_bytes().decode(errors="surrogateescape") if question.is_file() else ""
     return ask(_film(), text, as_of_s).to_dict()
 

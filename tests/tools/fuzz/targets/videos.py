@@ -35,7 +35,9 @@ def _make(folder: Path) -> None:
 
 
 def _encode(path: Path, codec: str, pixels: str, options: dict[str, str]) -> None:
-    with av.open(str(path), "w", format="yuv4mpegpipe" if path.suffix == ".y4m" else None, options=options) as container:
+    with av.open(
+        str(path), "w", format="yuv4mpegpipe" if path.suffix == ".y4m" else None, options=options
+    ) as container:
         stream = container.add_stream(codec, rate=Fraction(25))
         stream.width, stream.height, stream.pix_fmt = 32, 24, pixels
         stream.codec_context.thread_count = 1
