@@ -71,7 +71,7 @@ def test_lists_of_sources(tmp_path, monkeypatch):
     ("specs", "stdin", "message"),
     [
         (["-"], "# nothing\n", "list of sources stdin: expected a source on each line, got none"),
-        (["bytes.txt"], "", "cannot be read as UTF-8 text"),
+        (["bytes.txt"], "", "is not UTF-8 text"),
         ([" "], "", "SOURCE: expected a video"),
     ],
 )

@@ -179,14 +179,7 @@ def _clear_damage(path: Path) -> Iterator[None]:
     """What is missing or of another form in a file is its damage."""
     try:
         yield
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:  # json's and Unicode's errors are ValueErrors
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise IntegrityError(f"{str(path)!r} is damaged ({type(error).__name__}: {error})") from None
@@ -199,11 +192,10 @@ def _expect_source(report: dict[str, Any]) -> None:
     _expect_kinds(source, num_frames=int | None, duration_s=float | int | None)
     _expect_kinds(report, given=dict) if "given" in report else None
     _expect_kinds(report["config"], stages=list)
-    name = source["name"]
-    if (
-        not re.fullmatch(r"[\w-][\w.-]{0,99}", name) or min(source["width"], source["height"]) < 1
-    ):  # files are named by it
-        raise ValueError(f"source {name!r}")
+    if not re.fullmatch(r"[\w-][\w.-]{0,99}", source["name"]):  # files and folders are named by it
+        raise ValueError(f"source {source['name']!r}")
+    if min(source["width"], source["height"]) < 1:
+        raise ValueError(f"source of {source['width']}x{source['height']} pixels")
 
 
 def _expect_kinds(values: dict[str, Any], **kinds: Any) -> None:

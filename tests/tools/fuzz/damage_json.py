@@ -24,10 +24,9 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
     if draw.random() < 0.15:
         return _odd_text(data, draw)
     try:
-        tree = json.loads(data)
-    except (ValueError, RecursionError):
+        return _dumped(_changed(json.loads(data), draw))
+    except (ValueError, RecursionError):  # damaged already, or nested too deep to be copied
         return damage_text.damaged(data, draw)
-    return _dumped(_changed(tree, draw))
 
 
 def damaged_lines(data: bytes, draw: random.Random) -> bytes:
@@ -44,13 +43,12 @@ def damaged_lines(data: bytes, draw: random.Random) -> bytes:
 
 def damaged_toml(data: bytes, draw: random.Random) -> bytes:
     """A copy of a TOML text with another tree, or with damage of text."""
-    try:
-        tree = tomllib.loads(data.decode())
-    except (ValueError, RecursionError):
-        return damage_text.damaged(data, draw)
     if draw.random() < 0.3:
         return damage_text.damaged(data, draw)
-    tree = _changed(tree, draw)
+    try:
+        tree = _changed(tomllib.loads(data.decode()), draw)
+    except (ValueError, RecursionError):
+        return damage_text.damaged(data, draw)
     if not isinstance(tree, dict):
         return data
     try:
