@@ -27,6 +27,7 @@ from streamvos.records import Prompt, Removal
 
 WHICH = ("first", "all")
 _IDS = ("track_id", "instance_id")  # of a COCO annotation, by several tools' habits
+_LONGEST_SIDE = 16_384  # pixels of an image; pycocotools counts them in 32 bits
 _FRAMES = ("frame_index", "frame_id")  # of a COCO image
 
 
@@ -175,10 +176,15 @@ def _coco_mask(shape: Any, height: int, width: int) -> np.ndarray:
     """(H, W) bool of polygons, or of run lengths, compressed or not."""
     from pycocotools import mask as coco_mask
 
-    if isinstance(shape, list):
-        rle = coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
-    elif isinstance(shape["counts"], list):
-        rle = coco_mask.frPyObjects(shape, height, width)
-    else:
-        rle = shape
-    return coco_mask.decode(rle).astype(bool)
+    if not (1 <= height <= _LONGEST_SIDE and 1 <= width <= _LONGEST_SIDE):
+        raise InputError(f"expected images of at most {_LONGEST_SIDE} pixels a side, got {width}x{height}")
+    if isinstance(shape, dict) and list(shape["size"]) != [height, width]:
+        raise InputError(f"expected run lengths of the image's size, {[height, width]}, got {shape['size']}")
+    try:
+        if isinstance(shape, list):
+            rle = coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
+        else:
+            rle = coco_mask.frPyObjects(shape, height, width) if isinstance(shape["counts"], list) else shape
+        return coco_mask.decode(rle).astype(bool)
+    except Exception as error:  # it raises no other kind for shapes of no kind
+        raise ValueError(f"segmentation: {error}") from None

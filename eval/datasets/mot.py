@@ -9,6 +9,7 @@ may be missing where only results are scored.
 from __future__ import annotations
 
 import configparser
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +24,7 @@ from streamvos.video.rates import parse_rate
 _WITH_CLASSES = ("MOT16", "MOT17", "MOT20")
 _PLACES = ("", "train", "mot")
 _TRUTH_VALUES = 8
+_MOST_FRAMES = 10_000_000  # of a sequence; TrackEval makes lists of so many
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def truth_lines(path: Path) -> list[str]:
         values = [value.strip() for value in line.replace(" ", ",").split(",") if value.strip()]
         if not values:
             continue
-        if len(values) < _TRUTH_VALUES or not values[0].isdecimal():
+        if len(values) < _TRUTH_VALUES or not re.fullmatch("[0-9]{1,9}", values[0]):
             raise InputError(
                 f"{path}, line {number}: expected frame, id, left, top, width, height, flag, class (at least "
                 f"{_TRUTH_VALUES} values), got {line[:80]!r}"
@@ -107,6 +109,8 @@ def _sequence(folder: Path) -> MotSequence:
         info.read(folder / "seqinfo.ini", encoding="utf-8-sig")
         part = info["Sequence"]
         num_frames = int(part["seqLength"])
+        if not 1 <= num_frames <= _MOST_FRAMES:
+            raise ValueError(f"1 to {_MOST_FRAMES}, got {part['seqLength']}")
     except (configparser.Error, KeyError, ValueError) as error:
         raise InputError(
             f"{str(folder / 'seqinfo.ini')!r}: expected [Sequence] with seqLength, a number of frames ({error})"

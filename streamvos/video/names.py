@@ -15,6 +15,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 _FOREIGN_FOLDERS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found")
 _DIGITS = re.compile(r"([0-9]+)")
 _DECIMAL = re.compile(r"(.*?)([0-9]+)\.([0-9]+)", re.DOTALL)
+_MOST_DIGITS = 4000  # Python reads no longer ones, and no file has them
 _PRINTF = re.compile(r"%(%|0?[0-9]*d)")
 
 
@@ -22,7 +23,7 @@ def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
     """Sort key that puts frame2 before frame10; of equal numbers the shorter name comes later (01 before 1)."""
     parts = _DIGITS.split(str(path))
     return [
-        (0, int(part), part) if place % 2 else (1, 0, part)  # every other part is digits
+        (0, int(part[:_MOST_DIGITS]), part) if place % 2 else (1, 0, part)  # every other part is digits
         for place, part in enumerate(parts)
         if part
     ]

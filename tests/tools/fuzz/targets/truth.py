@@ -17,6 +17,7 @@ from tests.tools.fuzz.targets.images import picture
 from tests.tools.fuzz.targets.masks import with_palette
 
 _BOXES = "1,1,2,3,10,12,1,1,1\n1,2,20,3,10,12,1,1,0.5\n2,1,3,3,10,12,1,1,1\n3,1,4,3,10,12,1,1,1\n"
+_RESULTS = "1,1,2,3,10,12,0.9,-1,-1,-1\n2,1,3,3,10,12,0.8,-1,-1,-1\n3,2,4,3,10,12,1,-1,-1,-1\n"
 _VID = """<annotation><folder>clip</folder><filename>000000</filename><size><width>32</width><height>24</height></size>
 <object><trackid>0</trackid><name>n02084071</name><bndbox><xmax>20</xmax><xmin>2</xmin><ymax>20</ymax><ymin>3</ymin>
 </bndbox><occluded>0</occluded></object></annotation>"""
@@ -60,7 +61,7 @@ def _make_mot(folder: Path) -> None:
     )
     (folder / "MOT17-01" / "gt" / "gt.txt").write_text(_BOXES)
     (folder / "results").mkdir()
-    (folder / "results/MOT17-01.txt").write_text(_BOXES.replace(",1,1,1\n", ",0.9,-1,-1,-1\n"))
+    (folder / "results/MOT17-01.txt").write_text(_RESULTS)
 
 
 def _read_mot(folder: Path) -> object:
