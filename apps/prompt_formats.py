@@ -22,7 +22,7 @@ from apps import prompt_cvat, prompt_yolo
 from apps.prompt_annotations import Annotation, frame_number
 from apps.prompt_files import read_first_mask, read_prompts
 from streamvos.errors import InputError
-from streamvos.foreign_files import exists, picture_errors
+from streamvos.foreign_files import is_folder, picture_errors
 from streamvos.records import Prompt, Removal
 
 WHICH = ("first", "all")
@@ -81,7 +81,7 @@ def to_prompts(annotations: Iterable[Annotation], which: str, where: str) -> lis
 
 def _read(path: Path, size_of: Callable[[], tuple[int, int]] | None) -> list[Annotation] | None:
     """What is annotated; None where the file is a JSON of another kind, which the reader of our own judges."""
-    if exists(path) and path.is_dir():
+    if is_folder(path):
         masks, labels = _only_folder(path, "*.png"), _only_folder(path, "*.txt")
         if masks is not None:
             return _davis(masks)

@@ -82,7 +82,7 @@ def _names(folder: Path) -> dict[int, str]:
     if all(line.startswith("-") for line in lines):
         return {number: _plain(line[1:]) for number, line in enumerate(lines)}
     pairs = [line.partition(":") for line in lines]
-    return {int(number): _plain(name) for number, _, name in pairs if number.strip().isdecimal()}
+    return {int(number): _plain(name) for number, _, name in pairs if re.fullmatch("[0-9]{1,9}", number.strip())}
 
 
 def _plain(name: str) -> str:

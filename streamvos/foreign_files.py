@@ -50,6 +50,11 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; False also for a name that no system can hold."""
+    return exists(path) and path.is_dir()
+
+
 def exists(path: Path) -> bool:
     """Whether there is such a file or folder; False also for a name that no system can hold."""
     try:

@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from streamvos.errors import InputError, unknown_name
+from streamvos.foreign_files import is_folder
 from streamvos.video.images import find_images
 from streamvos.video.names import folders_in
 from streamvos.video.rates import parse_rate
@@ -56,7 +57,7 @@ class MotSequence:
         Raises:
             InputError: there are none, or not as many as the sequence is long.
         """
-        if not self.frames_folder.is_dir():
+        if not is_folder(self.frames_folder):
             raise InputError(
                 f"sequence {self.name}: expected frames in {str(self.frames_folder)!r} (imDir of seqinfo.ini); "
                 "without frames, give the results to be scored as --results DIR"
@@ -123,6 +124,6 @@ def _sequence(folder: Path) -> MotSequence:
         raise InputError(f"{str(folder / 'seqinfo.ini')!r}: frameRate: {error}") from None
     truth_lines(truth)  # now, not when hours of following are over
     frames, elsewhere = folder / part.get("imDir", "img1"), folder.parent.parent / "JPEGImages" / "480p" / folder.name
-    if not frames.is_dir() and folder.parent.name == "mot" and elsewhere.is_dir():
+    if not is_folder(frames) and folder.parent.name == "mot" and elsewhere.is_dir():
         frames = elsewhere
     return MotSequence(folder.name, truth, num_frames, rate, frames)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from streamvos.foreign_files import exists, is_file
+from streamvos.foreign_files import is_file, is_folder
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 # Folders that systems put beside the user's: copies by macOS, thumbnails of a NAS, bins.
@@ -132,8 +132,7 @@ def _literal_start(pattern: str) -> tuple[str, str]:
     parts = re.split(r"(?<=/)", pattern)
     place, kept = "", ""
     for number, part in enumerate(parts[:-1]):
-        folder = Path(place + part)
-        if not (exists(folder) and folder.is_dir()):
+        if not is_folder(Path(place + part)):
             return kept, "".join(parts[number:])
         place, kept = place + part, kept + glob.escape(part)
     return kept, parts[-1]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,8 +55,11 @@ class Item:
         return self.state == "tracked" and self.box_xywh[2] > 0 and self.box_xywh[3] > 0
 
     def mask(self) -> np.ndarray:
-        """(H, W) bool; of an object only."""
-        return mask_codec.decode(self.rle)
+        """(H, W) bool; of an object only. Raises `IntegrityError` where its run lengths do not fill the picture."""
+        try:
+            return mask_codec.decode(self.rle)
+        except (ValueError, TypeError, MemoryError) as error:
+            raise IntegrityError(f"tracks: a mask of object {self.object_id} is damaged ({error})") from None
 
     def area_px(self) -> int:
         """Pixels of the mask, or of the box where there is none."""
@@ -170,8 +174,9 @@ class RecordedRun:
             raise IntegrityError(f"{str(self._path)!r} is damaged: a mask of size {rle['size']}")
         called, sure = item["class"], item.get("class_score")
         name = self.class_of(item["id"])
-        box = tuple(float(side) for side in item["bbox"])
-        return Item(int(item["id"]), name, called, item["state"], float(item["score"]), sure, box, rle)
+        _expect_kinds(rle, counts=str)
+        _expect_kinds({"state": item["state"], "class_score": sure}, state=str, class_score=float | int | None)
+        return Item(item["id"], name, called, item["state"], float(item["score"]), sure, _box(item), rle)
 
 
 @contextlib.contextmanager
@@ -203,11 +208,20 @@ def _expect_kinds(values: dict[str, Any], **kinds: Any) -> None:
     for name, kind in kinds.items():
         if not isinstance(values[name], kind) or isinstance(values[name], bool):
             raise TypeError(f"{name!r} is {values[name]!r}")
+        if isinstance(values[name], str):
+            values[name].encode()  # half of a character pair cannot be written
 
 
 def _detection(item: dict[str, Any]) -> Item:
-    score, box = float(item["score"]), tuple(float(side) for side in item["bbox"])
-    return Item(None, item["class"] or UNNAMED, item["class"], "tracked", score, score, box, None)
+    score = float(item["score"])
+    return Item(None, item["class"] or UNNAMED, item["class"], "tracked", score, score, _box(item), None)
+
+
+def _box(item: dict[str, Any]) -> tuple[float, float, float, float]:
+    left, top, width, height = (float(side) for side in item["bbox"])
+    if not all(math.isfinite(side) for side in (left, top, width, height)):
+        raise ValueError(f"box {item['bbox']}")
+    return left, top, width, height
 
 
 def _tracks_of(folder: Path, status: str) -> Path:

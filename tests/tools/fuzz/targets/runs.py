@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from streamvos.errors import InputError
 from streamvos.export.formats import FORMATS, RecordedRun, export_run
 from streamvos.export.tracks import read_tracks
+from streamvos.records import Frame
 from streamvos.snapshot import load_snapshot, save_snapshot
 from streamvos.video.info import SourceInfo
 from tests.conftest import RecordedClip
@@ -36,12 +37,24 @@ def _read_export(folder: Path) -> object:
     return came
 
 
+def _make_stopped(folder: Path) -> None:
+    for status in ("killed", "interrupted", "failed"):
+        RecordedClip().record(folder / status, status=status)
+
+
 def _read_resume(folder: Path) -> object:
-    clip = RecordedClip()
-    report = json.loads((RecordedClip().record(folder / "whole", status="killed") / "run.json").read_text())
-    source = report["source"]
-    info = SourceInfo.from_dict(source) if hasattr(SourceInfo, "from_dict") else None
-    return clip, info
+    clip, rate = RecordedClip(), Fraction(25)
+    size = clip.width, clip.height
+    info = SourceInfo("clip", "video", "clip.mp4", *size, rate, clip.count, clip.count / 25, False, 1 / rate)
+    config = OutputConfig(overlay=False, masks=False)
+    run = RunDirectory(folder, info, {"stages": ["detect", "segment"]}, {}, resume=True, config=config)
+    try:
+        for index in range(run.next_index, min(run.next_index, 10**6) + 3):
+            frame = Frame("s", index, index / 25, np.zeros((clip.height, clip.width, 3), np.uint8))
+            run.write(frame, clip.result_at(index, True))
+    finally:
+        run.close("complete")
+    return run.load_state()
 
 
 def _make_snapshots(folder: Path) -> None:
@@ -59,4 +72,8 @@ def _read_snapshot(folder: Path) -> object:
     return load_snapshot(path) if path.is_file() else None
 
 
-TARGETS = [Target("export", _make_runs, _read_export), Target("snapshots", _make_snapshots, _read_snapshot)]
+TARGETS = [
+    Target("export", _make_runs, _read_export),
+    Target("resume", _make_stopped, _read_resume),
+    Target("snapshots", _make_snapshots, _read_snapshot),
+]
