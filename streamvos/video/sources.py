@@ -87,7 +87,9 @@ def _exists(spec: str | Path) -> bool:
 def _path(spec: str | Path, config: SourceConfig, part: dict[str, Any]) -> Source:
     try:
         path = Path(spec).expanduser()
-        path.exists()
+        path.lstat()  # also where a zero byte is in it
+    except FileNotFoundError:
+        pass
     except (OSError, RuntimeError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"source {printable(str(spec))!r} cannot be a file or folder ({why})") from None

@@ -9,6 +9,8 @@ import numpy as np
 
 from streamvos.errors import InputError
 from streamvos.export.formats import FORMATS, RecordedRun, export_run
+from streamvos.export.result_files import OutputConfig
+from streamvos.export.run_dir import RunDirectory
 from streamvos.export.tracks import read_tracks
 from streamvos.records import Frame
 from streamvos.snapshot import load_snapshot, save_snapshot
