@@ -20,6 +20,7 @@ _RING_PX = 11  # what is narrower than this is a ring; annotations draw it 3 to 
 _RING_SHARE = 0.9  # of the pixels of 255 lie in it
 _TRIMAP_GREYS = (127, 128)
 _MAX_SHOWN = 3
+_MOST_PIXELS = 1 << 26  # twice a picture of 8K; a damaged header can speak of more, and reading takes minutes
 
 
 def read_mask_picture(path: Path) -> np.ndarray:
@@ -33,6 +34,9 @@ def read_mask_picture(path: Path) -> np.ndarray:
         InputError: not such a picture, or one that can be read in several ways.
     """
     with picture_errors(f"mask {str(path)!r}"), Image.open(path) as image:
+        if image.width * image.height > _MOST_PIXELS:
+            size = f"{image.width}x{image.height}"
+            raise InputError(f"mask {str(path)!r}: expected at most {_MOST_PIXELS} pixels, got {size}: damaged?")
         values, is_indexed = _values(image, path)
     if not is_indexed:
         _refuse_soft(values, path)
