@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import tempfile
 from pathlib import Path
 
 from pipelines.answer import ask
@@ -40,12 +38,12 @@ def _read(folder: Path) -> object:
     with contextlib.suppress(ValueError, OSError):  # argparse and the page answer what is no number
         as_of_s = float(as_of.read_text(errors="replace"))
     text = question.read_bytes().decode(errors="surrogateescape") if question.is_file() else ""
-    return ask(_film(), text, as_of_s).to_dict()
+    return ask(_film(folder.parent), text, as_of_s).to_dict()
 
 
-@functools.cache
-def _film() -> Path:
-    return tell(Path(tempfile.mkdtemp(prefix="film", dir=tempfile.gettempdir())))
+def _film(scratch: Path) -> Path:
+    """The memory that is asked, made once beside the inputs."""
+    return scratch / "film" if (scratch / "film").is_dir() else tell(scratch / "film")
 
 
 TARGET = Target("questions", _make, _read)
