@@ -10,15 +10,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from streamvos.errors import InputError
+from streamvos.foreign_files import picture_errors
 from streamvos.masks import VOID, davis_palette, ids_in
 
 _RING_PX = 11  # what is narrower than this is a ring; annotations draw it 3 to 7 pixels wide
 _RING_SHARE = 0.9  # of the pixels of 255 lie in it
 _TRIMAP_GREYS = (127, 128)
 _MAX_SHOWN = 3
+_MOST_PIXELS = 1 << 26  # twice a picture of 8K; a damaged header can speak of more, and reading takes minutes
 
 
 def read_mask_picture(path: Path) -> np.ndarray:
@@ -31,15 +33,11 @@ def read_mask_picture(path: Path) -> np.ndarray:
     Raises:
         InputError: not such a picture, or one that can be read in several ways.
     """
-    try:
-        with Image.open(path) as image:
-            values, is_indexed = _values(image, path)
-    except FileNotFoundError:
-        raise InputError(f"mask {str(path)!r} does not exist") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"mask {str(path)!r} cannot be read as a picture ({error})") from None
+    with picture_errors(f"mask {str(path)!r}"), Image.open(path) as image:
+        if image.width * image.height > _MOST_PIXELS:
+            size = f"{image.width}x{image.height}"
+            raise InputError(f"mask {str(path)!r}: expected at most {_MOST_PIXELS} pixels, got {size}: damaged?")
+        values, is_indexed = _values(image, path)
     if not is_indexed:
         _refuse_soft(values, path)
     levels = np.unique(values[values > 0]).tolist()

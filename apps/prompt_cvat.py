@@ -10,6 +10,7 @@ import numpy as np
 from apps.prompt_annotations import Annotation, frame_number
 from streamvos.errors import InputError
 from streamvos.export.formats.outlines import fill
+from streamvos.foreign_files import read_text
 
 _MAX_BYTES = 500_000_000
 
@@ -24,11 +25,11 @@ def read(path: Path) -> list[Annotation]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"{where}: expected at most {_MAX_BYTES} bytes")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, where)
         if "<!DOCTYPE" in text or "<!ENTITY" in text:  # CVAT writes neither, and entities can grow without bound
             raise InputError(f"{where}: expected annotations without entities")
         root = ElementTree.fromstring(text)
-    except (OSError, UnicodeDecodeError, ElementTree.ParseError) as error:
+    except (OSError, ElementTree.ParseError, RecursionError) as error:
         raise InputError(f"{where}: cannot be read as XML ({error})") from None
     if root.tag != "annotations":
         raise InputError(f"{where}: expected <annotations>, got <{root.tag}>")
@@ -36,7 +37,7 @@ def read(path: Path) -> list[Annotation]:
         return [*_tracks(root), *_images(root)]
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: an entry is not of CVAT's form ({type(error).__name__}: {error})") from None
 
 

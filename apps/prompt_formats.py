@@ -22,10 +22,12 @@ from apps import prompt_cvat, prompt_yolo
 from apps.prompt_annotations import Annotation, frame_number
 from apps.prompt_files import read_first_mask, read_prompts
 from streamvos.errors import InputError
+from streamvos.foreign_files import is_folder, picture_errors
 from streamvos.records import Prompt, Removal
 
 WHICH = ("first", "all")
 _IDS = ("track_id", "instance_id")  # of a COCO annotation, by several tools' habits
+_LONGEST_SIDE = 16_384  # pixels of an image; pycocotools counts them in 32 bits
 _FRAMES = ("frame_index", "frame_id")  # of a COCO image
 
 
@@ -79,7 +81,7 @@ def to_prompts(annotations: Iterable[Annotation], which: str, where: str) -> lis
 
 def _read(path: Path, size_of: Callable[[], tuple[int, int]] | None) -> list[Annotation] | None:
     """What is annotated; None where the file is a JSON of another kind, which the reader of our own judges."""
-    if path.is_dir():
+    if is_folder(path):
         masks, labels = _only_folder(path, "*.png"), _only_folder(path, "*.txt")
         if masks is not None:
             return _davis(masks)
@@ -116,11 +118,8 @@ def _davis(folder: Path) -> list[Annotation]:
 
 
 def _picture(path: Path, frame: int) -> list[Annotation]:
-    try:
-        with Image.open(path) as image:
-            is_empty = image.getbbox() is None if image.mode in ("L", "P", "1") else False
-    except OSError as error:
-        raise InputError(f"mask {str(path)!r} cannot be read as a picture ({error})") from None
+    with picture_errors(f"mask {str(path)!r}"), Image.open(path) as image:
+        is_empty = image.getbbox() is None if image.mode in ("L", "P", "1") else False
     if is_empty:
         return []
     return [Annotation(frame, prompt.object_id, prompt.label, mask=prompt.mask) for prompt in read_first_mask(path)]
@@ -129,7 +128,7 @@ def _picture(path: Path, frame: int) -> list[Annotation]:
 def _coco(path: Path) -> list[Annotation] | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # the reader of our own says what is wrong with it
     if not isinstance(data, dict) or "annotations" not in data:
         return None
@@ -145,7 +144,7 @@ def _coco(path: Path) -> list[Annotation] | None:
         ]
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(f"{where}: an entry is not of COCO's form ({type(error).__name__}: {error})") from None
 
 
@@ -177,10 +176,15 @@ def _coco_mask(shape: Any, height: int, width: int) -> np.ndarray:
     """(H, W) bool of polygons, or of run lengths, compressed or not."""
     from pycocotools import mask as coco_mask
 
-    if isinstance(shape, list):
-        rle = coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
-    elif isinstance(shape["counts"], list):
-        rle = coco_mask.frPyObjects(shape, height, width)
-    else:
-        rle = shape
-    return coco_mask.decode(rle).astype(bool)
+    if not (1 <= height <= _LONGEST_SIDE and 1 <= width <= _LONGEST_SIDE):
+        raise InputError(f"expected images of at most {_LONGEST_SIDE} pixels a side, got {width}x{height}")
+    if isinstance(shape, dict) and list(shape["size"]) != [height, width]:
+        raise InputError(f"expected run lengths of the image's size, {[height, width]}, got {shape['size']}")
+    try:
+        if isinstance(shape, list):
+            rle = coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
+        else:
+            rle = coco_mask.frPyObjects(shape, height, width) if isinstance(shape["counts"], list) else shape
+        return coco_mask.decode(rle).astype(bool)
+    except Exception as error:  # it raises no other kind for shapes of no kind
+        raise ValueError(f"segmentation: {error}") from None

@@ -12,6 +12,7 @@ import numpy as np
 from apps.prompt_annotations import Annotation, frame_number
 from streamvos.errors import InputError
 from streamvos.export.formats.outlines import fill
+from streamvos.foreign_files import read_text
 
 
 def read(dataset: Path, labels: Path, size_of: Callable[[], tuple[int, int]] | None) -> list[Annotation]:
@@ -38,7 +39,7 @@ def read(dataset: Path, labels: Path, size_of: Callable[[], tuple[int, int]] | N
             raise InputError(
                 f"labels {str(path)!r}: expected a name that ends with the number of the frame, as 00012.txt"
             )
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        for number, line in enumerate(read_text(path, f"labels {str(path)!r}").splitlines(), start=1):
             if line.strip():
                 size = size or size_of()
                 found.append(_annotation(line, frame, names, size, f"labels {str(path)!r}, line {number}"))
@@ -70,7 +71,7 @@ def _names(folder: Path) -> dict[int, str]:
     path = folder / "data.yaml"
     if not path.is_file():
         return {}
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_text(path, f"classes {str(path)!r}")
     listed = re.search(r"^names:\s*\[(.*?)\]", text, re.MULTILINE | re.DOTALL)
     if listed is not None:
         return {number: _plain(name) for number, name in enumerate(listed[1].split(","))}
@@ -81,7 +82,7 @@ def _names(folder: Path) -> dict[int, str]:
     if all(line.startswith("-") for line in lines):
         return {number: _plain(line[1:]) for number, line in enumerate(lines)}
     pairs = [line.partition(":") for line in lines]
-    return {int(number): _plain(name) for number, _, name in pairs if number.strip().isdigit()}
+    return {int(number): _plain(name) for number, _, name in pairs if re.fullmatch("[0-9]{1,9}", number.strip())}
 
 
 def _plain(name: str) -> str:

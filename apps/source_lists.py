@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamvos.errors import InputError
+from streamvos.foreign_files import exists, is_file, read_text
 
 STDIN = "-"
 
@@ -28,7 +29,7 @@ def expand_sources(specs: Sequence[str]) -> list[str]:
             raise InputError("SOURCE: expected a video, folder, pattern, URL or camera, got an empty text")
         if spec == STDIN:
             sources += _listed(sys.stdin.read(), "stdin", Path())
-        elif spec.lower().endswith(".txt") and Path(spec).is_file():
+        elif spec.lower().endswith(".txt") and is_file(Path(spec)):
             sources += _listed(_read(Path(spec)), repr(spec), Path(spec).parent)
         else:
             sources.append(spec)
@@ -36,10 +37,7 @@ def expand_sources(specs: Sequence[str]) -> list[str]:
 
 
 def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"list of sources {str(path)!r} cannot be read as UTF-8 text ({error})") from None
+    return read_text(path, f"list of sources {str(path)!r}")
 
 
 def _listed(text: str, where: str, folder: Path) -> list[str]:
@@ -49,6 +47,5 @@ def _listed(text: str, where: str, folder: Path) -> list[str]:
         raise InputError(f"list of sources {where}: expected a source on each line, got none")
     beside = [folder / line for line in found]
     return [
-        str(path) if not Path(line).exists() and path.exists() else line
-        for line, path in zip(found, beside, strict=True)
+        str(path) if not exists(Path(line)) and exists(path) else line for line, path in zip(found, beside, strict=True)
     ]

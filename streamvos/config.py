@@ -33,6 +33,9 @@ _KINDS = {
 }
 
 
+_LARGEST = 2.0**63  # of all numbers; NaN is no smaller
+
+
 @dataclass(frozen=True)
 class _Rule:
     """What a setting does, and what it may be; see `setting`."""
@@ -58,9 +61,9 @@ class _Rule:
         return f"of at least {self.low:g}" if self.low is not None else ""
 
     def holds(self, value: float) -> bool:
-        """Whether a number is finite and in the range."""
+        """Whether a number is finite, of a size that libraries take, and in the range."""
         fits = (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
-        return math.isfinite(value) and fits and (self.above is None or value > self.above)
+        return abs(value) < _LARGEST and fits and (self.above is None or value > self.above)
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise InputError(f"config file {path} does not exist") from None
     except OSError as error:
         raise InputError(f"config file {path} cannot be read ({error.strerror}); expected a TOML file") from None
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise InputError(f"config file {path} is not valid {kind}: {error}") from None
     if path.suffix == ".json" and isinstance(values, dict):
@@ -285,7 +288,7 @@ def _checked(value: Any, hint: Any, rule: _Rule, place: str) -> Any:
     kind, choices = typing.get_origin(bare) or bare, _choices(hint, rule)
     kind = str if kind is typing.Literal else kind
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < _LARGEST else math.inf
     if kind is tuple and isinstance(value, list):
         value = tuple(value)
     if kind is str and rule.form is not None and isinstance(value, (int, float)) and not isinstance(value, bool):

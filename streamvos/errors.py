@@ -5,9 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MOST_CHARS, _FIRST_CHARS = 1500, 1000  # of a message: what was given, which it quotes, can be of any length
+
 
 class InputError(ValueError):
-    """Something that the user gave cannot be used: a file, an option, a prompt, a config."""
+    """Something that the user gave cannot be used: a file, an option, a prompt, a config.
+
+    Args:
+        message: of one that is too long to be read the beginning and the end stay.
+    """
+
+    def __init__(self, message: str) -> None:
+        if len(message) > _MOST_CHARS:
+            message = f"{message[:_FIRST_CHARS]} […] {message[_FIRST_CHARS - _MOST_CHARS :]}"
+        super().__init__(message)
 
 
 class MissingWeightsError(InputError):

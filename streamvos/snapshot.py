@@ -10,6 +10,7 @@ import base64
 import errno
 import json
 import os
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -32,6 +33,7 @@ _DAMAGES = (
     SyntaxError,  # of an array's header, which NumPy reads as Python
     TypeError,
     ValueError,
+    tokenize.TokenError,
 )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from streamvos.errors import InputError, unknown_name
+from streamvos.foreign_files import picture_errors, read_text
 from streamvos.video.images import find_images
 from streamvos.video.info import Source
 from streamvos.video.names import folders_in
@@ -57,7 +58,7 @@ class CdnetVideo:
         path = self.folder / "groundtruth" / f"gt{number:06d}.png"
         if not path.is_file():
             raise InputError(f"{path} is missing: expected the truth of each frame that temporalROI.txt names")
-        with Image.open(path) as picture:
+        with picture_errors(f"truth {path}"), Image.open(path) as picture:
             return np.array(picture.convert("L"))  # some are palettes of greys
 
 
@@ -118,7 +119,7 @@ def _number(path: Path) -> int:
 def _temporal_roi(path: Path, numbers: Sequence[int]) -> tuple[int, int]:
     if not path.is_file():
         return numbers[0], numbers[-1]
-    words = path.read_text(encoding="utf-8-sig").split()
-    if len(words) != 2 or not all(word.isdigit() for word in words):
+    words = read_text(path, str(path)).split()
+    if len(words) != 2 or not all(re.fullmatch("[0-9]{1,18}", word) for word in words):
         raise InputError(f"{path}: expected the numbers of the first and the last frame, got {' '.join(words)!r}")
     return int(words[0]), int(words[1])

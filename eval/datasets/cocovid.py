@@ -10,7 +10,6 @@ in the image's entry or in the frame's in `truth/<video>.json` beside the json's
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import numpy as np
 
 from eval.datasets.composed import SequenceTruth
 from streamvos.errors import InputError, unknown_name
+from streamvos.foreign_files import is_file, read_json
 from streamvos.video.images import read_image
 
 _IMAGE_FOLDERS = ("", "JPEGImages/480p", "JPEGImages", "images", "data/VID", "Data/VID")
@@ -109,10 +109,7 @@ class _Document:
 @functools.lru_cache(maxsize=1)
 def _load(path: Path, changed: int) -> _Document:
     """`changed` keeps a file that was written anew from being taken for the old one."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{str(path)!r}: expected a CocoVID json ({error})") from None
+    document = read_json(path, f"CocoVID {str(path)!r}")
     missing = [key for key in _WHOLE if not isinstance(document, dict) or not isinstance(document.get(key), list)]
     if missing:
         raise InputError(f"{str(path)!r}: expected a CocoVID json with {', '.join(_WHOLE)}; missing {missing}")
@@ -126,7 +123,7 @@ def _load(path: Path, changed: int) -> _Document:
         categories = {category["id"]: str(category["name"]) for category in document["categories"]}
         for one in document["annotations"]:
             truth[one["image_id"]].append(_annotation(one, categories))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{str(path)!r}: a CocoVID entry is incomplete or refers to nothing ({error!r})") from None
     for file_name in (image["file_name"] for frames in images.values() for image in frames):
         if _leaves(file_name):
@@ -169,7 +166,7 @@ def _video(document: _Document, video_id: int, root: Path) -> Video:
 
 def _composed(path: Path) -> dict[int, dict[str, Any]]:
     """What the truth of a composed sequence says of its frames; nothing where there is no such file."""
-    if not path.is_file():
+    if not is_file(path):
         return {}
     return {
         frame.frame: {"degradation": frame.degradation, "strength": frame.strength}
@@ -181,6 +178,6 @@ def _find_images(path: Path, document: _Document) -> Path:
     first = next(iter(document.images.values()))[0]["file_name"]
     places = [base / folder for base in path.resolve().parents[:3] for folder in _IMAGE_FOLDERS]
     for place in places:
-        if (place / first).is_file():
+        if is_file(place / first):
             return place
     raise InputError(f"{str(path)!r}: {first!r} is in none of the usual folders around it; give --images FOLDER")

@@ -16,6 +16,7 @@ from typing import Any
 
 from streamvos.errors import InputError
 from streamvos.export.parts import replacing
+from streamvos.foreign_files import read_json
 from streamvos.video.rates import parse_rate
 
 
@@ -124,17 +125,12 @@ class SequenceTruth:
         Raises:
             InputError: there is none, or it is not such a file.
         """
-        try:
-            values = json.loads(path.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise InputError(f"truth {str(path)!r} cannot be read ({error.strerror})") from None
-        except ValueError as error:
-            raise InputError(f"truth {str(path)!r} is not JSON ({error})") from None
+        values = read_json(path, f"truth {str(path)!r}")
         try:
             return _from_dict(values)
         except InputError:
             raise
-        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise InputError(f"truth {str(path)!r} is not of a composed sequence ({error!r})") from None
 
 

@@ -21,6 +21,7 @@ from eval.datasets.mask_sequences import (
     write_label_map,
 )
 from streamvos.errors import InputError, unknown_name
+from streamvos.foreign_files import read_text
 from streamvos.video.names import files_in, natural_key
 
 __all__ = ["find_sequences", "list_sequences", "read_label_map", "write_label_map"]
@@ -97,7 +98,7 @@ def _image_set(root: Path, resolution: str, year: int, image_set: str | None) ->
             raise InputError(f"--set {image_set}: expected {folders[0] / image_set}.txt, which is not there")
         raise unknown_name(f"set in {root / 'ImageSets'}", image_set, paths)
     path = paths[image_set or "val"]
-    lines = [line.split()[0] for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    lines = [line.split()[0] for line in read_text(path, str(path)).splitlines() if line.strip()]
     names = sorted({Path(line).parent.name if "/" in line else line for line in lines}, key=natural_key)
     if not names:
         raise InputError(f"{path} lists no sequence")

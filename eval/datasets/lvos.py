@@ -7,7 +7,6 @@ that are unseen in training is told by `unseen_videos.txt`, a name a line, which
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from eval.datasets.mask_sequences import MaskSequence, choose, expect_folders, pair_up, subfolders
 from streamvos.errors import InputError
+from streamvos.foreign_files import read_json, read_text
 from streamvos.video.names import files_in, natural_key
 
 EVERY = 5  # frames
@@ -96,7 +96,7 @@ def read_split(root: Path, subset: str = "valid", unseen: Path | None = None) ->
             f"{path} is not there; the evaluation package of LVOS (lvos-evaluation) has it: put it there, or give "
             "--unseen FILE with the names of the videos of unseen classes (an empty file: all are seen)"
         )
-    return LvosSplit(root, ranges, frozenset(path.read_text(encoding="utf-8-sig").split()))
+    return LvosSplit(root, ranges, frozenset(read_text(path, str(path)).split()))
 
 
 def frame_numbers(sequence: MaskSequence) -> list[int]:
@@ -113,12 +113,14 @@ def _read_meta(root: Path, subset: str) -> dict[str, dict[int, FrameRange]]:
         there = ", ".join(other.name for other in files_in(root, "*_meta.json")) or "none"
         raise InputError(f"expected {path} (--set {subset}); meta files there: {there}")
     try:
-        videos = json.loads(path.read_text(encoding="utf-8-sig"))["videos"]
+        videos = read_json(path, str(path))["videos"]
         ranges = {
             name: {int(key): _frame_range(entry) for key, entry in video["objects"].items()}
             for name, video in videos.items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
             f'{path}: expected {{"videos": {{name: {{"objects": {{id: {{"frame_range": {{"start", "end", "frame_nums"}}'
             f"}}}}}}}}}}, got something else ({type(error).__name__}: {error})"

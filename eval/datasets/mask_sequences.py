@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from streamvos.errors import InputError, unknown_name
+from streamvos.foreign_files import picture_errors
 from streamvos.masks import VOID, davis_palette, ids_in
 from streamvos.video.images import image_size, read_image
 from streamvos.video.names import files_in, folders_in, natural_key
@@ -137,13 +138,8 @@ def read_label_map(path: Path) -> np.ndarray:
 
 def read_labels(path: Path) -> np.ndarray:
     """The (H, W) uint8 values of a palette or grey picture; raises `InputError` for colours."""
-    try:
-        with Image.open(path) as picture:
-            values = np.array(picture if picture.mode in ("P", "L") else picture.convert("RGB"))
-    except FileNotFoundError:
-        raise InputError(f"annotation {path} does not exist") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"annotation {path} cannot be read as a picture ({error})") from None
+    with picture_errors(f"annotation {path}"), Image.open(path) as picture:
+        values = np.array(picture if picture.mode in ("P", "L") else picture.convert("RGB"))
     if values.ndim == 3:
         if (values != values[..., :1]).any():
             raise InputError(f"annotation {path}: expected a palette or grey picture of ids, got colours")

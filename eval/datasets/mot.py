@@ -9,12 +9,14 @@ may be missing where only results are scored.
 from __future__ import annotations
 
 import configparser
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from streamvos.errors import InputError, unknown_name
+from streamvos.foreign_files import is_folder
 from streamvos.video.images import find_images
 from streamvos.video.names import folders_in
 from streamvos.video.rates import parse_rate
@@ -23,6 +25,7 @@ from streamvos.video.rates import parse_rate
 _WITH_CLASSES = ("MOT16", "MOT17", "MOT20")
 _PLACES = ("", "train", "mot")
 _TRUTH_VALUES = 8
+_MOST_FRAMES = 10_000_000  # of a sequence; TrackEval makes lists of so many
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class MotSequence:
         Raises:
             InputError: there are none, or not as many as the sequence is long.
         """
-        if not self.frames_folder.is_dir():
+        if not is_folder(self.frames_folder):
             raise InputError(
                 f"sequence {self.name}: expected frames in {str(self.frames_folder)!r} (imDir of seqinfo.ini); "
                 "without frames, give the results to be scored as --results DIR"
@@ -92,7 +95,7 @@ def truth_lines(path: Path) -> list[str]:
         values = [value.strip() for value in line.replace(" ", ",").split(",") if value.strip()]
         if not values:
             continue
-        if len(values) < _TRUTH_VALUES or not values[0].isdecimal():
+        if len(values) < _TRUTH_VALUES or not re.fullmatch("[0-9]{1,9}", values[0]):
             raise InputError(
                 f"{path}, line {number}: expected frame, id, left, top, width, height, flag, class (at least "
                 f"{_TRUTH_VALUES} values), got {line[:80]!r}"
@@ -107,6 +110,8 @@ def _sequence(folder: Path) -> MotSequence:
         info.read(folder / "seqinfo.ini", encoding="utf-8-sig")
         part = info["Sequence"]
         num_frames = int(part["seqLength"])
+        if not 1 <= num_frames <= _MOST_FRAMES:
+            raise ValueError(f"1 to {_MOST_FRAMES}, got {part['seqLength']}")
     except (configparser.Error, KeyError, ValueError) as error:
         raise InputError(
             f"{str(folder / 'seqinfo.ini')!r}: expected [Sequence] with seqLength, a number of frames ({error})"
@@ -119,6 +124,6 @@ def _sequence(folder: Path) -> MotSequence:
         raise InputError(f"{str(folder / 'seqinfo.ini')!r}: frameRate: {error}") from None
     truth_lines(truth)  # now, not when hours of following are over
     frames, elsewhere = folder / part.get("imDir", "img1"), folder.parent.parent / "JPEGImages" / "480p" / folder.name
-    if not frames.is_dir() and folder.parent.name == "mot" and elsewhere.is_dir():
+    if not is_folder(frames) and folder.parent.name == "mot" and elsewhere.is_dir():
         frames = elsewhere
     return MotSequence(folder.name, truth, num_frames, rate, frames)

@@ -45,7 +45,14 @@ def score_tracks(sequence: MotSequence, results: Path) -> RawScores:
             raw = data.get_raw_seq_data("", sequence.name)
             boxes = data.get_preprocessed_seq_data(raw, "pedestrian")
             scores = {family: _metric(family).eval_sequence(boxes) for family in _FAMILIES}
-    except (trackeval.utils.TrackEvalException, ValueError, IndexError) as error:
+    except (
+        trackeval.utils.TrackEvalException,
+        ValueError,
+        LookupError,
+        TypeError,
+        OverflowError,
+        MemoryError,  # it makes arrays as long as the largest id
+    ) as error:
         raise InputError(f"sequence {sequence.name}: TrackEval refuses {results.name} or its truth: {error}") from None
     return {family: {name: _plain(value) for name, value in part.items()} for family, part in scores.items()}
 

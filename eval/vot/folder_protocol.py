@@ -6,12 +6,14 @@ Request: `frames_color.txt` with a picture a line; `query_<id>.txt` for each obj
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from eval.datasets.vot_regions import Mask, Region, parse_region, write_trajectory
 from streamvos.errors import InputError
+from streamvos.foreign_files import read_text
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def read_request(folder: Path) -> tuple[list[Path], dict[str, Query]]:
     listing = folder / "frames_color.txt"
     if not listing.is_file():
         raise InputError(f"{folder}: expected frames_color.txt; only colour pictures are followed")
-    frames = [folder / line for line in listing.read_text(encoding="utf-8").splitlines() if line]
+    frames = [folder / line for line in read_text(listing, str(listing)).splitlines() if line]
     queries = {path.stem.removeprefix("query_"): _read_query(path) for path in sorted(folder.glob("query_*.txt"))}
     if not frames or not queries:
         raise InputError(f"{folder}: expected frames and queries, got {len(frames)} frames and {len(queries)} queries")
@@ -45,8 +47,8 @@ def write_answer(folder: Path, answers: Mapping[str, Sequence[Region]]) -> None:
 
 
 def _read_query(path: Path) -> Query:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path, str(path)).splitlines()
     region = parse_region(lines[1]) if len(lines) > 1 else None
-    if not isinstance(region, Mask) or not lines[0].isdigit():
+    if not isinstance(region, Mask) or not re.fullmatch("[0-9]{1,18}", lines[0]):
         raise InputError(f"{path}: expected a frame number, then a mask, got {[line[:40] for line in lines[:2]]}")
     return Query(int(lines[0]), region)

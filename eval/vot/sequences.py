@@ -10,6 +10,7 @@ a 0 or 1 for each frame, only frames of 1 are scored, as in the stacks of VOTS v
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,10 +31,13 @@ from eval.datasets.vot_regions import (
 )
 from eval.metrics.vots import VotsScores, score_sequence
 from streamvos.errors import InputError
+from streamvos.foreign_files import exists, is_file, read_text
 from streamvos.masks import VOID, ids_in
 from streamvos.video.images import image_size
 
 IGNORE = "_ignore"
+_PATTERN = re.compile(r"[^%]*%0?[0-9]{0,2}d[^%]*")
+_MOST_DIGITS = 9  # of a number of frames
 _FPS = 24  # whole numbers only; nothing here depends on it
 
 
@@ -126,18 +130,16 @@ def read_sequence(folder: Path) -> VotSequence:
     Raises:
         InputError: files are missing or damaged.
     """
-    if not (folder / "sequence").is_file():
+    if not is_file(folder / "sequence"):
         raise InputError(f"{folder} is not a VOT sequence: expected the file {folder / 'sequence'}")
-    lines = (folder / "sequence").read_text(encoding="utf-8").splitlines()
+    lines = read_text(folder / "sequence", str(folder / "sequence")).splitlines()
     properties = dict(line.split("=", 1) for line in lines if "=" in line)
     pattern = folder / properties.get("channels.color", "color/%08d.jpg")
     if "%" not in pattern.name:
         pattern = pattern / "%08d.jpg"
-    length = (
-        int(properties["length"]) if "length" in properties else len(list(pattern.parent.glob(f"*{pattern.suffix}")))
-    )
+    length = _length(properties, pattern)
     frames = tuple(pattern.with_name(pattern.name % (index + 1)) for index in range(length))
-    if not frames or not frames[0].is_file():
+    if not frames or not is_file(frames[0]):
         raise InputError(f"{folder}: expected frames {pattern}")
     files = sorted(folder.glob("groundtruth_*.txt")) or [folder / "groundtruth.txt"]
     objects = {path.stem.partition("_")[2] or "object": read_trajectory(path).filled(length) for path in files}
@@ -171,11 +173,23 @@ def _trajectories(sequence: MaskSequence, visible_px: int) -> dict[str, PackedRe
     return named | ({IGNORE: PackedRegions(void)} if set(void) != {away} else {})
 
 
+def _length(properties: Mapping[str, str], pattern: Path) -> int:
+    """How many frames there are; raises `InputError` where the pattern is none, or more are told than can be there."""
+    if not _PATTERN.fullmatch(pattern.name):
+        raise InputError(f"{pattern}: expected names of frames such as %08d.jpg")
+    folder = pattern.parent
+    there = [path for path in folder.iterdir() if path.suffix == pattern.suffix] if exists(folder) else []
+    told = properties.get("length", str(len(there))).strip()
+    if not told.isdecimal() or len(told) > _MOST_DIGITS or int(told) > len(there):
+        raise InputError(f"{folder}: expected as many frames as `sequence` tells, {told!r}, got {len(there)}")
+    return int(told)
+
+
 def _tag(path: Path, length: int) -> list[bool] | None:
     """A truth value for each frame; missing lines are false."""
     if not path.is_file():
         return None
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path, str(path)).splitlines()
     return [index < len(lines) and lines[index].strip() == "1" for index in range(length)]
 
 

@@ -34,6 +34,7 @@ from eval.datasets.vot_regions import (
 from eval.vot.sequences import VotSequence, read_sequence, write_sequence
 from eval.vot.tracker import MakeTracker, settings_of
 from streamvos.errors import InputError, unknown_name
+from streamvos.foreign_files import read_text
 
 EXPERIMENT = "baseline"
 _SEEN = "sequences/visible_px.txt"
@@ -90,7 +91,7 @@ class Workspace:
         listing = self.root / "sequences" / "list.txt"
         if not self.exists() or not listing.is_file():
             raise InputError(f"{self.root} is not a VOT workspace: expected config.yaml and sequences/list.txt")
-        names = [name for line in listing.read_text(encoding="utf-8").splitlines() if (name := line.strip())]
+        names = [name for line in read_text(listing, str(listing)).splitlines() if (name := line.strip())]
         if outside := [name for name in names if Path(name).name != name or name == ".."]:
             raise InputError(f"{listing}: expected names of folders beside it, got {outside[0]!r}")
         for name in chosen or ():

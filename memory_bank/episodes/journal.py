@@ -1,11 +1,11 @@
 """Taking the store back to a snapshot, also after the process died.
 
-A snapshot starts an epoch. While an epoch is open, triggers (schema.py) write down for each change the
-statement that takes it back; files of deleted key frames stay until the epoch is given up. Rolling back
-replays those statements, newest first, so that a resumed run meets exactly the rows and pictures of the
-snapshot. The last few epochs are kept, because a crash may come before the newest snapshot has reached the
-disk. The journal has a byte limit; when it is reached, the oldest epochs are given up, and a rollback to them
-is refused in words.
+A snapshot starts an epoch. While an epoch is open, triggers (schema.py) write down for each change the row as it
+was before; files of deleted key frames stay until the epoch is given up. Rolling back puts those rows back, newest
+first, so that a resumed run meets exactly the rows and pictures of the snapshot. They are values and bound as such:
+a journal of another hand can change the facts of its own file, and nothing else. The last few epochs are kept,
+because a crash may come before the newest snapshot has reached the disk. The journal has a byte limit; when it is
+reached, the oldest epochs are given up, and a rollback to them is refused in words.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from memory_bank.episodes.schema import KEYFRAME_FOLDER
-from streamvos.errors import InputError
+from memory_bank.episodes.schema import KEYFRAME_FOLDER, TABLES, columns, holds_foreign_values
+from streamvos.errors import InputError, IntegrityError
 
 KEEP_EPOCHS = 3
 
@@ -41,6 +41,7 @@ def rollback(db: sqlite3.Connection, directory: Path, epoch: int, frame: int) ->
 
     Raises:
         InputError: the store does not know the snapshot, or has given it up.
+        IntegrityError: the journal is not one that the triggers wrote; nothing is changed then.
     """
     row = db.execute("SELECT frame, whole FROM epoch WHERE id = ?", (epoch,)).fetchone()
     if row is None or row["frame"] != frame:
@@ -53,14 +54,21 @@ def rollback(db: sqlite3.Connection, directory: Path, epoch: int, frame: int) ->
             "snapshot more often, or run again with overwrite=True"
         )
     db.execute("BEGIN IMMEDIATE")
-    db.execute("UPDATE undo_state SET epoch = NULL")
-    for entry in db.execute("SELECT sql FROM undo WHERE epoch >= ? ORDER BY id DESC", (epoch,)).fetchall():
-        db.execute(entry["sql"])  # written by our own triggers, values through quote()
-    db.execute("DELETE FROM undo WHERE epoch >= ?", (epoch,))
-    db.execute("DELETE FROM epoch WHERE id > ?", (epoch,))
-    db.execute("DELETE FROM trash WHERE epoch >= ?", (epoch,))
-    db.execute("UPDATE undo_state SET epoch = ?", (epoch,))
-    db.execute("COMMIT")
+    try:
+        db.execute("UPDATE undo_state SET epoch = NULL")
+        for entry in db.execute("SELECT * FROM undo WHERE epoch >= ? ORDER BY id DESC", (epoch,)).fetchall():
+            _put_back(db, directory, entry)
+        if holds_foreign_values(db, and_nulls=False):
+            raise _foreign(directory, "values that its columns never have")
+        db.execute("DELETE FROM undo WHERE epoch >= ?", (epoch,))
+        db.execute("DELETE FROM epoch WHERE id > ?", (epoch,))
+        db.execute("DELETE FROM trash WHERE epoch >= ?", (epoch,))
+        db.execute("UPDATE undo_state SET epoch = ?", (epoch,))
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
     sweep_pictures(db, directory)
 
 
@@ -74,10 +82,10 @@ def discard_picture(db: sqlite3.Connection, frame: int, size_bytes: int) -> bool
 
 
 def journal_bytes(db: sqlite3.Connection) -> int:
-    """What the journal takes: statements and pictures that wait."""
-    statements = db.execute("SELECT coalesce(sum(length(sql) + 40), 0) FROM undo").fetchone()[0]
+    """What the journal takes: rows and pictures that wait."""
+    rows = db.execute("SELECT coalesce(sum(bytes), 0) FROM undo").fetchone()[0]
     pictures = db.execute("SELECT coalesce(sum(bytes), 0) FROM trash").fetchone()[0]
-    return 5 * statements // 4 + pictures
+    return 5 * rows // 4 + pictures
 
 
 def limit(db: sqlite3.Connection, directory: Path, limit_bytes: int) -> list[int]:
@@ -111,6 +119,31 @@ def forget_all(db: sqlite3.Connection) -> None:
     db.execute("UPDATE undo_state SET epoch = NULL")
     for table in ("undo", "epoch", "trash"):
         db.execute(f"DELETE FROM {table}")
+
+
+def _put_back(db: sqlite3.Connection, directory: Path, entry: sqlite3.Row) -> None:
+    """Take back one change of a row."""
+    table, action, row_id = entry["tbl"], entry["action"], entry["row_id"]
+    if table not in TABLES or not isinstance(row_id, int):
+        raise _foreign(directory, f"a change of row {str(row_id)[:20]!r} of table {str(table)[:60]!r}")
+    names = columns(table)
+    values = [entry[f"c{index}"] for index in range(len(names))]
+    if action == "insert":
+        db.execute(f"DELETE FROM {table} WHERE id = ?", (row_id,))
+    elif action == "update":
+        db.execute(f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in names)} WHERE id = ?", (*values, row_id))
+    elif action == "delete":
+        marks = ", ".join("?" * (1 + len(names)))
+        db.execute(f"INSERT INTO {table}(id, {', '.join(names)}) VALUES ({marks})", (row_id, *values))
+    else:
+        raise _foreign(directory, f"the action {str(action)[:60]!r}")
+
+
+def _foreign(directory: Path, what: str) -> IntegrityError:
+    return IntegrityError(
+        f"the memory in {directory} cannot be taken back to its snapshot: its journal holds {what}; it is damaged or "
+        "was changed by another program: run again with overwrite=True"
+    )
 
 
 def _give_up(db: sqlite3.Connection, up_to: int) -> list[int]:

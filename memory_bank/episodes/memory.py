@@ -19,6 +19,7 @@ from memory_bank.episodes.erase import erase_object
 from memory_bank.episodes.moment import Moment
 from memory_bank.episodes.policy import EpisodeConfig
 from memory_bank.episodes.reader import EpisodeReader
+from memory_bank.episodes.schema import VERSION
 from memory_bank.episodes.store import Store, clear_errors
 from memory_bank.episodes.summaries import Encoder
 from memory_bank.episodes.writer import EpisodeWriter
@@ -179,7 +180,7 @@ class EpisodeMemory:
         with self._all_or_failed():
             self._writer.finish()
             self._final_stats = self.stats()
-            self._store.close()
+            self._store.close(is_complete=self._unclaimed is None)
 
     def note(self, key: str, value: str) -> None:
         """Store a note about the whole memory, such as whether a detector ran."""
@@ -214,7 +215,7 @@ class EpisodeMemory:
     def _describe_stream(self, moment: Moment) -> None:
         height, width = moment.size
         self._store.insert("stream", name=self._stream[0], source=self._stream[1], width=width, height=height)
-        self._store.set_meta("version", "1")
+        self._store.set_meta("version", str(VERSION))
         self._store.set_meta("text_embeddings", self._text_note)
 
     def _tell(self, action: MemoryAction, entry: str, reason: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from memory_bank.episodes import journal, schema
 from memory_bank.episodes.facts import CoverageSpan, Observation, StreamEvent, Summary, Thing, VisibleSpan
+from memory_bank.episodes.opening import has_log, open_reader
 from memory_bank.episodes.search import rank_summaries
 from streamvos.errors import IntegrityError
 
@@ -30,6 +31,10 @@ class EpisodeReader:
         directory: where `memory.sqlite` lies.
         as_of_ms: the time of the stream to know things as of; None for all that is known.
 
+    Attributes:
+        missing_after_ms: the end of what is known, where the memory was never closed and its writer's log is not there:
+            what was seen later is missing. None where nothing is, or nothing that was known at `as_of_ms`.
+
     Raises:
         InputError: there is no memory there. IntegrityError: the file is damaged, also at the end of a `with` in which
             a read failed.
@@ -39,10 +44,11 @@ class EpisodeReader:
         self.directory = directory
         self.as_of_ms = FOREVER_MS if as_of_ms is None else as_of_ms
         self._dated = as_of_ms is not None
-        self._db = schema.open_reader(directory)
+        self._db = open_reader(directory)
         try:
             self._db.execute("BEGIN")  # all reads see the same commit
-        except sqlite3.DatabaseError as error:
+            self.missing_after_ms = self._end_of_unclosed()
+        except schema.UNREADABLE as error:
             self.close()
             raise _damaged(directory, error) from None
 
@@ -189,6 +195,14 @@ class EpisodeReader:
             return None
         path = journal.picture_path(self.directory, row["id"])
         return path if path.is_file() else None
+
+    def _end_of_unclosed(self) -> int | None:
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'writer' AND sql LIKE '%is_open%'"):
+            return None  # of version 1, which does not tell
+        if not self._rows("SELECT 1 FROM writer WHERE is_open = 1") or has_log(self.directory):
+            return None
+        end_ms = self._rows("SELECT coalesce(max(to_ms), 0) FROM coverage WHERE typeof(to_ms) = 'integer'")[0][0]
+        return end_ms if end_ms < self.as_of_ms else None
 
     def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         return self._db.execute(sql, values).fetchall()

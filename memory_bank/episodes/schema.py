@@ -3,21 +3,23 @@ books.
 
 Times are integer milliseconds of presentation time. Three kinds of triggers work below every table of facts:
 `usage_*` keep the size of each table in bytes (an upper bound of what the row takes on disk), `undo_*` write
-down how to take a change back (journal.py), and `chunk_text_*` keep the full-text index equal to the summaries.
+down the row as it was before a change (journal.py), and `chunk_text_*` keep the full-text index equal to the summaries.
+
+A file can come from someone else, so what it says of itself is compared with what is made here: a trigger, a view or a
+table of another hand would run with the first change or question.
 """
 
 from __future__ import annotations
 
+import functools
+import re
 import sqlite3
-from pathlib import Path
-
-from streamvos.errors import InputError
 
 FILE_NAME = "memory.sqlite"
 KEYFRAME_FOLDER = "keyframes"
-VERSION = 1
+VERSION = 2
+READABLE_VERSIONS = (1, VERSION)  # version 1 kept statements of SQL in `undo`, which are never carried out
 BASE_BYTES = 768 * 1024  # empty tables, indexes, and the write-ahead log, which is truncated to 512 KiB
-_WAL_PAGES = 96
 
 # table: columns with their types; `id` INTEGER PRIMARY KEY comes with each
 TABLES: dict[str, str] = {
@@ -43,6 +45,19 @@ TABLES: dict[str, str] = {
     "coverage": "from_ms INTEGER, to_ms INTEGER, from_frame INTEGER, to_frame INTEGER, frames INTEGER, "
     "status TEXT, why TEXT",
 }
+_WIDEST = max(len(definition.split(", ")) for definition in TABLES.values())
+# tables beside the facts. undo: `bytes` bounds what the row takes, c0… are the columns of `tbl` in their order, as they
+# were. writer: is_open is 1 from the opening to a proper close, so that a file that lost its log can be told
+BOOKS: dict[str, str] = {
+    "usage": "kind TEXT PRIMARY KEY, entries INTEGER, bytes INTEGER",
+    "epoch": "id INTEGER PRIMARY KEY, frame INTEGER, whole INTEGER",
+    "undo": "id INTEGER PRIMARY KEY, epoch INTEGER, tbl TEXT, action TEXT, row_id INTEGER, bytes INTEGER, "
+    + ", ".join(f"c{index}" for index in range(_WIDEST)),
+    "undo_state": "epoch INTEGER",
+    "trash": "epoch INTEGER, frame INTEGER, bytes INTEGER",
+    "writer": "generation INTEGER, is_open INTEGER",
+}
+_UNDO_OF_VERSION_1 = "CREATE TABLE undo(id INTEGER PRIMARY KEY, epoch INTEGER, sql TEXT)"
 _INDEXES = {
     "span_entity": "span(entity_id, from_ms)",
     "span_time": "span(from_ms, to_ms)",
@@ -73,7 +88,7 @@ _WIDE = {  # columns whose length is counted, with the factor that covers indexe
     "chunk": (("text", 4), ("counts", 2), ("embedding", 2), ("why", 2)),
     "coverage": (("why", 2),),
 }
-
+_UNDO_BYTES = 70  # of a row of `undo` beside the values that it keeps
 
 # what SQLite raises where a file is damaged; its own message may hold bytes that are no text
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -84,110 +99,59 @@ _NEVER_NULL = frozenset(
 )
 
 
-def holds_foreign_values(db: sqlite3.Connection) -> bool:
-    """Whether a store of another hand, or a damaged one, holds values that its columns never have."""
+def holds_foreign_values(db: sqlite3.Connection, and_nulls: bool = True) -> bool:
+    """Whether a store of another hand, or a damaged one, holds values that its columns never have.
+
+    Args:
+        db: an open store.
+        and_nulls: NULL counts as such a value, in columns that are always filled.
+    """
     for table, definition in TABLES.items():
+        tests = []
         for part in definition.split(", "):
             name, kind = part.split()[:2]
-            null = () if name in _NEVER_NULL else ("null",)
+            null = () if and_nulls and name in _NEVER_NULL else ("null",)
             allowed = ", ".join(f"'{stored}'" for stored in (*_STORED[kind], *null))
-            try:
-                if db.execute(f"SELECT 1 FROM {table} WHERE typeof({name}) NOT IN ({allowed}) LIMIT 1").fetchone():
-                    return True
-            except UNREADABLE:
+            tests.append(f"typeof({name}) NOT IN ({allowed})")
+        try:
+            if db.execute(f"SELECT 1 FROM {table} WHERE {' OR '.join(tests)} LIMIT 1").fetchone():
                 return True
+        except UNREADABLE:
+            return True
     return False
 
 
-def columns(table: str) -> list[str]:
-    """Names of a table's columns, without `id`."""
-    return [part.split()[0] for part in TABLES[table].split(",")]
+def find_foreign_part(db: sqlite3.Connection, reads_only: bool = False) -> str | None:
+    """What of a store is not as `create` makes it, in words; None where all is.
 
-
-def open_writer(directory: Path) -> sqlite3.Connection:
-    """Open the store of a directory for the one writer; creates both where they are not there."""
-    (directory / KEYFRAME_FOLDER).mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(directory / FILE_NAME, timeout=10, isolation_level=None, check_same_thread=False)
-    db.row_factory = sqlite3.Row
-    try:
-        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-        db.execute(f"PRAGMA journal_size_limit = {512 * 1024}")
-        db.execute("PRAGMA cache_size = -8000")
-        _create(db)
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise InputError(f"{directory / FILE_NAME} cannot be opened as a memory: {error}") from None
-    _check_version(db, directory)
-    return db
-
-
-def open_reader(directory: Path) -> sqlite3.Connection:
-    """Open the store of a directory for reading only; a writer may be at work meanwhile.
-
-    Raises:
-        InputError: there is no memory in the directory, or it cannot be read.
+    Args:
+        db: an open store, of which nothing but its schema is looked at.
+        reads_only: look only at what a reader meets: tables of facts and views. What is absent, and the books of
+            another version, are no matter then.
     """
-    path = directory / FILE_NAME
-    if not path.is_file():
-        raise InputError(f"no memory in {directory}: expected {FILE_NAME}; run with the stage remember first")
-    uri = path.resolve().as_uri()
-    try:
-        db = _connect_readonly(f"{uri}?mode=ro")
-    except sqlite3.OperationalError:
-        # a medium that cannot be written to lets nobody create the shared-memory file, and nobody writes there
-        try:
-            db = _connect_readonly(f"{uri}?mode=ro&immutable=1")
-        except UNREADABLE as error:
-            raise InputError(f"{path} cannot be read: {error}") from None
-    except UNREADABLE as error:
-        raise InputError(f"{path} is not a memory: {error}") from None
-    try:
-        _check_version(db, directory)
-    except sqlite3.OperationalError:
-        db.close()
-        raise InputError(f"{path} is not a memory of this program: it lacks the expected tables") from None
-    except UNREADABLE as error:
-        db.close()
-        raise InputError(f"{path} cannot be read: {error}") from None
-    return db
+    own, found = _own_parts(), _parts(db)
+    for kind, name, target, sql in found:
+        if reads_only and (kind in ("index", "trigger") or (kind == "table" and name in BOOKS)):
+            continue
+        if own.get((kind, name)) != (target, sql):
+            return f"{kind} {name[:60]!r} is {'another one' if (kind, name) in own else 'not of this program'}"
+    missing = sorted(set(own) - {(kind, name) for kind, name, _, _ in found})
+    if missing and not reads_only:
+        return f"{missing[0][0]} {missing[0][1]!r} is missing"
+    return None
 
 
-def _connect_readonly(uri: str) -> sqlite3.Connection:
-    db = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None, check_same_thread=False)
-    db.row_factory = sqlite3.Row
-    try:
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except UNREADABLE:
-        db.close()
-        raise
-    return db
+def is_of_version_1(db: sqlite3.Connection) -> bool:
+    """Whether a store is one of the earlier version, which can be read and not be written."""
+    return ("table", "undo", "undo", _UNDO_OF_VERSION_1) in _parts(db)
 
 
-def _check_version(db: sqlite3.Connection, directory: Path) -> None:
-    row = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
-    if row is not None and row[0] != str(VERSION):
-        db.close()
-        raise InputError(
-            f"the memory in {directory} has version {row[0]}, expected {VERSION}; run again with overwrite=True"
-        )
-
-
-def _create(db: sqlite3.Connection) -> None:
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'usage'").fetchone():
-        return
-    db.execute("BEGIN IMMEDIATE")
-    db.execute("CREATE TABLE usage(kind TEXT PRIMARY KEY, entries INTEGER, bytes INTEGER)")
-    db.execute("CREATE TABLE epoch(id INTEGER PRIMARY KEY, frame INTEGER, whole INTEGER)")
-    db.execute("CREATE TABLE undo(id INTEGER PRIMARY KEY, epoch INTEGER, sql TEXT)")
-    db.execute("CREATE TABLE undo_state(epoch INTEGER)")
-    db.execute("CREATE TABLE trash(epoch INTEGER, frame INTEGER, bytes INTEGER)")
-    db.execute("CREATE TABLE writer(generation INTEGER)")
+def create(db: sqlite3.Connection) -> None:
+    """Make the tables, indexes and triggers of an empty store, inside the caller's transaction."""
+    for table, definition in BOOKS.items():
+        db.execute(f"CREATE TABLE {table}({definition})")
     db.execute("INSERT INTO undo_state VALUES (NULL)")
-    db.execute("INSERT INTO writer VALUES (0)")
+    db.execute("INSERT INTO writer VALUES (0, 0)")
     for table, definition in TABLES.items():
         db.execute(f"CREATE TABLE {table}(id INTEGER PRIMARY KEY, {definition})")
         db.execute("INSERT INTO usage VALUES (?, 0, 0)", (table,))
@@ -197,7 +161,26 @@ def _create(db: sqlite3.Connection) -> None:
         db.execute(f"CREATE INDEX {name} ON {target}")
     for statement in _text_index():
         db.execute(statement)
-    db.execute("COMMIT")
+
+
+def columns(table: str) -> list[str]:
+    """Names of a table's columns, without `id`."""
+    return [part.split()[0] for part in TABLES[table].split(",")]
+
+
+def _parts(db: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
+    """Kind, name, table and SQL of all that a store is made of; the indexes that SQLite makes by itself have no SQL."""
+    rows = db.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master").fetchall()
+    return [(str(kind), str(name), str(target), re.sub(r"\s+", " ", str(sql))) for kind, name, target, sql in rows]
+
+
+@functools.cache
+def _own_parts() -> dict[tuple[str, str], tuple[str, str]]:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    create(db)
+    parts = {(kind, name): (target, sql) for kind, name, target, sql in _parts(db)}
+    db.close()
+    return parts
 
 
 def _usage_triggers(table: str) -> list[str]:
@@ -222,19 +205,22 @@ def _usage_triggers(table: str) -> list[str]:
 
 
 def _undo_triggers(table: str) -> list[str]:
-    """After the method of sqlite.org/undoredo.html: each change writes the statement that takes it back."""
+    """After the method of sqlite.org/undoredo.html, with rows in place of statements: whoever wrote the file, a row can
+    only be put back, never be carried out."""
     names = columns(table)
-    old_values = " || ',' || ".join(f"quote(OLD.{name})" for name in ["id", *names])
-    assignments = " || ',' || ".join(f"'{name}=' || quote(OLD.{name})" for name in names)
+    slots = ", ".join(f"c{index}" for index in range(len(names)))
+    values = ", ".join(f"OLD.{name}" for name in names)
+    kinds = dict(part.split()[:2] for part in TABLES[table].split(", "))
+    wide = "".join(f" + 2 * coalesce(length(OLD.{name}), 0)" for name in names if kinds[name] in ("TEXT", "BLOB"))
+    size = f"{_UNDO_BYTES + 9 * len(names)}{wide}"
     when = "WHEN (SELECT epoch FROM undo_state) IS NOT NULL"
-    note = "INSERT INTO undo(epoch, sql) SELECT epoch,"
+    head = "INSERT INTO undo(epoch, tbl, action, row_id, bytes"
+    before = f"{head}, {slots}) SELECT epoch, '{table}', '{{}}', OLD.id, {size}, {values} FROM undo_state"
     return [
-        f"CREATE TRIGGER undo_{table}_i AFTER INSERT ON {table} {when} BEGIN {note} "
-        f"'DELETE FROM {table} WHERE id=' || NEW.id FROM undo_state; END",
-        f"CREATE TRIGGER undo_{table}_u AFTER UPDATE ON {table} {when} BEGIN {note} "
-        f"'UPDATE {table} SET ' || {assignments} || ' WHERE id=' || OLD.id FROM undo_state; END",
-        f"CREATE TRIGGER undo_{table}_d AFTER DELETE ON {table} {when} BEGIN {note} "
-        f"'INSERT INTO {table}(id,{','.join(names)}) VALUES(' || {old_values} || ')' FROM undo_state; END",
+        f"CREATE TRIGGER undo_{table}_i AFTER INSERT ON {table} {when} BEGIN "
+        f"{head}) SELECT epoch, '{table}', 'insert', NEW.id, {_UNDO_BYTES} FROM undo_state; END",
+        f"CREATE TRIGGER undo_{table}_u AFTER UPDATE ON {table} {when} BEGIN {before.format('update')}; END",
+        f"CREATE TRIGGER undo_{table}_d AFTER DELETE ON {table} {when} BEGIN {before.format('delete')}; END",
     ]
 
 

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from memory_bank.episodes import journal, schema
-from streamvos.errors import InputError
+from memory_bank.episodes.opening import open_writer
+from streamvos.errors import InputError, IntegrityError
 from streamvos.export.parts import disk_errors
 
+_DISK_TROUBLE = ("full", "disk I/O", "unable to open", "readonly")
+_DAMAGE = ("malformed", "not a database", "unsupported file format", "decode to UTF-8", "constraint failed")
 _LITTLE_BYTES = 1 << 20  # less free space than this explains a failed write
 
 
@@ -28,9 +31,16 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         with clear_errors(directory):
-            self.db = schema.open_writer(directory)
-            self.db.execute("UPDATE writer SET generation = generation + 1")
-            self._generation = self.db.execute("SELECT generation FROM writer").fetchone()[0]
+            self.db = open_writer(directory)
+            try:
+                self._was_open = self.db.execute("SELECT is_open FROM writer").fetchone()[0]
+                self.db.execute("UPDATE writer SET generation = generation + 1, is_open = 1")
+                self._generation = self.db.execute("SELECT generation FROM writer").fetchone()[0]
+                # so that a copy of the file alone says that it was open; it waits for no reader
+                self.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            except BaseException:
+                self.db.close()
+                raise
         self._doomed: list[int] = []  # frames whose picture goes with the next commit
         self._in_transaction = False
         self.thinned = False  # rows were deleted in number: give their pages back with the next commit
@@ -143,10 +153,17 @@ class Store:
         self._doomed.clear()
         self.db.close()
 
-    def close(self) -> None:
-        """Commit, give free pages back, and fold the log into the file."""
+    def close(self, is_complete: bool) -> None:
+        """Commit, give free pages back, and fold the log into the file.
+
+        Args:
+            is_complete: the rows are those of this writer's stream, to its end; one that only looked at what an earlier
+                run had left open leaves it so.
+        """
         self.commit()
         self._give_pages_back()
+        is_open = 0 if is_complete else self._was_open
+        self.db.execute("UPDATE writer SET is_open = ? WHERE generation = ?", (is_open, self._generation))
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.db.close()
 
@@ -174,16 +191,18 @@ def clear_errors(directory: Path) -> Iterator[None]:
             yield
         except sqlite3.DatabaseError as error:
             said = str(error)
-            if "full" in said or "disk I/O" in said:  # SQLite tells no space and a broken disk apart only in part
-                is_full = "full" in said or shutil.disk_usage(directory).free < _LITTLE_BYTES
-                number = errno.ENOSPC if is_full else errno.EIO
+            if any(words in said for words in _DISK_TROUBLE):
+                number = errno.EACCES if "readonly" in said else errno.EIO
+                # SQLite tells no space and a broken disk apart only in part
+                if "full" in said or shutil.disk_usage(directory).free < _LITTLE_BYTES:
+                    number = errno.ENOSPC
                 raise OSError(number, os.strerror(number), str(directory)) from error
             if "locked" in said:
                 raise InputError(
                     f"the memory in {directory} is being written by another process; stop it first"
                 ) from error
-            if "malformed" in said or "not a database" in said:
-                raise InputError(
+            if any(words in said for words in _DAMAGE):
+                raise IntegrityError(
                     f"the memory in {directory} is damaged ({said}); run again with overwrite=True"
                 ) from error
             raise

@@ -48,14 +48,18 @@ def ask(directory: Path, question: str, as_of_s: float | None = None) -> Answer:
     question = question.encode(errors="replace").decode()  # bytes that were no text
     check_question(question)  # bad input is refused before the store is opened
     with EpisodeReader(Path(directory), as_of_ms) as reader:
-        query = read_question(question, [thing.label for thing in reader.things() if thing.label])
-        if query.kind == "unknown" or _lacks_subject(query):
-            return _nearest_moments(reader, question)
-        try:
-            answer = _answer(query, reader)
-        except Abstain as abstained:
-            answer = abstained.answer
-        return answer if query.times else _with_forgotten(answer, reader)
+        return _with_missing(_answer_or_abstain(question, reader), reader)
+
+
+def _answer_or_abstain(question: str, reader: EpisodeReader) -> Answer:
+    query = read_question(question, [thing.label for thing in reader.things() if thing.label])
+    if query.kind == "unknown" or _lacks_subject(query):
+        return _nearest_moments(reader, question)
+    try:
+        answer = _answer(query, reader)
+    except Abstain as abstained:
+        answer = abstained.answer
+    return answer if query.times else _with_forgotten(answer, reader)
 
 
 def _lacks_subject(query: Query) -> bool:
@@ -79,6 +83,17 @@ def _with_forgotten(answer: Answer, reader: EpisodeReader) -> Answer:
         return answer
     note = f"Everything before {clock(int(until))} is forgotten: the memory's budget was reached."
     return replace(answer, text=f"{answer.text} {note}", confidence=round(0.8 * answer.confidence, 3))
+
+
+def _with_missing(answer: Answer, reader: EpisodeReader) -> Answer:
+    """Say that the end is missing, where the memory was not closed and its log was not copied along."""
+    if reader.missing_after_ms is None:
+        return answer
+    note = (
+        f"This memory was not closed: what was seen after {clock(reader.missing_after_ms)} is missing (its run broke "
+        "off, or memory.sqlite was copied without memory.sqlite-wal)."
+    )
+    return replace(answer, text=f"{answer.text} {note}", confidence=round(0.5 * answer.confidence, 3))
 
 
 def _nearest_moments(reader: EpisodeReader, question: str) -> Answer:

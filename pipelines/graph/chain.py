@@ -161,4 +161,4 @@ def available_threads() -> int:
     """The CPU cores that this process may use, or fewer where OMP_NUM_THREADS says so."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
+    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else cores

@@ -59,7 +59,7 @@ class Cluster:
         if self.address is None or self.address == "auto":
             return
         host, colon, port = self.address.removeprefix("ray://").rpartition(":")
-        if not colon or not port.isdigit():
+        if not colon or not port.isdecimal():
             raise InputError(f"address {self.address!r}: expected HOST:PORT of a Ray cluster, or auto")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()

@@ -46,7 +46,7 @@ class MaskWriter:
     def forget_from(self, frame_index: int) -> None:
         """Remove the pictures of a frame and of all after it."""
         for path in self._folder.glob("*.png"):
-            if path.stem.isdigit() and int(path.stem) >= frame_index:
+            if path.stem.isdecimal() and int(path.stem) >= frame_index:
                 path.unlink()
 
 

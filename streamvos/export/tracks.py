@@ -52,16 +52,22 @@ def assemble_tracks(lines_path: Path, path: Path, info: SourceInfo) -> list[dict
     """Make tracks.json from the lines of a run; returns its "objects"."""
     objects: dict[int, dict[str, Any]] = {}
     num_frames = 0
-    for entry in _entries(lines_path):
-        num_frames += 1
-        for item in entry["objects"]:
-            _count(objects, item, entry["frame"])
-    listed = [objects[object_id] for object_id in sorted(objects)]
     source = info.to_dict()
     video = {name: source[name] for name in ("name", "width", "height", "rate", "time_base")}
-    head = {"format": FORMAT, "video": video | {"num_frames": num_frames}, "objects": listed}
+    try:
+        for entry in _entries(lines_path):
+            num_frames += 1
+            for item in entry["objects"]:
+                _count(objects, item, entry["frame"])
+        listed = [objects[object_id] for object_id in sorted(objects)]
+        head = _compact({"format": FORMAT, "video": video | {"num_frames": num_frames}, "objects": listed})
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise IntegrityError(
+            f"{str(lines_path)!r} is damaged after {num_frames} frames ({type(error).__name__}: {error}); run again "
+            "with overwrite=True"
+        ) from None
     with replacing(path) as temporary, temporary.open("wb") as output, lines_path.open("rb") as lines:
-        output.write(_compact(head)[:-1] + b',"frames":[')
+        output.write(head[:-1] + b',"frames":[')
         for number, line in enumerate(lines):
             output.write((b",\n" if number else b"\n") + line.rstrip(b"\n"))
         output.write(b"\n]}\n")
@@ -74,7 +80,7 @@ def read_tracks(path: Path) -> dict[str, Any]:
         tracks = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{str(path)!r} does not exist; expected the tracks.json of a run") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{str(path)!r} is damaged ({error})") from None
     if not isinstance(tracks, dict) or tracks.get("format") != FORMAT:
         raise IntegrityError(f"{str(path)!r}: expected a document of format {FORMAT!r}")

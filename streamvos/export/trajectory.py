@@ -6,6 +6,7 @@ poses of different maps share neither origin nor (without depth) scale. Tools th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -14,6 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from streamvos.errors import InputError
+from streamvos.foreign_files import read_text
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,11 @@ def write_trajectory(path: Path, trajectory: Trajectory) -> None:
 def read_trajectory(path: Path) -> Trajectory:
     """Read a TUM file; raises `InputError` that names the line where it is malformed."""
     times, poses, maps, map_id = [], [], [], 0
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (FileNotFoundError, UnicodeDecodeError) as error:
-        raise InputError(f"trajectory {path}: expected a text file in TUM format ({error})") from None
+    lines = read_text(path, f"trajectory {path}").splitlines()
     for number, line in enumerate(lines, start=1):
         words = line.replace(",", " ").split()
         if not words or words[0].startswith("#"):
-            if len(words) == 3 and words[:2] == ["#", "map"] and words[2].isdigit():
+            if len(words) == 3 and words[:2] == ["#", "map"] and re.fullmatch("[0-9]{1,18}", words[2]):
                 map_id = int(words[2])
             continue
         time_s, pose = _parse(words, f"trajectory {path}, line {number}")

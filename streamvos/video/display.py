@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from fractions import Fraction
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from av.sidedata.sidedata import Type as SideDataType
 
 SQUARE = Fraction(1)
 _UNSPECIFIED = 2  # ITU-T H.273
+# What PNG decoders give. PyAV frees the name of a colour profile, which they attach, a second time when the side data
+# of such a frame is collected, and the process ends: it is not asked for.
+_OF_PNG = ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "gray16be", "ya8", "ya16be", "pal8", "monob")
 _WIDEST = 8  # a ratio of width to height of a pixel beyond it is a damaged header
 _NEARLY_SQUARE = Fraction(1, 100)  # encoders that round a size to even numbers write 1280:1281; nobody sees it
 
@@ -38,14 +42,31 @@ class Turn(NamedTuple):
 
 
 def turn_of(frame: av.VideoFrame) -> Turn:
-    """What the display matrix of a container, or of the video itself, asks for, to the nearest quarter turn."""
-    data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
-    if data is None:
-        return Turn()
-    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))  # x' = a x + c y, y' = b x + d y
+    """What the display matrix of a container, or of the video itself, asks for, to the nearest quarter turn.
+
+    Of the frames of PNG decoders, and of those with EXIF, the turn alone is known, not a mirror.
+    """
+    a, b, c, d = _by_rotation(frame) if frame.format.name in _OF_PNG else _by_matrix(frame)
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Turn(False, a < 0, d < 0)
     return Turn(True, c < 0, b < 0)
+
+
+def _by_matrix(frame: av.VideoFrame) -> tuple[float, float, float, float]:
+    """a, b, c, d of x' = a x + c y, y' = b x + d y."""
+    try:
+        data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    except ValueError:  # PyAV does not know a kind of side data that there is, such as EXIF in Motion JPEG
+        return _by_rotation(frame)
+    if data is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
+    return a, b, c, d
+
+
+def _by_rotation(frame: av.VideoFrame) -> tuple[float, float, float, float]:
+    angle = math.radians(-frame.rotation)  # that is counterclockwise
+    return math.cos(angle), math.sin(angle), -math.sin(angle), math.cos(angle)
 
 
 def pixel_aspect(stream: av.video.stream.VideoStream) -> Fraction:

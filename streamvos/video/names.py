@@ -8,11 +8,14 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from streamvos.foreign_files import is_file, is_folder
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 # Folders that systems put beside the user's: copies by macOS, thumbnails of a NAS, bins.
 _FOREIGN_FOLDERS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found")
 _DIGITS = re.compile(r"([0-9]+)")
 _DECIMAL = re.compile(r"(.*?)([0-9]+)\.([0-9]+)", re.DOTALL)
+_MOST_DIGITS = 4000  # Python reads no longer ones, and no file has them
 _PRINTF = re.compile(r"%(%|0?[0-9]*d)")
 
 
@@ -20,7 +23,7 @@ def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
     """Sort key that puts frame2 before frame10; of equal numbers the shorter name comes later (01 before 1)."""
     parts = _DIGITS.split(str(path))
     return [
-        (0, int(part), part) if place % 2 else (1, 0, part)  # every other part is digits
+        (0, int(part[:_MOST_DIGITS]), part) if place % 2 else (1, 0, part)  # every other part is digits
         for place, part in enumerate(parts)
         if part
     ]
@@ -47,7 +50,7 @@ def is_hidden(path: Path) -> bool:
 
 def is_image(path: Path) -> bool:
     """Whether a path is an image file that is meant to be read."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and path.is_file()
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and is_file(path)
 
 
 def files_in(folder: Path, pattern: str) -> list[Path]:
@@ -129,7 +132,7 @@ def _literal_start(pattern: str) -> tuple[str, str]:
     parts = re.split(r"(?<=/)", pattern)
     place, kept = "", ""
     for number, part in enumerate(parts[:-1]):
-        if not Path(place + part).is_dir():
+        if not is_folder(Path(place + part)):
             return kept, "".join(parts[number:])
         place, kept = place + part, kept + glob.escape(part)
     return kept, parts[-1]

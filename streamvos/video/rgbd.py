@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from streamvos.errors import InputError
+from streamvos.foreign_files import is_file, picture_errors
 from streamvos.records import Frame
 from streamvos.video.images import expect_one_size, opened, to_rgb
 from streamvos.video.info import Source, SourceConfig, SourceInfo, expect_few_pixels
@@ -190,9 +191,9 @@ def _tum_list(path: Path) -> list[_Row]:
             time, file = parse_time(words[0]), path.parent / words[1].strip()
         except (ValueError, IndexError):
             raise InputError(f"{path}, line {number}: expected 'timestamp file', got {line[:80]!r}") from None
-        if not file.is_file():  # more may stand behind the name
+        if not is_file(file):  # more may stand behind the name
             file = path.parent / words[1].split()[0]
-        if not file.is_file():
+        if not is_file(file):
             raise InputError(f"{path}, line {number}: {str(file)!r} does not exist")
         rows.append(_Row(time, file, number))
     if not rows:
@@ -243,11 +244,8 @@ def _matrix(path: Path, side: int) -> np.ndarray:
 
 
 def _read_depth(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            raw = np.asarray(image)
-    except (OSError, SyntaxError) as error:
-        raise InputError(f"depth {str(path)!r} cannot be read ({error})") from None
+    with picture_errors(f"depth {str(path)!r}"), Image.open(path) as image:
+        raw = np.asarray(image)
     if raw.ndim != 2 or raw.dtype == np.uint8 or raw.dtype.kind not in "iu":
         raise InputError(f"depth {str(path)!r}: expected 16-bit grey, got {raw.shape} {raw.dtype}")
     return raw

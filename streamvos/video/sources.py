@@ -22,7 +22,7 @@ from streamvos.video.files import VideoFile
 from streamvos.video.images import ImageSequence, find_images, num_pictures, opened
 from streamvos.video.info import Source, SourceConfig, SourceInfo
 from streamvos.video.live import TIME_BASE, LiveSource
-from streamvos.video.names import IMAGE_SUFFIXES, is_pattern, safe_name
+from streamvos.video.names import IMAGE_SUFFIXES, is_pattern, printable, safe_name
 from streamvos.video.rgbd import RgbdFolder, layout_of
 from streamvos.video.stacks import ImageStack
 from streamvos.video.urls import PROTOCOLS, expand_environment, mask_secrets, name_of, scheme_of
@@ -69,12 +69,12 @@ def open_source(
     if text.startswith("sample:"):
         return VideoFile(str(sample_path(text.removeprefix("sample:"))), None, config, **part)
     if text.partition("://")[0].lower() not in PROTOCOLS and _exists(spec):
-        return _path(Path(spec).expanduser(), config, part)
+        return _path(spec, config, part)
     if text.isascii() and text.isdigit():
         return _camera(int(text), config, part, start_time_s)
     if isinstance(spec, str) and (scheme := scheme_of(text)):
         return _url(expand_environment(text), scheme, config, part, start_time_s)
-    return _path(Path(spec).expanduser(), config, part)
+    return _path(spec, config, part)
 
 
 def _exists(spec: str | Path) -> bool:
@@ -84,7 +84,15 @@ def _exists(spec: str | Path) -> bool:
         return False
 
 
-def _path(path: Path, config: SourceConfig, part: dict[str, Any]) -> Source:
+def _path(spec: str | Path, config: SourceConfig, part: dict[str, Any]) -> Source:
+    try:
+        path = Path(spec).expanduser()
+        path.lstat()  # also where a zero byte is in it
+    except FileNotFoundError:
+        pass
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"source {printable(str(spec))!r} cannot be a file or folder ({why})") from None
     if path.is_dir() and layout_of(path):
         return RgbdFolder(path, config, **part)
     if path.is_dir() or not path.exists() and is_pattern(str(path)):

@@ -127,3 +127,9 @@ def test_a_damaged_picture_is_one_line(tmp_path, cut):
     (tmp_path / "mask.png").write_bytes((tmp_path / "whole.png").read_bytes()[:cut])
     with pytest.raises(InputError, match="cannot be read as a picture"):
         read_mask_picture(tmp_path / "mask.png")
+
+
+def test_a_header_that_speaks_of_too_many_pixels(tmp_path):
+    Image.new("1", (9000, 9000)).save(tmp_path / "mask.png")
+    with pytest.raises(InputError, match="at most 67108864 pixels, got 9000x9000"):
+        read_mask_picture(tmp_path / "mask.png")

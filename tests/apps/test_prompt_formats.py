@@ -213,3 +213,49 @@ def test_what_is_none_of_them(tmp_path):
     assert (prompts[0].frame_index, prompts[0].object_id) == (3, 2)
     with pytest.raises(InputError, match="cannot be read"):
         read(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"segmentation": [{}]},
+        {"segmentation": "text"},
+        {"segmentation": {"size": [1, 1], "counts": [1]}},
+        {"segmentation": {"size": [48, 64], "counts": [[]]}},
+        {"track_id": float("inf")},
+    ],
+)
+def test_shapes_of_no_kind(tmp_path, changes):
+    data = coco()
+    data["annotations"][0].update(changes)
+    data["images"][0].update(height=48, width=64)
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    with pytest.raises(InputError, match="COCO"):
+        read_any_prompts(tmp_path / "a.json")
+
+
+def test_images_beyond_all_sizes(tmp_path):
+    data = coco()
+    data["annotations"][0]["segmentation"] = [[2, 2, 20, 2, 20, 20]]
+    data["images"][0].update(height=10**9, width=10**9)
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    with pytest.raises(InputError, match="at most 16384 pixels a side"):
+        read_any_prompts(tmp_path / "a.json")
+
+
+def test_json_nested_without_end(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="not valid JSON"):
+        read_any_prompts(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("names", ["names:\n  ²: dog\n", "names:\n  " + "9" * 5000 + ": dog\n"])
+def test_classes_of_yolo_that_are_no_numbers(tmp_path, names):
+    (tmp_path / "data.yaml").write_text(names, encoding="utf-8")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/0.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    prompts, _ = read_any_prompts(tmp_path, "first", lambda: (48, 64))
+    assert prompts[0].label is None
+    (tmp_path / "labels/0.txt").write_bytes(b"\xff")
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        read_any_prompts(tmp_path, "first", lambda: (48, 64))

@@ -71,7 +71,7 @@ def test_lists_of_sources(tmp_path, monkeypatch):
     ("specs", "stdin", "message"),
     [
         (["-"], "# nothing\n", "list of sources stdin: expected a source on each line, got none"),
-        (["bytes.txt"], "", "cannot be read as UTF-8 text"),
+        (["bytes.txt"], "", "is not UTF-8 text"),
         ([" "], "", "SOURCE: expected a video"),
     ],
 )
@@ -131,3 +131,9 @@ def test_a_question_needs_no_quotes(words, question, as_json):
 
 def test_options_offer_what_there_is():
     assert FORMATS.names() == OFFERED and PROMPT_FRAMES == WHICH
+
+
+def test_a_source_of_a_list_may_have_any_length(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text(f"{'x' * 70_000}\nfile\0.mp4\n")
+    assert expand_sources([str(path)]) == ["x" * 70_000, "file\0.mp4"]

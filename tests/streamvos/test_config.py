@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import pytest
 
+from pipelines.graph.build import GraphConfig
 from streamvos import config
 from streamvos.config import Settings, chosen, setting, table
 from streamvos.errors import InputError
+from streamvos.video.info import SourceConfig
 
 
 @dataclass(frozen=True)
@@ -174,3 +176,11 @@ def test_malformed_json_names_the_file(tmp_path: Path, content: str) -> None:
 def test_missing_toml_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none.toml does not exist"):
         config.read_settings(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 2**63, float("nan"), float("inf")])
+def test_numbers_beyond_all_sizes_are_refused(value: float) -> None:
+    for name in ("seed", "source"):
+        values = {"seed": value} if name == "seed" else {"source": {"open_timeout_s": value}}
+        with pytest.raises(InputError, match="expected a"):
+            config.merge(GraphConfig() if name == "seed" else SourceConfig(), values.get("source", values))

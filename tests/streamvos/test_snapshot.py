@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -81,4 +82,17 @@ def test_damaged_files_are_told(tmp_path: Path, damage: str) -> None:
         data[len(data) // 2] ^= 1
     path.write_bytes({"cut off": data[:-200], "empty": b"", "text": b"hello"}.get(damage, data))
     with pytest.raises(IntegrityError, match=r"snapshot .*s\.npz is damaged"):
+        load_snapshot(path)
+
+
+def test_a_header_that_is_no_python(tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    save_snapshot(path, {"a": np.zeros(3)})
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members["a0.npy"] = members["a0.npy"].replace(b"}", b"(", 1)
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    with pytest.raises(IntegrityError, match="is damaged"):
         load_snapshot(path)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from streamvos import masks as mask_codec
 from streamvos.errors import InputError, IntegrityError
 from streamvos.export.run_report import FILE, read_report
+from streamvos.video.rates import parse_rate
 
 UNNAMED = "object"  # the class of an object that nobody named
 _HEAD_END = b'"frames":['
@@ -53,8 +55,11 @@ class Item:
         return self.state == "tracked" and self.box_xywh[2] > 0 and self.box_xywh[3] > 0
 
     def mask(self) -> np.ndarray:
-        """(H, W) bool; of an object only."""
-        return mask_codec.decode(self.rle)
+        """(H, W) bool; of an object only. Raises `IntegrityError` where its run lengths do not fill the picture."""
+        try:
+            return mask_codec.decode(self.rle)
+        except (ValueError, TypeError, MemoryError) as error:
+            raise IntegrityError(f"tracks: a mask of object {self.object_id} is damaged ({error})") from None
 
     def area_px(self) -> int:
         """Pixels of the mask, or of the box where there is none."""
@@ -104,11 +109,12 @@ class RecordedRun:
         if report is None:
             raise InputError(f"{str(folder)!r} holds no run (no {FILE}); expected DIR/<video> of `streamvos run`")
         self.folder, self.report = folder, report
-        source = report["source"]
-        self.name: str = str(source["name"])
-        self.width, self.height = int(source["width"]), int(source["height"])
-        self.rate = None if source["rate"] is None else Fraction(source["rate"])
-        given = report.get("given", {})
+        with _clear_damage(folder / FILE):
+            _expect_source(report)
+            source, given = report["source"], report.get("given", {})
+            self.name: str = source["name"]
+            self.width, self.height = source["width"], source["height"]
+            self.rate = None if source["rate"] is None else parse_rate(source["rate"])
         self._left_out = any(given.get(key) is not None for key in ("start_s", "end_s", "fps"))
         self.has_masks = "segment" in report["config"]["stages"]
         self._path = _tracks_of(folder, report["status"])
@@ -118,9 +124,11 @@ class RecordedRun:
             for entry in _read(self._path):
                 self.num_frames += 1
                 for item in entry["objects"]:
+                    _expect_kinds(item, id=int, **{"class": str})
                     self._names[item["id"]] = item["class"] or self._names.get(item["id"], "")
-                if not self.has_masks:
-                    found |= {item["class"] for item in entry.get("detections", ())}
+                for item in () if self.has_masks else entry.get("detections", ()):
+                    _expect_kinds(item, **{"class": str})
+                    found.add(item["class"])
         if not self.num_frames:
             raise InputError(f"run {str(folder)!r} has no frame yet; nothing can be exported")
         names = {name or UNNAMED for name in self._names.values()} if self.has_masks else found
@@ -166,8 +174,9 @@ class RecordedRun:
             raise IntegrityError(f"{str(self._path)!r} is damaged: a mask of size {rle['size']}")
         called, sure = item["class"], item.get("class_score")
         name = self.class_of(item["id"])
-        box = tuple(float(side) for side in item["bbox"])
-        return Item(int(item["id"]), name, called, item["state"], float(item["score"]), sure, box, rle)
+        _expect_kinds(rle, counts=str)
+        _expect_kinds({"state": item["state"], "class_score": sure}, state=str, class_score=float | int | None)
+        return Item(item["id"], name, called, item["state"], float(item["score"]), sure, _box(item), rle)
 
 
 @contextlib.contextmanager
@@ -175,15 +184,44 @@ def _clear_damage(path: Path) -> Iterator[None]:
     """What is missing or of another form in a file is its damage."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:  # json's and Unicode's errors are ValueErrors
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise IntegrityError(f"{str(path)!r} is damaged ({type(error).__name__}: {error})") from None
 
 
+def _expect_source(report: dict[str, Any]) -> None:
+    """Raise where run.json does not say what the writers of formats ask it."""
+    source = report["source"]
+    _expect_kinds(source, name=str, location=str, kind=str, width=int, height=int, rate=str | None)
+    _expect_kinds(source, num_frames=int | None, duration_s=float | int | None)
+    _expect_kinds(report, given=dict) if "given" in report else None
+    _expect_kinds(report["config"], stages=list)
+    if not re.fullmatch(r"[\w-][\w.-]{0,99}", source["name"]):  # files and folders are named by it
+        raise ValueError(f"source {source['name']!r}")
+    if min(source["width"], source["height"]) < 1:
+        raise ValueError(f"source of {source['width']}x{source['height']} pixels")
+
+
+def _expect_kinds(values: dict[str, Any], **kinds: Any) -> None:
+    """Raise where a value is missing, or not of its type."""
+    for name, kind in kinds.items():
+        if not isinstance(values[name], kind) or isinstance(values[name], bool):
+            raise TypeError(f"{name!r} is {values[name]!r}")
+        if isinstance(values[name], str):
+            values[name].encode()  # half of a character pair cannot be written
+
+
 def _detection(item: dict[str, Any]) -> Item:
-    score, box = float(item["score"]), tuple(float(side) for side in item["bbox"])
-    return Item(None, item["class"] or UNNAMED, item["class"], "tracked", score, score, box, None)
+    score = float(item["score"])
+    return Item(None, item["class"] or UNNAMED, item["class"], "tracked", score, score, _box(item), None)
+
+
+def _box(item: dict[str, Any]) -> tuple[float, float, float, float]:
+    left, top, width, height = (float(side) for side in item["bbox"])
+    if not all(math.isfinite(side) for side in (left, top, width, height)):
+        raise ValueError(f"box {item['bbox']}")
+    return left, top, width, height
 
 
 def _tracks_of(folder: Path, status: str) -> Path:

@@ -139,3 +139,27 @@ def test_times_beyond_all_measure_are_not_covered(film, digits, unit):
 
 def test_bytes_that_are_no_text_in_a_question(film):
     assert ask(film, "was the caf\udce9 there? zzz").outcome in ("not_detectable", "not_understood")
+
+
+def test_a_copy_without_its_log_is_never_sure(copy):
+    with sqlite3.connect(copy / "memory.sqlite") as db:
+        db.execute("UPDATE writer SET is_open = 1")
+    db.close()
+    answer = ask(copy, "how long is the video?")
+    assert "what was seen after 0:59.9 is missing" in answer.text and answer.confidence <= 0.5
+
+
+def test_hundreds_of_damaged_files_are_answered_or_told(copy, film):
+    whole, draw = (film / "memory.sqlite").read_bytes(), random.Random(1)
+    for _ in range(150):
+        data, at = bytearray(whole), draw.randrange(len(whole))
+        kind = draw.choice(["flip", "zero", "cut"])
+        if kind == "flip":
+            for _ in range(draw.choice([1, 5, 50])):
+                data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        elif kind == "zero":
+            data[at : at + 512] = bytes(len(data[at : at + 512]))
+        else:
+            del data[at:]
+        (copy / "memory.sqlite").write_bytes(data)
+        assert is_clear(ask_all(copy, draw.sample(QUESTIONS, 2)), copy), kind

@@ -168,3 +168,13 @@ def test_snapshots_with_turned_bytes_are_damaged_or_read(tmp_path: Path) -> None
         except IntegrityError:
             seen["damaged"] += 1
     assert seen["read"] > 20 and seen["damaged"] > 1000
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b'{"frame":0}', b'{"frame":0,"objects":[{"id":[]}]}'])
+def test_damaged_lines_of_tracks_are_told_at_the_end(half: Path, info, step, line: bytes) -> None:
+    path = half / "tracks.jsonl.part"
+    first, rest = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(line.ljust(len(first)) + b"\n" + rest)
+    run = go_on(half, info)
+    with pytest.raises(IntegrityError, match="tracks.jsonl.part.* is damaged after [01] frames"):
+        run.close("complete")

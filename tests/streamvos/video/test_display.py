@@ -1,15 +1,20 @@
 """Pictures as a player shows them: which stream, how it lies, how wide its pixels are."""
 
+import io
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
 from streamvos.errors import InputError
-from streamvos.video.display import to_rgb
+from streamvos.video.display import to_rgb, turn_of
 from streamvos.video.info import SourceConfig
 from streamvos.video.random_access import RandomAccessVideo
 from streamvos.video.sources import open_source
@@ -169,6 +174,44 @@ def test_a_song_with_a_cover_holds_no_video(tmp_path, suffix, codec):
         container.mux(sound.encode())
     with pytest.raises(InputError, match=r"holds no video stream \(only a cover picture\)"):
         open_source(path)
+
+
+def test_colour_profiles_with_a_name_do_not_end_the_process(tmp_path):
+    """PyAV frees such a name twice when side data is collected, which ends the process that asked for it."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pictures = [Image.new("RGB", (32, 24), (value, 0, 0)) for value in (10, 200)]
+    path = tmp_path / "film.png"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], icc_profile=profile)
+    code = f"""
+import gc
+from streamvos.video.sources import open_source
+for _ in range(60):
+    with open_source({str(path)!r}) as source:
+        assert [int(frame.image[0, 0, 0]) for frame in source] == [10, 200]
+    gc.collect()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-1000:]
+
+
+@pytest.mark.parametrize("name", ["as it is", "clockwise", "half", "counter-clockwise"])
+def test_turns_of_png_frames(make_numbered, name):
+    """Their matrix is not asked for; the angle, which is, says the same."""
+    path = set_matrix(make_numbered("clip.mp4", range(2)), *MATRICES[name][0])
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        assert turn_of(SimpleNamespace(format=SimpleNamespace(name="rgba"), rotation=frame.rotation)) == turn_of(frame)
+
+
+def test_motion_jpeg_with_exif(tmp_path):
+    """PyAV does not know that kind of side data."""
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    data = io.BytesIO()
+    Image.new("RGB", (32, 24), (0, 200, 0)).save(data, "JPEG", exif=exif)
+    (tmp_path / "film.mjpeg").write_bytes(data.getvalue() * 3)
+    with open_source(tmp_path / "film.mjpeg") as source:
+        assert [frame.size for frame in source] == [(24, 32)] * 3
 
 
 def test_colours_that_nobody_knows(picture, number):
