@@ -1,4 +1,4 @@
-"""Refiners side by side: `python -m eval.studies.refiners --out DIR --horses DIR --davis DIR`.
+"""Refiners side by side: `python -m eval.studies.refiners --out DIR --source DIR --horses DIR --davis DIR`.
 
 The same objects are asked for from tight boxes, from one and three clicks (the first innermost, or anywhere on it but
 near its border; each next one in the middle of the largest fault, as is usual for interactive segmentation) with and
@@ -31,14 +31,15 @@ from memory_bank.budgets import MemoryBudgets
 from pipelines.detect import DetectConfig, DetectStage
 from pipelines.refiners.config import RefineConfig
 from pipelines.refiners.embedded import EmbeddedRefiner
-from pipelines.refiners.first_mask import best_candidate, first_mask
+from pipelines.refiners.first_mask import best_candidate, candidates_of
 from pipelines.refiners.gate import refine_mask
-from pipelines.refiners.protocol import Refiner, RefinerSetup, innermost_point
+from pipelines.refiners.protocol import Candidate, Refiner, RefinerSetup, innermost_point
 from pipelines.refiners.refine_net import RefineNet
 from pipelines.refiners.registry import make_refiner
 from pipelines.refiners.sam_hq import SamHqConfig, SamHqRefiner
 from pipelines.scores import ScoreThresholds
-from pipelines.training.datasets import Picture, read_ccp, read_coco, read_horses, split
+from pipelines.training.datasets import Picture, read_horses
+from pipelines.training.mask_sources import read_source
 from pipelines.training.refiner_samples import SampleConfig, spoil
 from streamvos.masks import tight_box
 from streamvos.models.sam_hq import CATALOGUE_NAMES, SamHqPredictor
@@ -64,19 +65,23 @@ class Thing(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A mask (H, W) bool, and whether the gate rejected all candidates, None where it was not asked."""
+    """A mask (H, W) bool, whether the gate rejected all candidates, whether the mask holds the pixel that was clicked
+    first, and the IoU that was predicted; None where nobody asked."""
 
     mask: np.ndarray
     rejected: bool | None = None
+    holds: bool | None = None
+    predicted: float | None = None
 
 
 Ask = Callable[[Refiner, Thing], Answer]
 
 
 def still_pictures(pictures: Sequence[Picture]) -> Iterator[Example]:
-    """Each object of each picture that stands for itself."""
+    """Each object of each picture; of things that are labelled with their parts, the whole."""
     for picture in pictures:
-        for region in picture.whole:
+        has_parts = np.sum([region.mask for region in picture.regions], axis=0).max() > 1
+        for region in picture.whole if has_parts else picture.regions:
             yield picture.image, region.mask
 
 
@@ -94,9 +99,24 @@ def from_box(refiner: Refiner, thing: Thing) -> Answer:
 
 
 def from_click_by_iou(refiner: Refiner, thing: Thing, drawn: bool) -> Answer:
-    """Control: one click, how far it reaches chosen by predicted IoU alone."""
-    candidates = refiner.refine(points=_first_point(thing, drawn)[None], labels=np.ones(1, bool))
-    return Answer(max(candidates, key=lambda one: one.predicted_iou or 0.0).mask)
+    """Control: one click, what is meant chosen by predicted IoU alone."""
+    return _clicked(thing, max(_offered(refiner, thing, drawn), key=lambda one: one.predicted_iou or 0.0), drawn)
+
+
+def from_click_by_truth(refiner: Refiner, thing: Thing, drawn: bool) -> Answer:
+    """One click, the best of the masks that are offered."""
+    best = max(_offered(refiner, thing, drawn), key=lambda one: region_similarity(one.mask, thing.truth))
+    return _clicked(thing, best, drawn)
+
+
+def _offered(refiner: Refiner, thing: Thing, drawn: bool) -> Sequence[Candidate]:
+    prompt = Prompt(thing.number, 1, points=_first_point(thing, drawn)[None], labels=np.ones(1, bool))
+    return candidates_of(thing.image, prompt, refiner, instances=_detected(thing.image))
+
+
+def _clicked(thing: Thing, chosen: Candidate, drawn: bool) -> Answer:
+    x, y = _first_point(thing, drawn).astype(int)
+    return Answer(chosen.mask, None, bool(chosen.mask[y, x]), chosen.predicted_iou)
 
 
 def from_clicks(refiner: Refiner, thing: Thing, count: int, drawn: bool = False, detector: bool = False) -> Answer:
@@ -105,10 +125,10 @@ def from_clicks(refiner: Refiner, thing: Thing, count: int, drawn: bool = False,
     points, labels = [_first_point(thing, drawn)], [True]
     while True:
         prompt = Prompt(thing.number, 1, points=np.array(points), labels=np.array(labels))
-        mask = first_mask(thing.image, prompt, refiner, instances=instances)
-        part, on = _largest_fault(mask, thing.truth)
+        best = candidates_of(thing.image, prompt, refiner, instances=instances)[0]
+        part, on = _largest_fault(best.mask, thing.truth)
         if len(points) == count or not part.any():
-            return Answer(mask)
+            return _clicked(thing, best, drawn)
         points.append(innermost_point(part))
         labels.append(on)
 
@@ -144,6 +164,7 @@ PROMPTS: Mapping[str, Ask] = {
     "box": from_box,
     "1 click, IoU alone": partial(from_click_by_iou, drawn=False),
     "1 click anywhere, IoU alone": partial(from_click_by_iou, drawn=True),
+    "1 click anywhere, best of three": partial(from_click_by_truth, drawn=True),
     "1 click": partial(from_clicks, count=1),
     "1 click anywhere": partial(from_clicks, count=1, drawn=True),
     f"{_MAX_CLICKS} clicks": partial(from_clicks, count=_MAX_CLICKS),
@@ -167,16 +188,15 @@ def score(
             scores = [_scores(coarse_of(thing), thing.truth) for thing in asked]
             rows.append(_row(name, prompt, "none", scores, None))
         for refiner in refiners:
-            scores, rejected, spent = [], [], 0.0
+            scores, answers, spent = [], [], 0.0
             for thing in asked:
                 refiner.set_image(thing.image, thing.number)
                 started = time.process_time()
                 answer = PROMPTS[prompt](refiner, thing)
                 spent += time.process_time() - started
                 scores.append(_scores(answer.mask, thing.truth))
-                rejected += [] if answer.rejected is None else [answer.rejected]
-            share = round(100 * float(np.mean(rejected)), 1) if rejected else None
-            rows.append(_row(name, prompt, refiner.name, scores, 1000 * spent / len(scores), share))
+                answers.append(answer)
+            rows.append(_row(name, prompt, refiner.name, scores, 1000 * spent / len(scores), answers))
     return rows
 
 
@@ -186,13 +206,32 @@ def _row(
     refiner: str,
     scores: Sequence[tuple[float, float]],
     ms: float | None,
-    rejected: float | None = None,
+    answers: Sequence[Answer] = (),
 ) -> dict[str, Any]:
     iou, boundary = np.mean(scores, axis=0).tolist()
-    time_ms = None if ms is None else round(ms, 1)
-    facts = {"data": name, "objects": len(scores), "prompt": prompt, "refiner": refiner}
-    figures = {"IoU": round(100 * iou, 1), "F": round(100 * boundary, 1), "CPU ms": time_ms, "rejected %": rejected}
-    return {**facts, **figures}
+    spread = float(np.std(scores, axis=0)[0]) / np.sqrt(len(scores))
+    guesses = [
+        (one.predicted, score) for one, (score, _) in zip(answers, scores, strict=False) if one.predicted is not None
+    ]
+    return {
+        "data": name,
+        "objects": len(scores),
+        "prompt": prompt,
+        "refiner": refiner,
+        "IoU": round(100 * iou, 1),
+        "+-": round(100 * spread, 1),
+        "F": round(100 * boundary, 1),
+        "CPU ms": None if ms is None else round(ms, 1),
+        "rejected %": _share([one.rejected for one in answers]),
+        "holds the click %": _share([one.holds for one in answers]),
+        "predicted IoU": _share([guess for guess, _ in guesses]),
+        "its error": _share([abs(guess - score) for guess, score in guesses]),
+    }
+
+
+def _share(facts: Sequence[float | None]) -> float | None:
+    known = [fact for fact in facts if fact is not None]
+    return round(100 * float(np.mean(known)), 1) if known else None
 
 
 def _scores(mask: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
@@ -234,8 +273,10 @@ def _depth(mask: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m eval.studies.refiners", description=__doc__.split("\n")[0])
-    parser.add_argument("--ccp", type=Path, help="Clothing Co-Parsing: the tenth that was not trained on")
-    parser.add_argument("--coco", type=Path, help="COCO segments in YOLO layout: the tenth that was not trained on")
+    parser.add_argument(
+        "--source", type=Path, action="append", default=[], metavar="DIR",
+        help="pictures with masks, as trainings read them: those that no training has seen; may be given again",
+    )  # fmt: skip
     parser.add_argument("--horses", type=Path, help="Weizmann horses")
     parser.add_argument("--davis", type=Path, help="DAVIS-2016")
     parser.add_argument("--every", type=int, default=10, help="frames of DAVIS that are used")
@@ -257,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cv2.setNumThreads(given.threads)
     sets, refiners = _chosen_sets(given), [_refiner(name, given) for name in given.refiners]
     if not sets:
-        parser.error("name at least one of --ccp, --coco, --horses, --davis")
+        parser.error("name at least one of --source, --horses, --davis")
     rows: list[dict[str, Any]] = []
     for name, read in sets.items():
         examples = list(read())
@@ -267,7 +308,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows.append(row)
             sys.stdout.write(" | ".join(str(value) for value in row.values()) + "\n")
             sys.stdout.flush()
-    paths = {"CCP": given.ccp, "COCO": given.coco, "HORSES": given.horses, "DAVIS": given.davis, "W": given.weights}
+    paths = {source.name.upper(): source for source in given.source}
+    paths |= {"HORSES": given.horses, "DAVIS": given.davis, "W": given.weights}
     names = {path: name for name, path in (paths | {"SAM_W": given.sam_weights}).items() if path}
     command = command_line(words, names).replace("streamvos", "python -m eval.studies.refiners", 1)
     meta = {"command": command, "data": ", ".join(sets), "seed": 0, "fps": None, "threads": given.threads}
@@ -276,15 +318,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _chosen_sets(given: argparse.Namespace) -> dict[str, Callable[[], Iterator[Example]]]:
     sets: dict[str, Callable[[], Iterator[Example]]] = {}
-    if given.ccp:
-        sets["ccp held out"] = lambda: still_pictures(split(read_ccp(given.ccp, _SHORT_SIDE_PX))[1])
-    if given.coco:
-        sets["coco held out"] = lambda: still_pictures(split(read_coco(given.coco, _SHORT_SIDE_PX))[1])
+    for folder in given.source:
+        sets[f"{folder.name} held out"] = partial(_held_out, folder)
     if given.horses:
         sets["horses"] = lambda: still_pictures(read_horses(given.horses, _SHORT_SIDE_PX))
     if given.davis:
         sets["davis2016"] = lambda: davis_frames(given.davis, given.every)
     return sets
+
+
+def _held_out(folder: Path) -> Iterator[Example]:
+    return still_pictures(read_source(folder, _SHORT_SIDE_PX, held_out_only=True)[1])
 
 
 def _refiner(name: str, given: argparse.Namespace) -> Refiner:

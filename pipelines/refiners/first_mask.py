@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipelines.refiners.gate import intersection_over_union
 from pipelines.refiners.protocol import Candidate, Refiner
 from streamvos.boxes import box_iou, boxes_around
 from streamvos.errors import InputError
@@ -15,22 +16,22 @@ from streamvos.masks import tight_box
 from streamvos.records import Prompt
 
 logger = logging.getLogger(__name__)
-# What a mask e times as large is worth beside predicted IoU, which prefers parts: they look complete, too. What that
-# gains, and costs among small things: `python -m eval.studies.refiners`, docs/model-cards/refiner.md.
+# What a mask e times as large is worth beside predicted IoU, which prefers parts: they look complete, too.
 _WHOLE = 0.03
+# What it is worth to a mask of a click that the detector sees a thing just there.
+_DETECTED = 0.1
 # Overlap of a detection with the box of the mask made from it, below which the mask is something else: cups that stand
 # on the table that was detected (IoU 0.2 to 0.3 in the clip that it was chosen on, where things have 0.6 and more).
 _EXPLAINED = 0.5
 _MOST_INSTANCES = 3  # that a click is tried with; each costs two passes of the network
+_SAME = 0.75  # IoU from which two masks of a click are the same
+_MOST_CHOICES = 3  # that are offered
 
 
 def first_mask(
     image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, instances: np.ndarray | None = None
 ) -> np.ndarray:
     """Turn a prompt into an (H, W) bool mask; a mask prompt is returned as it is.
-
-    A click does not say how far its object reaches, a detector does: of the instances around all clicks that whose
-    mask explains them best is taken, where there is one.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -49,44 +50,76 @@ def first_candidate(
     image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, instances: np.ndarray | None = None
 ) -> Candidate:
     """As `first_mask`, with the reason how the mask was made."""
+    best = candidates_of(image, prompt, refiner, quick, instances)[0]
+    logger.debug("first mask of object %d: %s", prompt.object_id, best.reason)
+    return best
+
+
+def candidates_of(
+    image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, instances: np.ndarray | None = None
+) -> tuple[Candidate, ...]:
+    """What a prompt may mean, the likeliest first; more than one only where clicks leave it open.
+
+    A click does not say how far its object reaches. The refiner offers what it may mean; a thing that the detector sees
+    around it is one more offer, and one vote for what agrees with it. Whatever does not hold the clicks is none.
+    """
     if prompt.mask is not None:
         if prompt.mask.shape != image.shape[:2]:
             raise InputError(
                 f"prompt mask of object {prompt.object_id}: expected {image.shape[:2]} pixels (H, W) as the "
                 f"frame, got {prompt.mask.shape}; resize it with nearest neighbour"
             )
-        return Candidate("mask", prompt.mask, None, "given by the user")
+        return (Candidate("mask", prompt.mask, None, "given by the user"),)
     refiner.set_image(image, prompt.frame_index)
-    known = prompt.clicks_alone and instances is not None
-    best = _clicked_instance(refiner, prompt.points, prompt.labels, instances) if known else None
-    if best is None:
-        asked = {"box": prompt.box, "points": prompt.points, "labels": prompt.labels}
-        best = best_candidate(refiner.refine(**asked, quick=quick))
-    logger.debug("first mask of object %d: %s", prompt.object_id, best.reason)
-    return best
+    asked = {"box": prompt.box, "points": prompt.points, "labels": prompt.labels}
+    offered = refiner.refine(**asked, quick=quick)
+    if not prompt.clicks_alone:
+        return (best_candidate(offered),)
+    offered = [one for one in offered if _agrees(one.mask, prompt.points, prompt.labels)] or offered
+    detected = [] if instances is None else _clicked_instances(refiner, prompt.points, prompt.labels, instances)
+    votes = [_WHOLE * _log_area(one) + (one.predicted_iou or 0.0) for one in offered]
+    votes = [
+        vote + _DETECTED * any(intersection_over_union(one.mask, other.mask) >= _SAME for other in detected)
+        for vote, one in zip(votes, offered, strict=True)
+    ]
+    votes += [_WHOLE * _log_area(one) + (one.predicted_iou or 0.0) + _DETECTED for one in detected]
+    kept: list[Candidate] = []
+    every = (*offered, *detected)
+    for index in sorted(range(len(every)), key=lambda each: -votes[each]):
+        if len(kept) < _MOST_CHOICES and all(
+            intersection_over_union(every[index].mask, other.mask) < _SAME for other in kept
+        ):
+            kept.append(every[index])
+    return tuple(kept)
 
 
 def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
     """The highest predicted IoU, the larger mask among near ones: parts look complete, too; the first among equals."""
-    return max(
-        candidates,
-        key=lambda one: (one.predicted_iou or 0.0) + _WHOLE * np.log(max(1, np.count_nonzero(one.mask))),
-    )
+    return max(candidates, key=lambda one: (one.predicted_iou or 0.0) + _WHOLE * _log_area(one))
 
 
-def _clicked_instance(
+def _log_area(candidate: Candidate) -> float:
+    return float(np.log(max(1, np.count_nonzero(candidate.mask))))
+
+
+def _clicked_instances(
     refiner: Refiner, points: np.ndarray, labels: np.ndarray, instances: np.ndarray
-) -> Candidate | None:
-    """Of the smallest boxes around all clicks on the object, the best mask that every click agrees with, if any."""
-    columns, rows = points.astype(int).T
+) -> list[Candidate]:
+    """Of the smallest boxes around all clicks on the object, the masks that every click agrees with."""
     agreeing = []
     for row in boxes_around(points[labels], instances)[:_MOST_INSTANCES]:
         best = best_candidate(refiner.refine(box=instances[row], points=points, labels=labels))
-        height, width = best.mask.shape
-        seen = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        if explains(best.mask, instances[row]) and (best.mask[rows[seen], columns[seen]] == labels[seen]).all():
+        if explains(best.mask, instances[row]) and _agrees(best.mask, points, labels):
             agreeing.append(dataclasses.replace(best, reason=f"{best.reason}, in the box of what was detected there"))
-    return best_candidate(agreeing) if agreeing else None
+    return agreeing
+
+
+def _agrees(mask: np.ndarray, points: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether all clicks inside the frame are on their side of the mask."""
+    columns, rows = points.astype(int).T
+    height, width = mask.shape
+    seen = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    return bool((mask[rows[seen], columns[seen]] == labels[seen]).all())
 
 
 def explains(mask: np.ndarray, box_xyxy: np.ndarray) -> bool:

@@ -55,6 +55,7 @@ def test_scores_by_hand() -> None:
         ("box", "boxes"),
         ("1 click, IoU alone", "boxes"),
         ("1 click anywhere, IoU alone", "boxes"),
+        ("1 click anywhere, best of three", "boxes"),
         ("1 click", "boxes"),
         ("1 click anywhere", "boxes"),
         ("3 clicks", "boxes"),
@@ -68,9 +69,9 @@ def test_scores_by_hand() -> None:
     ]
     assert (rows[0]["IoU"], rows[0]["F"]) == (100.0, 100.0)
     assert rows[1]["IoU"] == pytest.approx(100 * 100 / 1600, abs=0.1)
-    none, coarse = rows[9:11]
+    none, coarse = rows[10:12]
     assert none["IoU"] == coarse["IoU"] < 100 and none["CPU ms"] is None
-    assert [row["rejected %"] for row in rows] == [None] * 10 + [0.0, None, None]
+    assert [row["rejected %"] for row in rows] == [None] * 11 + [0.0, None, None]
 
 
 def test_clicks_ask_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:

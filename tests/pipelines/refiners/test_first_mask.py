@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipelines.refiners.config import RefineConfig
-from pipelines.refiners.first_mask import best_candidate, explains, first_candidate, first_mask
+from pipelines.refiners.first_mask import best_candidate, candidates_of, explains, first_candidate, first_mask
 from pipelines.refiners.gate import Similarity, intersection_over_union, refine_mask
 from pipelines.refiners.grabcut import GrabCutRefiner
 from pipelines.refiners.protocol import Candidate, innermost_point
@@ -119,6 +119,39 @@ def test_clicks_mean_the_instance_that_explains_them_best(prompt, instances, exp
         x1, y1, x2, y2 = expected
         assert np.array_equal(found.mask, block(y1, x1, y2 - y1, x2 - x1) & ~Parts.HOLE)
         assert "detected" in found.reason
+
+
+class Offers(Fixed):
+    """From a click: a part, the whole, a group and something elsewhere, as sure as they are said to be."""
+
+    PART, WHOLE, GROUP, OTHER = block(20, 20, 6, 6), block(10, 10, 24, 24), block(10, 10, 24, 60), block(40, 60, 10, 10)
+
+    def __init__(self, *sure: float):
+        self.sure = sure
+
+    def refine(self, box=None, points=None, labels=None, **rest):
+        if box is not None:
+            return (Candidate("box", self.WHOLE, 0.8, "box"),)
+        masks = (self.PART, self.WHOLE, self.GROUP, self.OTHER)
+        return tuple(Candidate(str(row), mask, sure, "") for row, (mask, sure) in enumerate(zip(masks, self.sure, strict=True)))
+
+
+def offers(*sure: float, instances: list[list[float]] | None = None) -> list[str]:
+    boxes = None if instances is None else np.array(instances, np.float32)
+    found = candidates_of(np.zeros((60, 80, 3), np.uint8), clicks((22, 22)), Offers(*sure), instances=boxes)
+    return [one.name for one in found]
+
+
+def test_a_click_has_several_meanings_the_likeliest_first():
+    assert offers(0.9, 0.6, 0.4, 0.99) == ["0", "1", "2"]  # what does not hold the click is none
+    assert offers(0.4, 0.9, 0.6, 0.99) == ["1", "2", "0"]
+
+
+def test_the_detector_is_one_vote_and_not_the_last_word():
+    around = [[10.0, 10.0, 34.0, 34.0]]
+    assert offers(0.90, 0.78, 0.1, 0.0)[0] == "0"
+    assert offers(0.90, 0.78, 0.1, 0.0, instances=around)[0] == "box"
+    assert offers(0.99, 0.40, 0.1, 0.0, instances=around)[0] == "0"
 
 
 def test_a_mask_explains_the_detection_that_it_fills():
