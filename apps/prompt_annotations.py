@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+LONGEST_SIDE = 16_384  # pixels of an annotated picture; pycocotools counts them in 32 bits
+
 
 @dataclass(frozen=True)
 class Annotation:

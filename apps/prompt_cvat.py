@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from apps.prompt_annotations import Annotation, frame_number
+from apps.prompt_annotations import LONGEST_SIDE, Annotation, frame_number
 from streamvos.errors import InputError
 from streamvos.export.formats.outlines import fill
 from streamvos.foreign_files import read_text
@@ -78,6 +78,8 @@ def _shape(
         return None
     if min(size) < 1:
         raise InputError("polygons and masks need <original_size> of the video")
+    if max(size) > LONGEST_SIDE:
+        raise InputError(f"expected pictures of at most {LONGEST_SIDE} pixels a side, got {size[1]}x{size[0]}")
     if shape.tag == "mask":
         return Annotation(frame, object_id, label, mask=_run_lengths(shape, size))
     points = [[float(word) for word in pair.split(",")] for pair in shape.attrib["points"].split(";")]

@@ -190,7 +190,7 @@ def _removal(entry: Any, where: str, prompts: Sequence[Prompt]) -> Removal:
 def _numbers(value: Any, shape: tuple[int | None, ...], wanted: str, where: str) -> np.ndarray:
     try:
         array = np.array(value, np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.zeros(())
     fits = array.ndim == len(shape) and all(
         want is None or want == have for want, have in zip(shape, array.shape, strict=True)

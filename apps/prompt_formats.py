@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from apps import prompt_cvat, prompt_yolo
-from apps.prompt_annotations import Annotation, frame_number
+from apps.prompt_annotations import LONGEST_SIDE, Annotation, frame_number
 from apps.prompt_files import read_first_mask, read_prompts
 from streamvos.errors import InputError
 from streamvos.foreign_files import is_folder, picture_errors
@@ -27,7 +27,6 @@ from streamvos.records import Prompt, Removal
 
 WHICH = ("first", "all")
 _IDS = ("track_id", "instance_id")  # of a COCO annotation, by several tools' habits
-_LONGEST_SIDE = 16_384  # pixels of an image; pycocotools counts them in 32 bits
 _FRAMES = ("frame_index", "frame_id")  # of a COCO image
 
 
@@ -176,12 +175,15 @@ def _coco_mask(shape: Any, height: int, width: int) -> np.ndarray:
     """(H, W) bool of polygons, or of run lengths, compressed or not."""
     from pycocotools import mask as coco_mask
 
-    if not (1 <= height <= _LONGEST_SIDE and 1 <= width <= _LONGEST_SIDE):
-        raise InputError(f"expected images of at most {_LONGEST_SIDE} pixels a side, got {width}x{height}")
+    if not (1 <= height <= LONGEST_SIDE and 1 <= width <= LONGEST_SIDE):
+        raise InputError(f"expected images of at most {LONGEST_SIDE} pixels a side, got {width}x{height}")
     if isinstance(shape, dict) and list(shape["size"]) != [height, width]:
         raise InputError(f"expected run lengths of the image's size, {[height, width]}, got {shape['size']}")
     try:
         if isinstance(shape, list):
+            corners = np.concatenate([np.asarray(ring, np.float64) for ring in shape])
+            if not (np.abs(corners) <= 2 * max(height, width)).all():  # its library walks along every edge
+                raise ValueError(f"corners far outside the image of {width}x{height}")
             rle = coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
         else:
             rle = coco_mask.frPyObjects(shape, height, width) if isinstance(shape["counts"], list) else shape

@@ -14,6 +14,10 @@ from streamvos.export.formats import RecordedRun, export_run
 from streamvos.masks import tight_box
 
 SIZE = (48, 64)
+IMAGE = (
+    '<annotations><image id="0" name="4.png" width="{}" height="48"><polygon label="x" points="{}"/></image>'
+    "</annotations>"
+)
 PLACES = {
     "coco": "annotations.json",
     "davis": ".",
@@ -132,8 +136,10 @@ def test_uncompressed_run_lengths(tmp_path):
         (coco(annotations=[{"image_id": 5, "bbox": [0, 0, 0, 1]}]), "object 1 in frame 7: Prompt.box"),
         (coco(annotations=[{"image_id": 5, "bbox": [0, 0, 2, 1], "track_id": 2}] * 2), "object 2 is annotated twice"),
         (coco(images=[{"id": 5, "video_id": 1}, {"id": 6, "video_id": 2}]), "one video, got those of 2"),
+        (coco(annotations=[{"image_id": 5, "segmentation": [[0, 0, 1e15, 1, 4, 9]]}]), "corners far outside"),
+        ({"prompts": [{"frame": 0, "object": 1, "box": [0, 0, 10**400, 5]}]}, "expected 'box' to be"),
     ],
-    ids=["none", "no image", "empty box", "twice", "two videos"],
+    ids=["none", "no image", "empty box", "twice", "two videos", "far", "huge"],
 )
 def test_wrong_coco(tmp_path, data, message):
     with pytest.raises(InputError, match=message):
@@ -168,8 +174,12 @@ def test_cvat_for_images(tmp_path):
             '<mask rle="2,4" left="10" top="20" width="4" height="2"/></image></annotations>',
             "do not fill its box",
         ),
+        (IMAGE.format(64, "nan,2;3,4;5,6"), "corners x,y within the picture"),
+        (IMAGE.format(64, "1e30,2;3,4;5,6"), "corners x,y within the picture"),
+        (IMAGE.format(64, "1;2;3"), "corners x,y within the picture"),
+        (IMAGE.format(200_000, "1,2;3,4;5,6"), "at most 16384 pixels a side"),
     ],
-    ids=["broken", "another", "entities", "empty", "no size", "no number", "short mask"],
+    ids=["broken", "another", "entities", "empty", "no size", "no number", "short mask", "nan", "far", "flat", "huge"],
 )
 def test_wrong_cvat(tmp_path, text, message):
     (tmp_path / "a.xml").write_text(text)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from streamvos.errors import InputError
+
 
 def outline_of(mask: np.ndarray) -> np.ndarray:
     """The (P, 2) int32 xy pixels of one closed polygon around an (H, W) bool mask; empty where the mask is."""
@@ -26,7 +28,14 @@ def outline_of(mask: np.ndarray) -> np.ndarray:
 
 
 def fill(polygon: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The (H, W) bool mask of a (P, 2) polygon in pixels, where a pixel's middle is at a half."""
+    """The (H, W) bool mask of a (P, 2) polygon in pixels, where a pixel's middle is at a half.
+
+    Raises:
+        InputError: it is no polygon, or a corner lies a whole picture or more outside.
+    """
+    far = max(size)
+    if polygon.ndim != 2 or polygon.shape[1:] != (2,) or not len(polygon) or not (np.abs(polygon) <= 2 * far).all():
+        raise InputError(f"a polygon: expected corners x,y within the picture of {size[1]}x{size[0]} pixels")
     mask = np.zeros(size, np.uint8)
     cv2.fillPoly(mask, [np.floor(polygon).astype(np.int32)], 1)
     return mask.astype(bool)
