@@ -15,7 +15,7 @@ from pipelines.prompts import MAX_OBJECT_ID
 from streamvos.errors import InputError, unknown_name
 from streamvos.records import Prompt, Removal
 
-_PROMPT_KEYS = ("frame", "object", "box", "points", "labels", "mask", "label")
+_PROMPT_KEYS = ("frame", "object", "box", "points", "labels", "mask", "label", "choice")
 _REMOVAL_KEYS = ("frame", "object")
 
 
@@ -110,7 +110,7 @@ def digest(prompts: Sequence[Prompt], removals: Sequence[Removal]) -> str | None
         return None
     sha = hashlib.sha256()
     for prompt in prompts:
-        sha.update(f"{prompt.frame_index} {prompt.object_id} {prompt.label!r}\n".encode())
+        sha.update(f"{prompt.frame_index} {prompt.object_id} {prompt.label!r} {prompt.choice}\n".encode())
         for name in ("box", "points", "labels", "mask"):
             array = getattr(prompt, name)
             if array is not None:
@@ -164,8 +164,9 @@ def _prompt(entry: Any, where: str, folder: Path) -> Prompt:
         if not isinstance(entry["mask"], str):
             raise InputError(f"{where}: expected 'mask' to be a path, got {entry['mask']!r}")
         parts["mask"] = read_mask_picture(folder / entry["mask"]) > 0
+    choice = _whole(entry, "choice", 0, where) if "choice" in entry else 0
     try:
-        return Prompt(frame, object_id, label=label, **parts)
+        return Prompt(frame, object_id, label=label, choice=choice, **parts)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 

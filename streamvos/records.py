@@ -21,6 +21,7 @@ ObjectState = Literal["tracked", "occluded", "lost"]
 OBJECT_STATES: tuple[ObjectState, ...] = ("tracked", "occluded", "lost")
 MemoryAction = Literal["write", "skip", "merge", "evict", "refine", "reject", "remove", "reset"]
 Rle = dict[str, Any]  # COCO run-length encoding: {"size": [H, W], "counts": bytes}
+CHOICES = 3  # things that a single click may mean: a part, the whole, a group
 _DETECTION_ROWS = ("scores", "boxes_xyxy", "class_ids", "class_names", "object_ids")
 _MASK_ROWS = ("object_ids", "rles", "boxes_xyxy", "scores", "states", "class_names", "class_scores")
 
@@ -78,6 +79,8 @@ class Prompt:
         points: (P, 2) float32 xy pixels, with `labels` (P,) bool: True on the object, False off it; without a box at
             least one is on it.
         label: class or name that the user gives the object.
+        choice: of a single click: which of the things that it may mean, 0 the likeliest, at most 2. Where there are
+            fewer, the last.
     """
 
     frame_index: int
@@ -87,6 +90,7 @@ class Prompt:
     points: np.ndarray | None = None
     labels: np.ndarray | None = None
     label: str | None = None
+    choice: int = 0
 
     def __post_init__(self) -> None:
         if self.object_id < 1:
@@ -111,6 +115,10 @@ class Prompt:
             set_array(self, "labels", (len(self.points),), np.bool_)
             if self.box is None and not self.labels.any():
                 raise InputError("Prompt.labels: expected at least one point on the object")
+        if self.choice not in range(CHOICES):
+            raise InputError(f"Prompt.choice: expected 0 to {CHOICES - 1}, got {self.choice!r}")
+        if self.choice and not (self.clicks_alone and len(self.points) == 1):
+            raise InputError("Prompt.choice: only a single click without a box leaves a choice")
 
     @property
     def clicks_alone(self) -> bool:

@@ -13,7 +13,7 @@ from pipelines.refiners.protocol import Candidate, Refiner
 from streamvos.boxes import box_iou, boxes_around
 from streamvos.errors import InputError
 from streamvos.masks import tight_box
-from streamvos.records import Prompt
+from streamvos.records import CHOICES, Prompt
 
 logger = logging.getLogger(__name__)
 # What a mask e times as large is worth beside predicted IoU, which prefers parts: they look complete, too.
@@ -25,7 +25,6 @@ _DETECTED = 0.1
 _EXPLAINED = 0.5
 _MOST_INSTANCES = 3  # that a click is tried with; each costs two passes of the network
 _SAME = 0.75  # IoU from which two masks of a click are the same
-_MOST_CHOICES = 3  # that are offered
 
 
 def first_mask(
@@ -50,9 +49,10 @@ def first_candidate(
     image: np.ndarray, prompt: Prompt, refiner: Refiner, quick: bool = False, instances: np.ndarray | None = None
 ) -> Candidate:
     """As `first_mask`, with the reason how the mask was made."""
-    best = candidates_of(image, prompt, refiner, quick, instances)[0]
-    logger.debug("first mask of object %d: %s", prompt.object_id, best.reason)
-    return best
+    found = candidates_of(image, prompt, refiner, quick, instances)
+    taken = found[min(prompt.choice, len(found) - 1)]
+    logger.debug("first mask of object %d: %s", prompt.object_id, taken.reason)
+    return taken
 
 
 def candidates_of(
@@ -86,7 +86,7 @@ def candidates_of(
     kept: list[Candidate] = []
     every = (*offered, *detected)
     for index in sorted(range(len(every)), key=lambda each: -votes[each]):
-        if len(kept) < _MOST_CHOICES and all(
+        if len(kept) < CHOICES and all(
             intersection_over_union(every[index].mask, other.mask) < _SAME for other in kept
         ):
             kept.append(every[index])

@@ -45,10 +45,20 @@ def test_points_go_with_a_box():
     assert box.box.tolist() == [0, 0, 50, 50] and box.labels.tolist() == [False] and other.object_id == 2
 
 
-@pytest.mark.parametrize("text", ["1:10", "10,20", "1:10,20,x", "0:1,2", "1:nan,2", "a:1,2", "1:1,2,3,4", ""])
+@pytest.mark.parametrize(
+    "text", ["1:10", "10,20", "1:10,20,x", "0:1,2", "1:nan,2", "a:1,2", "1:1,2,3,4", "1:1,2,4", "1:1,2,0", ""]
+)
 def test_wrong_points(text):
     with pytest.raises(InputError, match="expected id:x,y with an id of at least 1, such as 1:120,80"):
         pointed_at([], [text])
+
+
+def test_the_second_thing_that_a_click_may_mean():
+    first, second = pointed_at([], ["1:10,20,2", "2:5,6,1"])
+    assert (first.choice, second.choice) == (1, 0) and first.labels.tolist() == [True]
+    for points, boxes in ((["1:10,20,2", "1:5,6"], []), (["1:10,20,3"], [parse_box("1:0,0,50,50")])):
+        with pytest.raises(InputError, match="only a single point without a box leaves a choice"):
+            pointed_at(boxes, points)
 
 
 def test_points_off_an_object_alone():

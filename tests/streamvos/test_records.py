@@ -115,3 +115,19 @@ def test_an_envelope_takes_over_its_frame() -> None:
     assert (result.stream_id, result.frame_index, result.time_s, result.size) == ("s", 7, 0.28, (4, 6))
     assert (result.prompts, result.removals, result.events) == (prompts, removals, ())
     assert result.masks is result.detections is result.scene is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"choice": 3}, "expected 0 to 2"),
+        ({"choice": -1}, "expected 0 to 2"),
+        ({"choice": 1, "points": [[1, 2], [3, 4]], "labels": [True, True]}, "only a single click"),
+        ({"choice": 1, "box": [0, 0, 9, 9]}, "only a single click"),
+    ],
+)
+def test_only_a_single_click_leaves_a_choice(fields, message):
+    click = {"points": [[1, 2]], "labels": [True]}
+    assert Prompt(0, 1, **click, choice=2).choice == 2
+    with pytest.raises(InputError, match=message):
+        Prompt(0, 1, **(click | fields))

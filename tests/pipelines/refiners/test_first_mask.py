@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -133,7 +135,9 @@ class Offers(Fixed):
         if box is not None:
             return (Candidate("box", self.WHOLE, 0.8, "box"),)
         masks = (self.PART, self.WHOLE, self.GROUP, self.OTHER)
-        return tuple(Candidate(str(row), mask, sure, "") for row, (mask, sure) in enumerate(zip(masks, self.sure, strict=True)))
+        return tuple(
+            Candidate(str(row), mask, sure, "") for row, (mask, sure) in enumerate(zip(masks, self.sure, strict=True))
+        )
 
 
 def offers(*sure: float, instances: list[list[float]] | None = None) -> list[str]:
@@ -145,6 +149,14 @@ def offers(*sure: float, instances: list[list[float]] | None = None) -> list[str
 def test_a_click_has_several_meanings_the_likeliest_first():
     assert offers(0.9, 0.6, 0.4, 0.99) == ["0", "1", "2"]  # what does not hold the click is none
     assert offers(0.4, 0.9, 0.6, 0.99) == ["1", "2", "0"]
+
+
+def test_a_choice_takes_the_next_meaning_and_the_last_where_there_are_fewer():
+    image = np.zeros((60, 80, 3), np.uint8)
+    for choice, mask in ((0, Offers.PART), (1, Offers.WHOLE), (2, Offers.GROUP)):
+        prompt = replace(clicks((22, 22)), choice=choice)
+        assert np.array_equal(first_mask(image, prompt, Offers(0.9, 0.6, 0.4, 0.99)), mask)
+        assert np.array_equal(first_mask(image, prompt, Fixed(Offers.WHOLE)), Offers.WHOLE)
 
 
 def test_the_detector_is_one_vote_and_not_the_last_word():
