@@ -2,8 +2,9 @@
 
 The object's surroundings are cut out of the frame and scaled to a fixed size, so that small objects are seen as
 finely as large ones; the network's own mask goes in once more as a coarse one. A click does not say how large its
-object is: the refiner looks near and far, asks for a part, the whole and a group each time, then again around what it
-found, and offers what differs with the IoU predicted. A mask that does not hold the click is no answer to it.
+object is: the refiner looks near and far, asks for a part, the whole and a group each time, then again around what is
+likely, and offers what differs. A mask that does not hold the click is no answer to it. How good an answer is shows
+better in whether looks from other distances find it too than in the IoU that the network predicts of one look.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -56,12 +58,26 @@ class EmbeddedRefinerRules:
     box_margins: tuple[float, ...] = (0.08, 0.15)
     box_rounds: int = 1
     quick_max_px: float = 216.0
-    click_reaches: tuple[float, ...] = (0.15, 0.35, 0.7)
+    click_reaches: tuple[float, ...] = (0.08, 0.15, 0.35, 0.7)
     max_choices: int = 3
     same_mask: float = 0.75
 
 
 RULES = EmbeddedRefinerRules()
+# IoU of a mask of a click, from the IoU predicted of it and its agreement with looks from other distances: least
+# squares over clicks on pictures that the network has learned from, `python -m pipelines.training.click_quality`.
+QUALITY = (0.39, 0.58, -0.22)
+
+
+class Offer(NamedTuple):
+    """What a click may mean: an (H, W) bool mask, the IoU predicted of it, how far was looked (pixels), the largest IoU
+    with a mask from another distance, and the IoU that follows from all."""
+
+    mask: np.ndarray
+    predicted: float
+    reach_px: float
+    agreement: float = 0.0
+    quality: float = 0.0
 
 
 @REFINERS.register("embedded")
@@ -152,48 +168,64 @@ class EmbeddedRefiner:
         )
 
     def _from_points(self, points: np.ndarray, labels: np.ndarray) -> tuple[Candidate, ...]:
-        found: list[tuple[np.ndarray, float, float]] = []  # mask, predicted IoU, reach in pixels
-        height, width = self._image.shape[:2]
-        masks = CHOICES if len(points) == 1 else DECIDED
+        clicked = points[labels]
+        candidates = []
+        for offer in self._distinct(self.offers(points, labels)):
+            again = self._again(offer.mask, points, labels)
+            name = f"points within {offer.reach_px:.0f} px"
+            mask = again if holds(again, clicked) else offer.mask
+            candidates.append(Candidate(name, mask, offer.quality, f"made from {name} by the embedded refiner"))
+        return tuple(candidates) or (self._disc(clicked),)
+
+    def offers(self, points: np.ndarray, labels: np.ndarray) -> list[Offer]:
+        """What (P, 2) clicks with their (P,) bool labels may mean, looked at from all distances."""
+        found: list[Offer] = []
         clicked = points[labels]
         for reach in self._rules.click_reaches:
-            half = reach * min(height, width)
-            around = extent(clicked) + np.array([-half, -half, half, half], np.float32)
-            around = np.clip(around, 0, [width, height, width, height])
+            around, half = self._around(clicked, reach)
             window = self._window(around, 0.0)
+            masks = CHOICES if len(points) == 1 else DECIDED
             for logits, iou in self._ask(window, [MaskPrompt(None, points, labels)], masks=masks)[0]:
                 mask = self._paste(logits, window)
                 if holds(mask, clicked):
-                    found.append((mask, iou, half))
-        candidates = []
-        for mask, iou, half in self._distinct(found):
-            again, again_iou = self._again(mask, points, labels)
-            mask, iou = (again, again_iou) if holds(again, clicked) else (mask, iou)
-            name = f"points within {half:.0f} px"
-            candidates.append(Candidate(name, mask, iou, f"made from {name} by the embedded refiner"))
-        if not candidates:
-            half = self._rules.click_reaches[0] * min(height, width)
-            box = np.clip(extent(clicked) + np.array([-half, -half, half, half], np.float32), 0, [width, height] * 2)
-            disc, name = inscribed_ellipse((height, width), box), f"points within {half:.0f} px"
-            reason = f"the embedded refiner found nothing from {name}: an ellipse of {half:.0f} px instead"
-            candidates.append(Candidate(name, disc, 0.0, reason))
-        return tuple(candidates)
+                    found.append(Offer(mask, iou, half))
+        return [self._judged(offer, found) for offer in found]
 
-    def _distinct(self, found: list[tuple[np.ndarray, float, float]]) -> list[tuple[np.ndarray, float, float]]:
-        """The best masks that differ, the best first."""
-        kept: list[tuple[np.ndarray, float, float]] = []
-        for one in sorted(found, key=lambda each: -each[1]):
+    def _judged(self, offer: Offer, offers: Sequence[Offer]) -> Offer:
+        others = [intersection_over_union(offer.mask, one.mask) for one in offers if one.reach_px != offer.reach_px]
+        agreement = max(others, default=0.0)
+        quality = float(np.clip(np.dot(QUALITY, (offer.predicted, agreement, 1.0)), 0.0, 1.0))
+        return offer._replace(agreement=agreement, quality=quality)
+
+    def _distinct(self, offers: Sequence[Offer]) -> list[Offer]:
+        """The best that differ, the best first."""
+        kept: list[Offer] = []
+        for one in sorted(offers, key=lambda each: -each.quality):
             if len(kept) < self._rules.max_choices and all(
-                intersection_over_union(one[0], other[0]) < self._rules.same_mask for other in kept
+                intersection_over_union(one.mask, other.mask) < self._rules.same_mask for other in kept
             ):
                 kept.append(one)
         return kept
 
-    def _again(self, mask: np.ndarray, points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
+    def _around(self, clicked: np.ndarray, reach: float) -> tuple[np.ndarray, float]:
+        """The (4,) xyxy box that is looked at around clicks, and how many pixels it reaches."""
+        height, width = self._image.shape[:2]
+        half = reach * min(height, width)
+        box = extent(clicked) + np.array([-half, -half, half, half], np.float32)
+        return np.clip(box, 0, [width, height, width, height]), half
+
+    def _disc(self, clicked: np.ndarray) -> Candidate:
+        """Where no look found anything."""
+        box, half = self._around(clicked, self._rules.click_reaches[0])
+        disc, name = inscribed_ellipse(self._image.shape[:2], box), f"points within {half:.0f} px"
+        reason = f"the embedded refiner found nothing from {name}: an ellipse of {half:.0f} px instead"
+        return Candidate(name, disc, 0.0, reason)
+
+    def _again(self, mask: np.ndarray, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """A look from near at what was found."""
         window = self._window(tight_box(mask), self._rules.margin)
-        (((logits, iou),),) = self._ask(window, [MaskPrompt(None, points, labels, mask)])
-        return self._paste(logits, window), iou
+        (((logits, _),),) = self._ask(window, [MaskPrompt(None, points, labels, mask)])
+        return self._paste(logits, window)
 
     def _window(self, box: np.ndarray, margin: float) -> Window:
         size = self._rules.size_px

@@ -18,8 +18,7 @@ from streamvos.records import CHOICES, Prompt
 logger = logging.getLogger(__name__)
 # What a mask e times as large is worth beside predicted IoU, which prefers parts: they look complete, too.
 _WHOLE = 0.03
-# What it is worth to a mask of a click that the detector sees a thing just there.
-_DETECTED = 0.1
+_DETECTED = 0.1  # what it is worth to a mask of a click that the detector sees just this thing
 # Overlap of a detection with the box of the mask made from it, below which the mask is something else: cups that stand
 # on the table that was detected (IoU 0.2 to 0.3 in the clip that it was chosen on, where things have 0.6 and more).
 _EXPLAINED = 0.5
@@ -75,22 +74,21 @@ def candidates_of(
     offered = refiner.refine(**asked, quick=quick)
     if not prompt.clicks_alone:
         return (best_candidate(offered),)
-    offered = [one for one in offered if _agrees(one.mask, prompt.points, prompt.labels)] or offered
     detected = [] if instances is None else _clicked_instances(refiner, prompt.points, prompt.labels, instances)
-    votes = [_WHOLE * _log_area(one) + (one.predicted_iou or 0.0) for one in offered]
-    votes = [
-        vote + _DETECTED * any(intersection_over_union(one.mask, other.mask) >= _SAME for other in detected)
-        for vote, one in zip(votes, offered, strict=True)
-    ]
-    votes += [_WHOLE * _log_area(one) + (one.predicted_iou or 0.0) + _DETECTED for one in detected]
+    agreeing = [*detected, *(one for one in offered if _agrees(one.mask, prompt.points, prompt.labels))]
     kept: list[Candidate] = []
-    every = (*offered, *detected)
-    for index in sorted(range(len(every)), key=lambda each: -votes[each]):
-        if len(kept) < CHOICES and all(
-            intersection_over_union(every[index].mask, other.mask) < _SAME for other in kept
-        ):
-            kept.append(every[index])
+    for one in sorted(agreeing or offered, key=lambda each: -_votes(each, detected)):
+        if len(kept) < CHOICES and not any(_are_same(one, other) for other in kept):
+            kept.append(one)
     return tuple(kept)
+
+
+def _votes(candidate: Candidate, detected: Sequence[Candidate]) -> float:
+    return (candidate.predicted_iou or 0.0) + _DETECTED * any(_are_same(candidate, other) for other in detected)
+
+
+def _are_same(one: Candidate, other: Candidate) -> bool:
+    return intersection_over_union(one.mask, other.mask) >= _SAME
 
 
 def best_candidate(candidates: Sequence[Candidate]) -> Candidate:

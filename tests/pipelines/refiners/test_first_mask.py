@@ -103,7 +103,7 @@ def clicks(*points: tuple[float, float], off: int = 0) -> Prompt:
     ("prompt", "instances", "expected"),
     [
         (clicks((12, 20)), [[10, 10, 30, 30], [0, 0, 70, 50]], (10, 10, 30, 30)),
-        (clicks((12, 20)), [[10, 10, 30, 30], [8, 8, 60, 50]], (8, 8, 60, 50)),  # as sure, and larger
+        (clicks((12, 20)), [[10, 10, 30, 30], [8, 8, 60, 50]], (10, 10, 30, 30)),  # as sure: the smaller
         (clicks((12, 20), (50, 40)), [[10, 10, 30, 30], [0, 0, 70, 50]], (0, 0, 70, 50)),
         (clicks((12, 20), (21, 21), off=1), [[0, 0, 70, 50], [10, 10, 30, 30]], (10, 10, 30, 30)),
         (clicks((12, 20), (11, 11), off=1), [[10, 10, 30, 30]], None),  # no box explains what is off
