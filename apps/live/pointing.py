@@ -4,6 +4,7 @@ A click that starts an object and the clicks after it speak together while the p
 eval.studies.refiners` one click hits DAVIS at 66 IoU, three at 76. A mask that comes from elsewhere (a
 box, the detector, tracking) is corrected by its box with the clicks: spoilt masks of 68 and 63 IoU become 85 and 77
 with two clicks. (With the mask itself they become 87 and 78, but what is at hand is that of a picture that is past.)
+The same place clicked again asks for the next thing that a single click may mean there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from streamvos.errors import InputError
+from streamvos.records import CHOICES
 
+_SAME_PLACE_PX = 10.0  # nobody hits the very same pixel twice
 _TOGETHER_FRAMES = 12  # clicks so many frames apart still speak of the same picture
 
 
@@ -24,6 +27,13 @@ class _Clicks:
     labels: list[bool] = field(default_factory=list)
     box: np.ndarray | None = None  # of the mask that they correct; None where they began it
     frame_index: int = 0
+    choice: int = 0
+
+    def are_one_at(self, x: float, y: float) -> bool:
+        """Whether they are a single click, without a box, at about this place."""
+        if self.box is not None or len(self.points) != 1:
+            return False
+        return bool(np.hypot(*np.subtract(self.points[0], (x, y))) <= _SAME_PLACE_PX)
 
 
 class Pointing:
@@ -48,6 +58,9 @@ class Pointing:
         clicks = self._clicks.get(object_id)
         if clicks is None or frame_index - clicks.frame_index > _TOGETHER_FRAMES:
             clicks = _Clicks(box=None if box_xyxy is None else box_xyxy.astype(np.float32))
+        if on and clicks.are_one_at(x, y):
+            clicks.choice, clicks.frame_index = (clicks.choice + 1) % CHOICES, frame_index
+            return {**_arrays(clicks), "choice": clicks.choice}
         points, labels = [*clicks.points, (x, y)], [*clicks.labels, on]
         if clicks.box is None and not any(labels):
             raise InputError(
@@ -55,9 +68,12 @@ class Pointing:
             )
         clicks.points, clicks.labels, clicks.frame_index = points, labels, frame_index
         self._clicks[object_id] = clicks
-        fields = {"points": np.array(points, np.float32), "labels": np.array(labels, bool)}
-        return fields if clicks.box is None else {"box": clicks.box, **fields}
+        return _arrays(clicks) if clicks.box is None else {"box": clicks.box, **_arrays(clicks)}
 
     def forget(self, object_id: int) -> None:
         """What comes for this object begins anew."""
         self._clicks.pop(object_id, None)
+
+
+def _arrays(clicks: _Clicks) -> dict[str, Any]:
+    return {"points": np.array(clicks.points, np.float32), "labels": np.array(clicks.labels, bool)}

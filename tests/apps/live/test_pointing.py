@@ -35,6 +35,16 @@ def test_later_clicks_begin_anew():
     assert pointing.click(1, 7, 8, True, 61, None)["points"].tolist() == [[7, 8]]
 
 
+def test_the_same_place_again_asks_for_the_next_thing_that_a_click_may_mean():
+    pointing = Pointing()
+    first, *others = (pointing.click(1, 50 + shift, 60, True, 10 + shift, None) for shift in range(4))
+    assert "choice" not in first and [fields["choice"] for fields in others] == [1, 2, 0]
+    assert all(fields["points"].tolist() == [[50, 60]] for fields in others)
+    elsewhere = pointing.click(1, 90, 60, True, 14, BOX)
+    assert "choice" not in elsewhere and elsewhere["points"].tolist() == [[50, 60], [90, 60]]
+    assert "choice" not in pointing.click(1, 90, 60, True, 15, BOX)  # several clicks leave no choice
+
+
 def test_objects_do_not_mix():
     pointing = Pointing()
     pointing.click(1, 5, 6, True, 10, None)
