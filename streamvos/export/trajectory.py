@@ -16,8 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from streamvos.errors import InputError
 
-_FARTHEST_M = 1e9  # of a position: beyond, errors of centimetres are lost in rounding, and squares overflow
 from streamvos.foreign_files import read_text
+
+_FARTHEST_M = 1e9  # of a position: beyond, errors of centimetres are lost in rounding, and squares overflow
 
 
 @dataclass(frozen=True)
