@@ -15,7 +15,6 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from streamvos.errors import InputError
-
 from streamvos.foreign_files import read_text
 
 _FARTHEST_M = 1e9  # of a position: beyond, errors of centimetres are lost in rounding, and squares overflow
