@@ -26,7 +26,7 @@ _MAX_NAMES = 512
 
 
 class Feed:
-    """The latest decisions, newest last; the same decision about the same entry in a row counts up.
+    """The latest decisions, newest last; what is said again in a row counts up.
 
     Args:
         length: how many are kept.
@@ -64,7 +64,7 @@ class Feed:
             },
         }
         for line in list(self._lines)[-4:]:
-            if line["same"] == same:
+            if line["same"] == same or line["text"] == told["text"]:
                 line.update(told, times=line["times"] + 1)
                 return
         self._lines.append(

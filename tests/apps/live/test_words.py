@@ -92,6 +92,10 @@ def test_the_same_again_counts_up_and_the_feed_is_bounded():
         feed.add(result(index, event(reason=f"frame {index}"), event("refine")))
     assert [line["times"] for line in feed.lines()] == [500, 500]
     assert feed.lines()[0]["details"]["reason"] == "frame 499"
+    feed = Feed()
+    levels = [event("write", f"feature vectors, {level} level", "features") for level in ("fine", "coarse")]
+    feed.add(result(1, *levels))  # two parts of a memory, one sentence
+    assert [line["times"] for line in feed.lines()] == [2]
 
 
 def test_gauges_have_plain_names_in_the_order_of_the_graph():
