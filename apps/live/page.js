@@ -167,7 +167,7 @@ function draw_objects() {
         button("cross", `Remove object ${one.id}`, () => { send({ do: "remove", object: one.id }); if (chosen === one.id) choose(null); }, { disabled: !alive() })));
     return row;
   };
-  const hint = shown ? "Nobody is followed yet. Click an object in the picture, or drag a box around it." : "Objects appear here as you click them.";
+  const hint = shown ? "Nothing is followed yet. Click a thing in the picture, or drag a box around it." : "Objects appear here as they are found or clicked.";
   const rows = state.objects ?? [];
   renew(place, [rows, chosen, alive(), rows.map((one) => thumbnails.get(one.id)?.length), hint], () => [
     heading("Objects", rows.length ? String(rows.length) : ""),

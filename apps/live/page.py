@@ -114,7 +114,7 @@ def _sources(limits: DemoConfig) -> None:
         discover = gr.Checkbox(label="Find objects by itself", value=True)
         classes = gr.Dropdown(
             sorted(coco.NAMES),
-            label="Only these (all, where none is chosen)",
+            label="Only these kinds (all, where none is chosen)",
             multiselect=True,
             elem_id="sv-classes",
         )
