@@ -120,7 +120,7 @@ def _visit(bench: DemoBench, page: Any, pages: Pages, video: Path) -> list[dict[
     places = np.random.default_rng(bench.seed).uniform(0.2, 0.8, (2 * bench.clicks + 1, 2)).tolist()
     _click(page, *places.pop())  # the first frame of a process is slower than all others
     at_rest = [_click(page, *places.pop()) for _ in range(bench.clicks)]
-    page.click("[aria-label^=Play]")
+    page.click("[aria-label^='Play (']")
     time.sleep(2.0)
     player.view.forget_delays()
     playing = []

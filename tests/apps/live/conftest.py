@@ -18,6 +18,7 @@ from pipelines.graph.build import GraphConfig
 from streamvos.records import Frame
 from streamvos.video.info import Source, SourceInfo
 from streamvos.video.sources import open_source
+from tests.apps.live.browsing import address, browser, visit  # noqa: F401
 
 SIZE = (136, 320)
 GRAPH = GraphConfig(stages=("segment", "remember"), size=96, threads=1, device="cpu")

@@ -6,122 +6,20 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from apps.live.chromium import open_chromium
 from apps.live.pages import Pages
 from apps.live.server import make_app
 from apps.settings import DemoConfig, RunConfig
 from pipelines.graph.build import GraphConfig
-from pipelines.session import Session
-from streamvos.errors import InputError
-
-MS = 60_000
-ROOT = Path(__file__).parents[3]
-WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Of a server with a small graph."""
-    graph = GraphConfig(size=128, threads=1, device="cpu", stages=("detect", "segment", "remember"))
-    pages = Pages(RunConfig(graph), DemoConfig(max_upload_mib=2, max_sessions=12, idle_s=1.0))
-    with served(make_app(pages)) as place:
-        yield place
-    pages.close()
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    try:
-        with open_chromium() as browser:
-            yield browser
-    except InputError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """`visit()` opens the page in a browser of its own; errors in its console fail the test, but for what `may_log`
-    names."""
-    contexts, errors = [], []
-
-    def go(viewport: dict[str, int] = WIDE, may_log: str = "nothing", **more: Any) -> Any:
-        contexts.append(browser.new_context(viewport=viewport, **more))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(MS)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda one: errors.append(one.text) if is_error(one, may_log) else None)
-        page.on("request", lambda one: errors.append(one.url) if not one.url.startswith(own) else None)
-        page.goto(address)
-        page.wait_for_function("window.StreamVOS?.state().connected")
-        return page
-
-    own = (address, "data:", "blob:", address.replace("http", "ws"))
-    yield go
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
-def is_error(message: Any, may_log: str) -> bool:
-    return message.type == "error" and may_log not in message.text
-
-
-def state(page: Any) -> dict[str, Any]:
-    return page.evaluate("StreamVOS.state()")
-
-
-def wait_state(page: Any, *names: str) -> None:
-    page.wait_for_function("names => names.includes(StreamVOS.state().state)", arg=list(names))
-
-
-def open_sample(page: Any) -> None:
-    """At rest, with nothing followed."""
-    page.evaluate("StreamVOS.open({ kind: 'sample', name: 'bikes', discover: false })")
-    wait_state(page, "ready")
-    page.wait_for_selector(".sv-canvas:visible")
-
-
-def click_at(page: Any, x: float, y: float) -> None:
-    """Click the picture, and wait until the mask is on the screen."""
-    before = page.evaluate("StreamVOS.measured.click.length")
-    box = page.locator(".sv-canvas").bounding_box()
-    page.locator(".sv-canvas").click(position={"x": x * box["width"], "y": y * box["height"]})
-    page.wait_for_function("before => StreamVOS.measured.click.length > before", arg=before)
-
-
-def pixel(page: Any, x: float, y: float) -> list[int]:
-    script = """([x, y]) => { const c = document.querySelector('.sv-canvas');
-        return [...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data].slice(0, 3); }"""
-    return page.evaluate(script, [x, y])
-
-
-def ids(page: Any) -> list[int]:
-    return [one["id"] for one in state(page)["objects"]]
+from tests.apps.live.browsing import MS, ROOT, ask, click_at, ids, open_sample, pixel, served, state, upload, wait_state
 
 
 def test_a_visit_from_the_first_click_to_the_archive(visit: Any, tmp_path: Path) -> None:
@@ -140,7 +38,7 @@ def test_a_visit_from_the_first_click_to_the_archive(visit: Any, tmp_path: Path)
     page.click("[aria-label='Rename object 2']")
     page.locator(".sv-input").fill("<img src=x onerror=window.hit=1>")
     page.keyboard.press("Enter")
-    page.click("[aria-label^=Play]")
+    page.click("[aria-label^='Play (']")
     page.wait_for_function("StreamVOS.state().num_done >= 12")
     assert ids(page) == [2] and state(page)["objects"][0]["name"].startswith("<img")
     page.wait_for_selector("text=<img src=x onerror=window.hit=1>")  # as text
@@ -171,38 +69,6 @@ def test_a_visit_from_the_first_click_to_the_archive(visit: Any, tmp_path: Path)
     assert home.name == "bikes.zip" and tracks
 
 
-def ask(page: Any, question: str) -> None:
-    page.fill("#sv-question textarea, #sv-question input", question)
-    page.click("#sv-ask-button")
-    page.wait_for_function("text => document.querySelector('.sv-question')?.textContent === text", arg=question)
-
-
-def test_one_click_shows_masks_with_names_and_the_feed_speaks_to_people(visit: Any) -> None:
-    page = visit()
-    page.wait_for_function(
-        "[...document.querySelectorAll('.sv-empty .sv-tile img')].filter(one => one.naturalWidth).length == 2"
-    )
-    page.focus("[aria-label='Open the sample carphone']")
-    page.keyboard.press("Enter")
-    page.wait_for_function("StreamVOS.state().objects?.some(one => one.name && one.state === 'tracked')")
-    told = page.locator(".sv-is.tracked >> nth=0").inner_text()
-    assert re.search(r"mask score \d\.\d\d · class score \d\.\d\d", told)
-    page.click("[aria-label^=Pause]")
-    wait_state(page, "paused")
-    line = page.locator(".sv-line summary >> text=Began to follow the >> nth=0")
-    line.click()
-    detail = page.locator(".sv-line details[open]").inner_text()
-    assert "objects: write object 10" in detail and ", frame " in detail
-    for question in ("what was seen?", "was there a dog?"):
-        ask(page, question)
-    texts = page.locator(".sv-question").all_inner_texts()
-    assert texts == ["was there a dog?", "what was seen?"]  # newest on top
-    page.locator(".sv-answer >> nth=1").locator("summary").click()
-    page.wait_for_selector(".sv-proof img[alt$='in its box']")
-    page.locator(".sv-answer >> nth=1").locator(".sv-text .sv-link >> nth=0").click()
-    page.wait_for_function("StreamVOS.state().picture.past")
-
-
 def test_corrections_and_boxes(visit: Any) -> None:
     page = visit()
     open_sample(page)
@@ -224,34 +90,6 @@ def test_corrections_and_boxes(visit: Any) -> None:
     page.click(".sv-modes >> text=New object")
     click_at(page, 0.65, 0.5)
     assert ids(page) == [1, 2]
-
-
-def test_a_click_while_it_opens_shows_in_the_first_picture(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on = threading.Event()
-    prepare = Session.prepare
-    monkeypatch.setattr(Session, "prepare", lambda self, info: (go_on.wait(60), prepare(self, info)))
-    page = visit()
-    page.evaluate("StreamVOS.open({ kind: 'sample', name: 'bikes', discover: false })")
-    page.wait_for_selector(".sv-canvas:visible")
-    assert state(page)["state"] == "opening"
-    box = page.locator(".sv-canvas").bounding_box()
-    page.locator(".sv-canvas").click(position={"x": 0.62 * box["width"], "y": 0.5 * box["height"]})
-    page.wait_for_selector("text=your click is kept")
-    go_on.set()
-    page.wait_for_function("StreamVOS.measured.click.length == 1")
-    page.wait_for_selector('[data-object="1"].chosen')
-    assert state(page)["picture"]["frame"] == 0 and ids(page) == [1]
-
-
-def test_the_switches_take_the_masks_away(visit: Any) -> None:
-    page = visit()
-    open_sample(page)
-    click_at(page, 0.62, 0.5)
-    with_mask = pixel(page, 0.62, 0.5)
-    page.click("#sv-overlay >> text=Masks")
-    page.wait_for_function("!StreamVOS.state().shown.masks")
-    page.wait_for_timeout(300)
-    assert sum(abs(a - b) for a, b in zip(with_mask, pixel(page, 0.62, 0.5), strict=True)) > 30
 
 
 def test_nothing_is_asked_of_no_video(visit: Any) -> None:
@@ -279,31 +117,6 @@ def test_bad_uploads_say_what_is_wrong(visit: Any, tmp_path: Path) -> None:
     assert page.evaluate("window.hit") is None
     assert "This did not open" in page.locator(".sv-empty").inner_text()
     assert page.locator(".sv-question").count() == 0  # the answer was of the video before
-
-
-def test_an_upload_that_is_a_video_plays(visit: Any, make_video: Any) -> None:
-    page = visit()
-    page.click("role=tab[name=Upload]")
-    upload(page, make_video("my film.mp4", 6, size=(128, 192)))
-    page.click("#sv-open-upload")
-    wait_state(page, "ended")  # it plays at once, as objects are looked for
-    assert state(page)["source"]["name"] == "my_film" and state(page)["num_done"] == 6
-    assert page.locator(".sv-frame").inner_text().startswith("frame 5 of 0–5")
-    ask(page, "how many shots were there?")
-    page.locator(".sv-canvas").click(position={"x": 60, "y": 30})
-    page.wait_for_selector(".sv-notice >> text=The video is over, so clicking is off.")
-    upload(page, make_video("another.mp4", 3, size=(128, 192)))  # has nothing to do with the one that is played
-    before = state(page)["video"]
-    page.click(".sv-end >> text=Play again")
-    page.wait_for_function("before => StreamVOS.state().video > before", arg=before)
-    wait_state(page, "ended")
-    assert state(page)["source"]["name"] == "my_film" and state(page)["num_done"] == 6
-    assert page.locator(".sv-question").inner_text() == "how many shots were there?"  # answers stay
-
-
-def upload(page: Any, path: Path) -> None:
-    page.set_input_files("#sv-upload input[type=file]", str(path))
-    page.wait_for_selector(f"#sv-upload [data-uploaded='{path.name}']")
 
 
 def test_an_upload_that_is_too_large_is_refused(visit: Any, tmp_path: Path) -> None:
@@ -422,16 +235,3 @@ def test_ending_the_server_with_a_page_open_leaves_nothing(browser: Any, tmp_pat
             page.close()
         finally:
             server.kill()
-
-
-def test_a_phone(visit: Any) -> None:
-    page = visit(PHONE, has_touch=True, is_mobile=True)
-    places = [page.locator(f"#sv-{name}").first.bounding_box()["y"] for name in ("viewer", "source", "ask")]
-    assert places == sorted(places)  # where a video comes from stays near until one is there
-    open_sample(page)
-    click_at(page, 0.62, 0.5)
-    page.wait_for_selector('[data-object="1"]')
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    names = ("viewer", "objects", "ask", "source", "overlay")
-    places = [page.locator(f"#sv-{name}").first.bounding_box()["y"] for name in names]
-    assert places == sorted(places)
