@@ -118,9 +118,6 @@ class Connection:
             self._wake.clear()
             if player is not self._page.player:
                 player, reported, reported_at, shown_number, thumbnails = self._page.player, None, -1.0, -1.0, {}
-            if stills != self._page.stills.version:
-                stills = self._page.stills.version
-                await self._send_sources()
             now = time.monotonic()
             if now - reported_at >= _REPORT_EVERY_S:
                 report = {"type": "state", "state": "empty"}
@@ -132,6 +129,9 @@ class Connection:
                 reported_at = now
                 if player is not None:
                     await self._send_thumbnails(player, thumbnails)
+            if stills != self._page.stills.version:
+                stills = self._page.stills.version
+                await self._send_sources()
             if player is not None and player.view.number != shown_number:
                 shown_number = player.view.number
                 await self._send_picture(player)

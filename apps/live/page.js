@@ -66,8 +66,8 @@ function take(message) {
       pending.clear();
       shown = null;
       say(null);
-      if (before.video && !replayed) answers = [];
-      replayed = false;
+      answers = replayed ? answers.map((one) => ({ ...one, is_earlier: true })) : [];
+      if (state.video) replayed = false; // between two videos there is none
     }
     if (state.state === "failed") say(state.notice, "error");
     else if (state.notice && state.notice !== before.notice) say(state.notice, "warning");

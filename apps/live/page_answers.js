@@ -27,7 +27,7 @@ const with_times = (text) => text.split(TIME).map((part, at) => (at % 2 && shown
 function draw_answers() {
   const place = parts.answer;
   if (!place) return;
-  renew(place, [answers.map((one) => one.number), !shown], () => (answers.length ? answers.map(one_answer) : [
+  renew(place, [answers.map((one) => [one.number, one.is_earlier]), !shown], () => (answers.length ? answers.map(one_answer) : [
     make("p", { class: "sv-hint" }, "Answers come from what was seen so far, with the moments that prove them."),
     make("div", { class: "sv-chips" }, ...QUESTIONS.map((text) => make("button", { type: "button", class: "sv-chip", onclick: () => put_question(text) }, text))),
   ]));
@@ -42,7 +42,7 @@ function take_answer(given) {
 
 function one_answer(given, at) {
   const tag = OUTCOMES[given.outcome] ?? given.outcome;
-  const facts = [given.asked_s == null ? null : `asked at ${clock(given.asked_s)}`, given.confidence == null ? null : `confidence ${given.confidence.toFixed(2)}`, tag || null];
+  const facts = [given.is_earlier ? "of the run before" : null, given.asked_s == null ? null : `asked at ${clock(given.asked_s)}`, given.confidence == null ? null : `confidence ${given.confidence.toFixed(2)}`, tag || null];
   const proofs = given.evidence.map((one) =>
     make(shown ? "button" : "div", { class: "sv-proof", ...(shown ? { type: "button", title: `Look at ${one.clock}`, onclick: () => look(one.time_s) } : {}) },
       one.url ? make("img", { src: one.url, alt: one.boxed ? `Object ${one.object} in its box` : "" }) : make("div", { class: "sv-nothing" }),

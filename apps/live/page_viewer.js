@@ -20,7 +20,9 @@ const MODES = [
   ["plus", "+ Add to it", "Click a part that the chosen object lacks"],
   ["minus", "− Take off", "Click a part that is not of the object (or hold Alt)"],
 ];
-const HINT = "Click a thing to follow it, inside a mask to correct it. Shift-click: a new object all the same. Alt-click: take that part off. Drag: a box.";
+const HINT = matchMedia("(pointer: coarse)").matches
+  ? "Tap a thing to follow it, inside a mask to correct it. The buttons choose what else a tap does."
+  : "Click a thing to follow it, inside a mask to correct it. Shift-click: a new object all the same. Alt-click: take that part off. Drag: a box.";
 const OVER = "The video is over, so clicking is off.";
 const can_click = () => shown && !shown.past && state.can_point !== false && (alive() || state.state === "opening");
 
@@ -102,8 +104,13 @@ const WORDS = {
   stopped: "Stopped", failed: "Failed", empty: "",
 };
 
+// Of the picture on the screen, whose number is drawn into it; counted as answers and events count.
+const counter = () => `frame ${shown.frame}${state.source?.num_frames ? ` of 0–${state.source.num_frames - 1}` : ""} · ${clock(shown.time_s)}`;
+
 function head_up() {
-  const { badge } = parts.viewer;
+  const { badge, facts } = parts.viewer;
+  const count = facts.querySelector(".sv-frame");
+  if (count && shown) count.textContent = counter();
   const past = shown?.past;
   badge.hidden = !past && !busy();
   badge.textContent = past ? `Looking back at ${clock(shown.time_s)}` : pending.size ? "Loading models … your click is kept" : "Loading models …";
@@ -154,10 +161,7 @@ function draw_viewer() {
   if (source) {
     words.push(make("span", { class: "sv-name" }, source.name), make("span", {}, `${source.width}×${source.height}`));
     words.push(make("span", { class: `sv-state ${state.state}` }, WORDS[state.state] ?? state.state));
-    if (state.frame != null) {
-      const of = source.num_frames ? ` of 0–${source.num_frames - 1}` : ""; // as answers and events count them
-      words.push(make("span", { class: "sv-frame" }, `frame ${state.frame}${of} · ${clock(state.time_s)}`));
-    }
+    if (shown) words.push(make("span", { class: "sv-frame" }, counter()));
     if (rate && playing) {
       const speed = source.rate && !source.live ? ` (${(rate / source.rate).toFixed(2)}× real time)` : "";
       words.push(make("span", {}, `${rate.toFixed(1)} frames/s${speed}`));

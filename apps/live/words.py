@@ -18,7 +18,7 @@ MEMORIES = {
     "appearance": "What objects look like",
     "retired": "Objects that left",
     "features": "Details of things",
-    "expected_places": "Where things are expected",
+    "expected_places": "Expected places",
     "scene": "The place in 3D",
     "episodes": "What happened",
 }

@@ -38,6 +38,10 @@ def test_one_click_shows_masks_with_names_and_the_feed_speaks_to_people(visit: A
     page.wait_for_selector(".sv-proof img[alt$='in its box']")
     page.locator(".sv-answer >> nth=1").locator(".sv-text .sv-link >> nth=0").click()
     page.wait_for_function("StreamVOS.state().picture.past")
+    number = state(page)["picture"]["frame"]  # counted as in the picture, in answers and in events
+    page.wait_for_function(
+        "number => document.querySelector('.sv-frame').textContent.startsWith(`frame ${number} of`)", arg=number
+    )
 
 
 def test_a_click_while_it_opens_shows_in_the_first_picture(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +90,7 @@ def test_an_upload_that_is_a_video_plays(visit: Any, make_video: Any) -> None:
     wait_state(page, "ended")
     assert state(page)["source"]["name"] == "my_film" and state(page)["num_done"] == 6
     assert page.locator(".sv-question").inner_text() == "how many shots were there?"  # answers stay
+    assert "of the run before" in page.locator(".sv-answer").inner_text()
 
 
 def test_a_phone(visit: Any) -> None:
