@@ -21,6 +21,7 @@ from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
 from streamvos.export.draw import EVERYTHING, Shown
 from streamvos.export.parts import disk_errors
+from streamvos.sample import SHOWN_CLASSES
 from streamvos.video.info import Source, SourceConfig
 from streamvos.video.sources import open_source
 
@@ -58,7 +59,8 @@ class Page:
         self._again: tuple[Callable[[int, float], Source], bool, list[str]] | None = None  # how the video was opened
 
     def open_sample(self, name: str, discover: bool, classes: list[str], play: bool = False) -> None:
-        """Open a packaged sample clip."""
+        """Open a packaged sample clip; without a choice of classes with those that it is there to show."""
+        classes = classes or SHOWN_CLASSES.get(name, [])
         self._open(lambda index, _: self._source(f"sample:{name}", index), discover, classes, play)
 
     def open_upload(self, discover: bool, classes: list[str], play: bool = False) -> None:

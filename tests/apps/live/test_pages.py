@@ -73,6 +73,14 @@ def test_each_page_has_its_own_video(make_pages, wait_for):
     assert one.player.folder != other.player.folder
 
 
+def test_samples_look_for_what_they_show_unless_told_otherwise(make_pages, wait_for):
+    page = make_pages().new()
+    for asked, looked_for in (([], ["person", "bicycle", "car"]), (["bus"], ["bus"])):
+        page.open_sample("bikes", False, asked)
+        wait_for(lambda: page.player.state == "ready")
+        assert list(page.player._run.graph.detect.classes) == looked_for
+
+
 def test_videos_are_bounded_and_a_page_that_was_left_makes_room(make_pages):
     pages = make_pages(max_sessions=1)
     one, other = pages.new(), pages.new()
