@@ -110,17 +110,17 @@ def headline(rows: Sequence[dict[str, Any]]) -> Headline:
 
 
 def _visit(bench: DemoBench, page: Any, pages: Pages, video: Path) -> list[dict[str, Any]]:
-    page.click("text=Also find objects by itself")
     page.click("role=tab[name=Upload]")
     page.set_input_files("#sv-upload input[type=file]", str(video))
     page.wait_for_selector("#sv-upload [data-uploaded]")
-    page.click("#sv-open-upload")
+    page.evaluate("StreamVOS.open({ kind: 'upload', play: false })")
     page.wait_for_function("StreamVOS.state().state === 'ready'")
     player = next(one.player for one in pages.all() if one.player is not None)
+    page.click("[aria-label='New object']")  # each click starts one, also inside a mask
     places = np.random.default_rng(bench.seed).uniform(0.2, 0.8, (2 * bench.clicks + 1, 2)).tolist()
     _click(page, *places.pop())  # the first frame of a process is slower than all others
     at_rest = [_click(page, *places.pop()) for _ in range(bench.clicks)]
-    page.click("[aria-label^=Play]")
+    page.click("[aria-label^='Play (']")
     time.sleep(2.0)
     player.view.forget_delays()
     playing = []
@@ -131,7 +131,7 @@ def _visit(bench: DemoBench, page: Any, pages: Pages, video: Path) -> list[dict[
     for number in range(bench.questions):
         question = QUESTIONS[number % len(QUESTIONS)]
         page.fill("#sv-question textarea, #sv-question input", question)
-        page.evaluate("document.querySelector('#sv-answer .sv-question')?.remove()")
+        page.evaluate("document.querySelectorAll('#sv-answer .sv-question').forEach(one => one.remove())")
         answers.append(page.evaluate(_ASK, question) / 1000)
         time.sleep(0.3)
     report = player.report()

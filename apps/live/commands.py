@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from apps.live.evidence import proofs
 from apps.live.pages import Page
 from apps.live.player import Player
-from streamvos.answers import clock
 from streamvos.errors import InputError
 from streamvos.export.draw import Shown
 from streamvos.models import coco
@@ -79,7 +79,7 @@ def _object(given: Mapping[str, Any]) -> int:
     return value
 
 
-def _object_or_new(given: Mapping[str, Any]) -> int | None:
+def _object_or_none(given: Mapping[str, Any]) -> int | None:
     return None if given.get("object") is None else _object(given)
 
 
@@ -98,7 +98,8 @@ def _names(given: Mapping[str, Any], name: str, known: tuple[str, ...]) -> list[
 
 
 def _open(page: Page, given: Mapping[str, Any]) -> dict[str, Any]:
-    how = _flag(given, "discover"), _names(given, "classes", tuple(coco.NAMES))
+    play = "play" in given and _flag(given, "play")
+    how = _flag(given, "discover"), _names(given, "classes", tuple(coco.NAMES)), play
     kind = given.get("kind")
     if kind == "sample":
         page.open_sample(_text(given, "name", 64), *how)
@@ -108,9 +109,14 @@ def _open(page: Page, given: Mapping[str, Any]) -> dict[str, Any]:
     elif kind == "upload":
         page.open_upload(*how)
     elif kind == "camera":
-        page.open_camera(*how)
+        page.open_camera(*how[:2])
     else:
         raise InputError(f"kind: expected sample, upload, camera or stream, got {str(kind)[:40]!r}")
+    return {"type": "opened"}
+
+
+def _again(page: Page, given: Mapping[str, Any]) -> dict[str, Any]:
+    page.play_again()
     return {"type": "opened"}
 
 
@@ -129,18 +135,10 @@ def _ask(page: Page, given: Mapping[str, Any]) -> dict[str, Any]:
         answer = page.player.ask(question)
     except InputError as error:
         return told | {"text": str(error)}
-    proofs = [
-        {
-            "time_s": one.from_s,
-            "clock": clock(round(1000 * one.from_s)),
-            "frame": one.frame_index,
-            "object": one.object_id,
-            "claim": one.claim,
-            "url": None if one.thumbnail is None else data_url(one.thumbnail.read_bytes()),
-        }
-        for one in answer.evidence[:_MAX_EVIDENCE]
-    ]
-    found = {"text": answer.text, "confidence": answer.confidence, "outcome": answer.outcome, "evidence": proofs}
+    shown = proofs(page.player.folder / "memory", answer.evidence[:_MAX_EVIDENCE])
+    for one in shown:
+        one["url"] = data_url(jpeg) if (jpeg := one.pop("jpeg")) else None
+    found = {"text": answer.text, "confidence": answer.confidence, "outcome": answer.outcome, "evidence": shown}
     return told | found
 
 
@@ -176,6 +174,7 @@ def data_url(jpeg: bytes) -> str:
 
 COMMANDS: dict[str, Callable[[Page, Mapping[str, Any]], dict[str, Any] | None]] = {
     "open": _open,
+    "again": _again,
     "show": _show,
     "ask": _ask,
     "archive": _archive,
@@ -187,16 +186,26 @@ COMMANDS: dict[str, Callable[[Page, Mapping[str, Any]], dict[str, Any] | None]] 
     "look": _of_player(lambda player, given: player.look_at(_time(given))),
     "click": _of_player(
         lambda player, given: player.click(
-            _share(given, "x"), _share(given, "y"), _flag(given, "on"), _object_or_new(given)
+            _share(given, "x"),
+            _share(given, "y"),
+            _flag(given, "on"),
+            _object_or_none(given),
+            "new" in given and _flag(given, "new"),
         )
     ),
     "box": _of_player(
         lambda player, given: player.box(
-            *(_share(given, name) for name in ("x1", "y1", "x2", "y2")), _object_or_new(given)
+            *(_share(given, name) for name in ("x1", "y1", "x2", "y2")), _object_or_none(given)
         )
     ),
     "name": _of_player(lambda player, given: player.name(_object(given), _text(given, "label", 64))),
     "hide": _of_player(lambda player, given: player.hide(_object(given), _flag(given, "hidden"))),
     "remove": _of_player(lambda player, given: player.remove(_object(given))),
 }
-SLOW = ("open", "stop", "archive", "ask")  # they wait, for a run to end or for the disk, while the next command is read
+SLOW = (
+    "open",
+    "again",
+    "stop",
+    "archive",
+    "ask",
+)  # they wait, for a run to end or for the disk, while the next command is read

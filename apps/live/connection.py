@@ -109,6 +109,8 @@ class Connection:
         reported: dict[str, Any] | None = None
         reported_at = shown_number = -1.0
         thumbnails: dict[int, int] = {}
+        stills = -1
+        self._page.stills.wanted()
         player: Player | None = None
         while True:
             with contextlib.suppress(TimeoutError):
@@ -127,6 +129,9 @@ class Connection:
                 reported_at = now
                 if player is not None:
                     await self._send_thumbnails(player, thumbnails)
+            if stills != self._page.stills.version:
+                stills = self._page.stills.version
+                await self._send_sources()
             if player is not None and player.view.number != shown_number:
                 shown_number = player.view.number
                 await self._send_picture(player)
@@ -142,6 +147,12 @@ class Connection:
                 await self._socket.send_bytes(struct.pack("<I", len(head)) + head + picture[1])
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._shown.wait(), _SHOWN_WITHIN_S)
+
+    async def _send_sources(self) -> None:
+        rows = self._page.stills.rows()
+        for row in rows:
+            row["url"] = data_url(jpeg) if (jpeg := row.pop("jpeg")) else None
+        await self._tell({"type": "sources", "sources": rows})
 
     async def _send_thumbnails(self, player: Player, sent: dict[int, int]) -> None:
         for object_id, (number, jpeg) in player.view.thumbnails().items():

@@ -1,10 +1,10 @@
 // The live parts of the page. Gradio places the elements, which `mount` takes from `svParts`; one websocket feeds them.
 // Text from outside (names, questions, answers, file names) only ever becomes text, never HTML.
-// `page.py` puts it into one function, behind page_elements.js, page_viewer.js and page_forms.js: they share their names.
+// `page.py` puts it into one function, behind the other page_*.js: they share their names.
 const LOST = "The connection to the server is lost; trying again.";
 const parts = {};
 let token = null, socket = null, retry = 0, state = { state: "empty" }, shown = null, gone = false;
-let mode = "new", chosen = null, notice = null, stopCamera = null, cameras = 0, begun = false;
+let mode = "point", chosen = null, notice = null, stopCamera = null, cameras = 0, begun = false;
 const thumbnails = new Map();
 const pending = new Map(); // object: { frame, began } of clicks whose mask is still to come
 const measured = { click: [] }; // milliseconds, read by the benchmark
@@ -66,28 +66,32 @@ function take(message) {
       pending.clear();
       shown = null;
       say(null);
-      if (parts.answer && before.video) answer(parts.answer, null);
+      answers = replayed ? answers.map((one) => ({ ...one, is_earlier: true })) : [];
+      if (state.video) replayed = false; // between two videos there is none
     }
     if (state.state === "failed") say(state.notice, "error");
     else if (state.notice && state.notice !== before.notice) say(state.notice, "warning");
     else if (before.notice && !state.notice && notice?.text === before.notice) say(null);
     if (chosen !== null && !state.objects?.some((one) => one.id === chosen) && !pending.has(chosen)) choose(null);
+  } else if (message.type === "sources") {
+    sources = message.sources;
   } else if (message.type === "thumbnail") {
     thumbnails.set(message.object, message.url);
   } else if (message.type === "pointed") {
     const began = pending.get("click");
     pending.delete("click");
     if (began) pending.set(message.object, { frame: message.frame, began: began.began });
-    if (mode === "new") chosen = message.object;
+    chosen = message.object;
     say(null);
   } else if (message.type === "refused") {
     pending.delete("click");
-    const of_form = ["open", "show", "ask"].includes(message.do);
+    if (["click", "box"].includes(message.do)) parts.viewer.mark.hidden = true;
+    const of_form = ["open", "again", "show", "ask"].includes(message.do);
     say(message.text, of_form ? "error" : "warning", of_form ? "form" : "video");
   } else if (message.type === "opened") {
     if (notice?.from === "form") say(null); // not what the video has to say of itself meanwhile
   } else if (message.type === "answer") {
-    answer(parts.answer, message);
+    take_answer(message);
   } else if (message.type === "archive") {
     say(null);
     const link = make("a", { href: message.url, download: "" });
@@ -115,7 +119,7 @@ async function paint(data) {
   requestAnimationFrame(() => {
     send({ do: "shown", frame: head.frame, past: head.past });
     for (const [object, click] of pending) {
-      if (object !== "click" && head.frame >= click.frame) {
+      if (object !== "click" && !head.raw && head.frame >= click.frame) {
         pending.delete(object);
         measured.click.push(performance.now() - click.began);
         parts.viewer.mark.hidden = true;
@@ -124,6 +128,10 @@ async function paint(data) {
   });
   if (first) draw(); else head_up();
 }
+
+// Two numbers: how sure the mask is, and how sure the detector is of the name.
+const scores = (one) => [one.state, one.state === "tracked" ? `mask score ${one.score.toFixed(2)}` : null,
+  one.class_score === null ? null : `class score ${one.class_score.toFixed(2)}`].filter((part) => part).join(" · ");
 
 // ---- objects ---------------------------------------------------------------------------------------------
 function draw_objects() {
@@ -152,14 +160,14 @@ function draw_objects() {
       picture ? make("img", { src: picture, alt: "", width: 44, height: 44 }) : make("div", { class: "sv-nothing" }),
       make("button", { type: "button", class: "sv-who", title: "Choose, to correct it", "aria-label": `Choose object ${one.id}`, onclick: () => choose(chosen === one.id ? null : one.id) },
         make("span", { class: "sv-number", style: `background:${one.colour}` }, `#${one.id}`), title,
-        make("span", { class: `sv-is ${one.state}` }, (one.state === "tracked" ? `tracked ${one.score.toFixed(2)}` : one.state) + (one.class_score === null ? "" : `, class ${one.class_score.toFixed(2)}`))),
+        make("span", { class: `sv-is ${one.state}` }, scores(one))),
       make("div", { class: "sv-group" },
         button("pen", `Rename object ${one.id}`, rename, { disabled: !alive() }),
         button(one.hidden ? "closed" : "eye", `${one.hidden ? "Show" : "Hide"} object ${one.id}`, () => send({ do: "hide", object: one.id, hidden: !one.hidden })),
         button("cross", `Remove object ${one.id}`, () => { send({ do: "remove", object: one.id }); if (chosen === one.id) choose(null); }, { disabled: !alive() })));
     return row;
   };
-  const hint = shown ? "Nobody is followed yet. Click an object in the picture, or drag a box around it." : "Objects appear here as you click them.";
+  const hint = shown ? "Nothing is followed yet. Click a thing in the picture, or drag a box around it." : "Objects appear here as they are found or clicked.";
   const rows = state.objects ?? [];
   renew(place, [rows, chosen, alive(), rows.map((one) => thumbnails.get(one.id)?.length), hint], () => [
     heading("Objects", rows.length ? String(rows.length) : ""),
@@ -203,61 +211,12 @@ function draw_memory() {
   reveal("memory", rows.length);
   place.replaceChildren(heading("Memories"), make("div", { class: "sv-gauges" }, ...rows.map((one) => {
     const share = one.capacity_bytes ? one.bytes / one.capacity_bytes : 0;
-    return make("div", { class: "sv-gauge", title: `${one.bytes} of ${one.capacity_bytes} bytes` },
+    return make("div", { class: "sv-gauge", title: `${one.bank}: ${one.bytes} of ${one.capacity_bytes} bytes` },
       make("span", { class: "sv-title" }, one.name),
       make("div", { class: "sv-meter" }, make("b", { style: `width:${Math.max(share > 0 ? 1 : 0, 100 * share).toFixed(2)}%` })),
       make("span", { class: "sv-small" }, `${bytes(one.bytes)} of ${bytes(one.capacity_bytes)}`),
       make("span", { class: "sv-small" }, `${one.entries} ${one.entries === 1 ? "entry" : "entries"}`));
   })));
-}
-
-let fed = -1;
-function draw_feed() {
-  const place = parts.feed;
-  if (!place) return;
-  const lines = state.feed ?? [];
-  reveal("feed", lines.length);
-  const latest = lines.length ? lines.at(-1).number + lines.at(-1).times / 1000 : -1;
-  if (latest === fed || place.matches(":hover")) return; // not while someone reads it
-  fed = latest;
-  place.replaceChildren(heading("What the memories decide"), make("div", { class: "sv-feed", tabindex: 0 }, ...lines.slice().reverse().map((line) =>
-    make("div", { class: "sv-line" },
-      make("button", { type: "button", class: "sv-time", title: "Look at this moment", onclick: () => send({ do: "look", time_s: line.time_s }) }, line.clock),
-      make("div", {}, make("span", {}, `${line.memory} ${line.text}${line.times > 1 ? ` (${line.times}×)` : ""}`), make("span", { class: "sv-small" }, line.reason))))));
-}
-
-// ---- answers ---------------------------------------------------------------------------------------------
-const OUTCOMES = {
-  answered: "", not_observed: "not seen", not_detectable: "cannot be seen", not_covered: "not looked at", ambiguous: "several fit",
-  not_understood: "not understood", refused: "",
-};
-const QUESTIONS = ["what was seen?", "when did the first person appear?", "how many cars were there at once?", "was there a dog?"];
-
-function answer(element, given) {
-  if (!given) {
-    element.replaceChildren(make("p", { class: "sv-hint" }, "Answers come from what was seen so far, with the moments that prove them."),
-      make("div", { class: "sv-chips" }, ...QUESTIONS.map((text) => make("button", { type: "button", class: "sv-chip", onclick: () => put_question(text) }, text))));
-    return;
-  }
-  const tag = OUTCOMES[given.outcome] ?? given.outcome;
-  element.replaceChildren(
-    make("div", { class: `sv-answer ${given.outcome}` },
-      make("p", { class: "sv-question" }, given.question),
-      make("p", { class: "sv-text" }, given.text),
-      given.confidence == null ? null : make("p", { class: "sv-small" }, `confidence ${given.confidence.toFixed(2)}${tag ? ` · ${tag}` : ""}`)),
-    make("div", { class: "sv-evidence" }, ...given.evidence.map((one) =>
-      make("button", { type: "button", class: "sv-proof", title: `Look at ${one.clock}`, onclick: () => { send({ do: "look", time_s: one.time_s }); parts.viewer.element.scrollIntoView({ block: "nearest", behavior: "smooth" }); } },
-        one.url ? make("img", { src: one.url, alt: "" }) : make("div", { class: "sv-nothing" }),
-        make("span", { class: "sv-time" }, `${one.clock} · frame ${one.frame}`), make("span", { class: "sv-small" }, one.claim)))));
-}
-
-function put_question(text) {
-  const field = document.querySelector("#sv-question textarea, #sv-question input");
-  if (!field) return;
-  const prototype = field.tagName === "TEXTAREA" ? HTMLTextAreaElement.prototype : HTMLInputElement.prototype;
-  Object.getOwnPropertyDescriptor(prototype, "value").set.call(field, text);
-  field.dispatchEvent(new Event("input", { bubbles: true }));
-  field.focus();
 }
 
 // ---- drawing ---------------------------------------------------------------------------------------------
@@ -269,8 +228,10 @@ document.addEventListener("pointercancel", let_go, true);
 
 function draw() {
   if (!parts.viewer || pressed) return;
+  draw_sources();
   draw_viewer();
   draw_objects();
+  draw_answers();
   draw_timeline();
   draw_memory();
   draw_feed();
@@ -282,6 +243,7 @@ window.StreamVOS = {
   state: () => ({ ...state, picture: shown, connected: socket?.readyState === WebSocket.OPEN }),
   disconnect: () => socket?.close(),
   open,
+  find,
   ask: (question) => form({ do: "ask", question }),
   show: (shown) => form({ do: "show", shown }),
   reveal,
@@ -294,7 +256,6 @@ window.StreamVOS = {
         if (!begun) { begun = true; begin(); }
       } else {
         parts[name] = place;
-        if (name === "answer") answer(place, null);
         if (name === "upload") upload(place, told);
       }
     }

@@ -13,10 +13,16 @@ from apps.live.uploads import SUFFIXES
 from apps.settings import DemoConfig
 from streamvos.export.draw import Shown
 from streamvos.models import coco
-from streamvos.sample import SAMPLES
 
 FOLDER = Path(__file__).parent
-_SCRIPTS = ("page_elements.js", "page_viewer.js", "page_forms.js", "page.js")  # one function: they share their names
+_SCRIPTS = (  # one function: they share their names
+    "page_elements.js",
+    "page_sources.js",
+    "page_answers.js",
+    "page_viewer.js",
+    "page_forms.js",
+    "page.js",
+)
 _SWITCHES = {"masks": "Masks", "boxes": "Boxes", "ids": "Names", "states": "States", "depth": "Depth"}
 
 
@@ -97,38 +103,25 @@ def _sources(limits: DemoConfig) -> None:
     """Where a video comes from, and what is looked for in it."""
     with gr.Group(elem_id="sv-source"):
         with gr.Tabs():
-            with gr.Tab("Sample"):
-                sample = gr.Dropdown(sorted(SAMPLES), value="bikes", label="Clip", filterable=False)
-                open_sample = gr.Button("Open", variant="primary", elem_id="sv-open-sample")
+            with gr.Tab("Videos"):
+                _part("sources", container=True)
             with gr.Tab("Upload"):
                 _part("upload", accept=",".join(SUFFIXES), limit=_upload_limit(limits))
                 open_upload = gr.Button("Open", variant="primary", elem_id="sv-open-upload")
             with gr.Tab("Camera"):
                 gr.Markdown("The camera of this device. Its pictures go to this server and nowhere else.")
                 open_camera = gr.Button("Open", variant="primary", elem_id="sv-open-camera")
-            with gr.Tab("Stream"):
-                stream = gr.Dropdown(
-                    sorted(limits.streams),
-                    label="Stream" if limits.streams else "None is listed in [demo.streams] of the --config",
-                    interactive=bool(limits.streams),
-                )
-                open_stream = gr.Button("Open", variant="primary", elem_id="sv-open-stream")
-        discover = gr.Checkbox(label="Also find objects by itself", value=False)
+        discover = gr.Checkbox(label="Find objects by itself", value=True)
         classes = gr.Dropdown(
             sorted(coco.NAMES),
-            label="Only these (all, where none is chosen)",
+            label="Only these kinds (all, where none is chosen)",
             multiselect=True,
             elem_id="sv-classes",
-            elem_classes="sv-away",
         )
-    discover.change(**_in_page("on => StreamVOS.reveal('classes', on)"), inputs=discover)
-    found = [discover, classes]
-    named = "(name, discover, classes) => StreamVOS.open({kind}, discover, classes, name)"
-    unnamed = "(discover, classes) => StreamVOS.open({kind}, discover, classes)"
-    open_sample.click(**_in_page(named.format(kind="'sample'")), inputs=[sample, *found])
-    open_stream.click(**_in_page(named.format(kind="'stream'")), inputs=[stream, *found])
-    open_upload.click(**_in_page(unnamed.format(kind="'upload'")), inputs=found)
-    open_camera.click(**_in_page(unnamed.format(kind="'camera'")), inputs=found)
+    for one in (discover, classes):
+        one.change(**_in_page("(discover, classes) => StreamVOS.find(discover, classes)"), inputs=[discover, classes])
+    open_upload.click(**_in_page("() => StreamVOS.open({ kind: 'upload' })"))
+    open_camera.click(**_in_page("() => StreamVOS.open({ kind: 'camera' })"))
 
 
 def _upload_limit(limits: DemoConfig) -> str:

@@ -1,9 +1,4 @@
 // Where a video comes from: the forms, uploads and the page's camera. A part of page.js.
-function open(kind, discover, classes, name = null) {
-  if (kind === "camera") open_camera(); else close_camera();
-  form({ do: "open", kind, name, discover: Boolean(discover), classes: classes ?? [] });
-}
-
 function form(command) {
   if (!send(command)) say(LOST, "error", "form");
 }

@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 from apps.live.camera import BrowserCamera
 from apps.live.player import Player
+from apps.live.stills import Stills
 from apps.live.uploads import PageUploads, Room
 from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
 from streamvos.export.draw import EVERYTHING, Shown
 from streamvos.export.parts import disk_errors
-from streamvos.video.info import Source
+from streamvos.sample import SHOWN_CLASSES
+from streamvos.video.info import Source, SourceConfig
 from streamvos.video.sources import open_source
 
 _log = logging.getLogger(__name__)
@@ -39,13 +41,14 @@ class Page:
         player: of its video, None before one is opened.
         camera: takes the pictures of the page's own camera, None where that is not the source.
         uploads: files that the page has sent.
+        stills: pictures of the sources that it may open by a click.
     """
 
     def __init__(self, pages: Pages) -> None:
         self.token = secrets.token_urlsafe(24)
         self.player: Player | None = None
         self.camera: BrowserCamera | None = None
-        self.uploads = PageUploads(pages.room)
+        self.uploads, self.stills = PageUploads(pages.room), pages.stills
         self.num_connections, self.gone_since = 0, time.monotonic()
         self.listeners: set[Callable[[], None]] = set()  # called when there is something new; must not wait
         self._pages = pages
@@ -53,12 +56,14 @@ class Page:
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._shown = EVERYTHING
+        self._again: tuple[Callable[[int, float], Source], bool, list[str]] | None = None  # how the video was opened
 
-    def open_sample(self, name: str, discover: bool, classes: list[str]) -> None:
-        """Open a packaged sample clip."""
-        self._open(lambda index, _: self._source(f"sample:{name}", index), discover, classes)
+    def open_sample(self, name: str, discover: bool, classes: list[str], play: bool = False) -> None:
+        """Open a packaged sample clip; without a choice of classes with those that it is there to show."""
+        classes = classes or SHOWN_CLASSES.get(name, [])
+        self._open(lambda index, _: self._source(f"sample:{name}", index), discover, classes, play)
 
-    def open_upload(self, discover: bool, classes: list[str]) -> None:
+    def open_upload(self, discover: bool, classes: list[str], play: bool = False) -> None:
         """Open the file that was sent last.
 
         Raises:
@@ -66,14 +71,16 @@ class Page:
         """
         if self.uploads.latest is None:
             raise InputError("choose a video file first")
-        self._open(lambda index, _: self._source(self.uploads.opened, index), discover, classes, self.uploads.open)
+        self._open(
+            lambda index, _: self._source(self.uploads.opened, index), discover, classes, play, self.uploads.open
+        )
 
-    def open_stream(self, name: str, discover: bool, classes: list[str]) -> None:
+    def open_stream(self, name: str, discover: bool, classes: list[str], play: bool = False) -> None:
         """Open a stream of the allow-list by its name."""
         url = self._pages.limits.streams.get(name)
         if url is None:
             raise InputError("this stream is not among those of the configuration ([demo.streams])")
-        self._open(lambda index, time_s: self._source(url, index, time_s), discover, classes)
+        self._open(lambda index, time_s: self._source(url, index, time_s), discover, classes, play)
 
     def open_camera(self, discover: bool, classes: list[str]) -> None:
         """Take pictures from the page's own camera."""
@@ -82,7 +89,21 @@ class Page:
             self.camera = BrowserCamera(index, time_s)
             return self.camera.wait()
 
-        self._open(connect, discover, classes)
+        self._open(connect, discover, classes, True)
+
+    def play_again(self) -> None:
+        """Open the same file once more, from its start, and let it run; nothing of the run before stays.
+
+        Raises:
+            InputError: no file is open, or no place is free.
+        """
+        if self._again is None or self.camera is not None:
+            raise InputError("there is nothing to play again: open a video first")
+        try:
+            self._open(*self._again, True)
+        except BaseException:
+            self.uploads.let_go()
+            raise
 
     @property
     def is_running(self) -> bool:
@@ -109,8 +130,7 @@ class Page:
                 self.uploads.close()
 
     def _source(self, spec: str | Path, index: int, time_s: float = 0.0) -> Source:
-        config = self._pages.run.source
-        config = dataclasses.replace(config, max_pixels=config.max_pixels or _MAX_PIXELS)
+        config = _for_pages(self._pages.run.source)
         if isinstance(spec, Path):
             config = dataclasses.replace(config, containers=CONTAINERS)
         return open_source(spec, start_index=index, start_time_s=time_s, config=config)
@@ -120,10 +140,12 @@ class Page:
         opener: Callable[[int, float], Source],
         discover: bool,
         classes: list[str],
+        play: bool,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
         with self._pages.opening, self._lock:  # in this order: making room closes other pages
-            self._end()
+            self._end(keep_file=self._again is not None and opener is self._again[0])
+            self._again = None
             if self._is_gone:
                 raise InputError("this page was away for too long: load it again")
             self._pages.expect_room()
@@ -138,15 +160,17 @@ class Page:
                 self._pages.limits,
                 self._folder / "run",
                 discover=discover,
+                playing=play,
                 runner=self._pages.runner,
                 cluster=self._pages.cluster,
                 expect_room=self._pages.expect_room,
                 on_change=self.on_change,
             )
             self.player.show(self._shown)
+            self._again = opener, discover, classes
         self.on_change()
 
-    def _end(self) -> None:
+    def _end(self, keep_file: bool = False) -> None:
         player, folder = self.player, self._folder
         if self.camera is not None:
             self.camera.close()
@@ -155,7 +179,8 @@ class Page:
             if player is not None:
                 player.close()
         finally:
-            self.uploads.let_go()
+            if not keep_file:
+                self.uploads.let_go()
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -179,6 +204,7 @@ class Pages:
         self._closed = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="pages", daemon=True)
         self._sweeper.start()
+        self.stills = Stills(limits.streams, _for_pages(run.source))
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -225,6 +251,7 @@ class Pages:
     def close(self) -> None:
         """End all."""
         self._closed.set()
+        self.stills.close()
         self._sweeper.join()
         for page in self.all():
             self._drop(page)
@@ -270,6 +297,11 @@ class Pages:
             page.close()
         except Exception:
             _log.exception("a page could not be closed")
+
+
+def _for_pages(config: SourceConfig) -> SourceConfig:
+    """The settings of the readers, with a limit of the pixels in any case."""
+    return dataclasses.replace(config, max_pixels=config.max_pixels or _MAX_PIXELS)
 
 
 def _cluster() -> Any:

@@ -16,8 +16,7 @@ import numpy as np
 
 from apps.live.archive import Log, write_archive
 from apps.live.gate import Gate
-from apps.live.history import Moment
-from apps.live.pointing import Pointing
+from apps.live.prompting import Prompting
 from apps.live.view import PageView, source_facts
 from apps.settings import DemoConfig, RunConfig, for_a_person
 from pipelines.graph.chain import Step
@@ -27,7 +26,6 @@ from streamvos.answers import Answer
 from streamvos.errors import InputError
 from streamvos.export.draw import Shown
 from streamvos.export.run_dir import RunDirectory
-from streamvos.records import Prompt
 from streamvos.video.info import Source, SourceInfo
 
 _log = logging.getLogger(__name__)
@@ -44,6 +42,7 @@ class Player:
         limits: see `DemoConfig`.
         folder: of the results; made here, removed by `close`.
         discover: also follow what the detector finds.
+        playing: let the video run once it is open.
         runner: "local" or "ray".
         cluster: of Ray, shared by all pages.
         expect_room: raises `InputError` where a run that was stopped may not go on now.
@@ -58,6 +57,7 @@ class Player:
         folder: Path,
         *,
         discover: bool = False,
+        playing: bool = False,
         runner: Literal["local", "ray"] = "local",
         cluster: Any = None,
         expect_room: Callable[[], None] = lambda: None,
@@ -68,7 +68,8 @@ class Player:
         self.folder, self.on_change, self._expect_room = folder, on_change, expect_room
         self.view = PageView(limits)
         self._lock = self.view.lock
-        self._log, self._pointing = Log(), Pointing()
+        self._log = Log()
+        self._prompting = Prompting(self.view, self._log, "segment" in run.graph.stages)
         self._info: SourceInfo | None = None
         self._notice: str | None = None
         self._gate: Gate | None = None
@@ -80,7 +81,7 @@ class Player:
         self._packing = threading.Lock()
         self.packed: Path | None = None  # the latest archive
         self._next = 0, 0.0
-        self._start()
+        self._start(playing)
 
     def play(self) -> None:
         """Let the video run; a run that was stopped goes on where it was."""
@@ -124,13 +125,14 @@ class Player:
                 self._notice = self._limits.time_is_up()
             self.stop()
 
-    def click(self, x: float, y: float, on: bool, object_id: int | None = None) -> dict[str, int]:
-        """Point at the picture that is shown.
+    def click(self, x: float, y: float, on: bool, object_id: int | None = None, is_new: bool = False) -> dict[str, int]:
+        """Point at the picture that is shown; while the video opens, this is kept for its first frame.
 
         Args:
             x, y: as shares of its width and height.
             on: on the object, or off it.
-            object_id: the object that is corrected; None for a new one.
+            object_id: the object that is corrected. None: the one whose mask is clicked, else a new one.
+            is_new: a new one in any case.
 
         Returns:
             {"object", "frame"}: who was pointed at, and at which frame it takes effect.
@@ -138,26 +140,15 @@ class Player:
         Raises:
             InputError: nothing can be pointed at now.
         """
-        gate = self._running()
         with self._lock:
-            moment, number = self._pointed_at(object_id)
-            width, height = self._info.width, self._info.height
-            box = self.view.objects.box_in(moment.result, number)
-            if box is not None:
-                box = box * (np.array([width, height] * 2, np.float32) / np.array([*moment.image.shape[1::-1]] * 2))
-            at = min(x, 1.0) * (width - 1), min(y, 1.0) * (height - 1)
-            fields = self._pointing.click(number, *at, on, moment.result.frame_index, box)
-            return self._prompt(gate, number, fields)
+            gate, size = self._pointed_at()
+            return self._prompt(gate, *self._prompting.click(size, x, y, on, object_id, is_new))
 
     def box(self, x1: float, y1: float, x2: float, y2: float, object_id: int | None = None) -> dict[str, int]:
         """Draw a box, its corners as shares of the picture's width and height; see `click`."""
-        gate = self._running()
         with self._lock:
-            _, number = self._pointed_at(object_id)
-            corners = np.array([min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)])
-            corners *= [self._info.width, self._info.height] * 2
-            self._pointing.forget(number)
-            return self._prompt(gate, number, {"box": corners.astype(np.float32)})
+            gate, size = self._pointed_at()
+            return self._prompt(gate, *self._prompting.box(size, (x1, y1, x2, y2), object_id))
 
     def name(self, object_id: int, label: str) -> None:
         """Give an object a name."""
@@ -179,7 +170,7 @@ class Player:
             self._session.remove(object_id, index)
             self._log.remove(index, object_id)
             self.view.objects.remove(object_id)
-            self._pointing.forget(object_id)
+            self._prompting.forget(object_id)
         self._tell()
 
     def hide(self, object_id: int, hidden: bool) -> None:
@@ -256,7 +247,7 @@ class Player:
         if passed_s is not None:
             self.view.note_delay(time.monotonic() - passed_s)
 
-    def _start(self, playing: bool = False) -> None:
+    def _start(self, playing: bool) -> None:
         with self._lock:
             self._state, self._notice, self._gate, self._stop_asked = "opening", None, None, self._is_closed
         self._thread = threading.Thread(target=self._work, args=(playing,), name="player", daemon=True)
@@ -303,6 +294,8 @@ class Player:
                 raise
             with self._lock:
                 self._gate, self._session, self._state = gate, session, "paused"
+                if self._prompting.send_kept(session) and not gate.is_playing:
+                    gate.advance()
                 stop_asked = self._stop_asked
             if stop_asked:
                 gate.stop()
@@ -356,32 +349,24 @@ class Player:
         if gate is None or self._state != "paused":
             why = {
                 "opening": "the video is still being opened",
-                "ended": "the video is over: open it again to start anew",
+                "ended": "the video is over, so nothing new can be followed: play it again to start anew",
                 "stopped": "the run is stopped: press play to go on",
             }
             raise InputError(why.get(self._state, "nothing is running: open a video first"))
         return gate
 
-    def _pointed_at(self, object_id: int | None) -> tuple[Moment, int]:
-        """The picture that is pointed at, and the object's id, a new one for None."""
-        if "segment" not in self._run.graph.stages:
-            raise InputError("nothing can be followed without the segment stage")
-        moment = self.view.pointed_at()
-        return moment, self.view.objects.new_id() if object_id is None else self.view.objects.checked(object_id)
+    def _pointed_at(self) -> tuple[Gate | None, tuple[int, int]]:
+        """The gate, None while the video opens, and the (H, W) of its frames."""
+        is_opening = self._state == "opening" and not self.view.is_empty
+        gate = None if is_opening else self._running()
+        return gate, (self._info.height, self._info.width)
 
-    def _prompt(self, gate: Gate, object_id: int, fields: dict[str, np.ndarray]) -> dict[str, int]:
+    def _prompt(self, gate: Gate | None, object_id: int, fields: dict[str, np.ndarray]) -> dict[str, int]:
         """Send a prompt with the next frame, and that frame on its way where the video rests."""
-        session = self._session
-        while True:
-            index = session.next_index
-            try:
-                session.add(Prompt(index, object_id, **fields))
-                break
-            except InputError:
-                if session.next_index == index:  # otherwise that frame left in this very moment
-                    raise
-        self.view.objects.point_at(object_id)
-        self._log.prompt(index, object_id, fields)
+        if gate is None:
+            self._prompting.keep(object_id, fields)
+            return {"object": object_id, "frame": self._next[0]}
+        index = self._prompting.send(self._session, object_id, fields)
         self._notice = None
         if not gate.is_playing:
             gate.advance()

@@ -53,6 +53,7 @@ class PageView:
         self._delays_s: deque[float] = deque(maxlen=512)
         self._moment: Moment | None = None
         self._past: Moment | None = None
+        self._is_raw = False  # the newest picture was not processed yet
         self._shown = EVERYTHING
 
     @property
@@ -69,7 +70,9 @@ class PageView:
         """Take in one frame and its result; the sizes of the memories where they are due."""
         moment, now = fitted(frame.image, result, self._view_px), time.monotonic()
         with self.lock:
-            self._keep(moment)
+            self._history.add(moment)
+            self._moment = moment
+            self._is_raw = False
             self._taken_s.append(now)
             self.objects.take(frame, result)
             self._timeline.add(result)
@@ -80,7 +83,8 @@ class PageView:
     def take_first(self, frame: Frame) -> None:
         """Show a frame that has not been processed."""
         with self.lock:
-            self._keep(fitted(frame.image, StepResult.of(frame), self._view_px))
+            self._moment = fitted(frame.image, StepResult.of(frame), self._view_px)  # looking back has its result
+            self._is_raw = True
 
     def show(self, shown: Shown) -> None:
         """What is drawn into the picture; who is hidden stands in `objects`."""
@@ -100,17 +104,30 @@ class PageView:
             raise InputError("there is no picture yet")
         return self._moment
 
+    def object_at(self, x: float, y: float) -> int | None:
+        """Whose mask is drawn at a place of the newest picture, in shares of its sides; None where none is."""
+        with self.lock:
+            result = None if self._moment is None else self._moment.result
+            if result is None or result.masks is None:
+                return None
+            masks = result.masks
+            keep = [row for row, one in enumerate(masks.object_ids.tolist()) if one not in self.objects.hidden]
+            labels = paint(masks[keep])
+            height, width = labels.shape
+            return int(labels[round(min(y, 1.0) * (height - 1)), round(min(x, 1.0) * (width - 1))]) or None
+
     def picture(self) -> tuple[dict[str, Any], bytes] | None:
         """What is shown now as JPEG, with what the page must know of it; None before the first frame."""
         with self.lock:
             moment, number, is_past = self._past or self._moment, self.number, self._past is not None
+            is_raw = self._is_raw and not is_past
             shown = dataclasses.replace(self._shown, hidden=self.objects.hidden)
         if moment is None:
             return None
         result = moment.result
         labels = None if result.masks is None else paint(result.masks)
         head = {"type": "picture", "number": number, "frame": result.frame_index, "time_s": result.time_s}
-        return head | {"past": is_past}, encode_jpeg(draw_result(moment.image, result, labels, shown))
+        return head | {"past": is_past, "raw": is_raw}, encode_jpeg(draw_result(moment.image, result, labels, shown))
 
     def report(self) -> dict[str, Any]:
         """Everything else that is shown, as plain values."""
@@ -151,10 +168,6 @@ class PageView:
         """What is measured from now on counts."""
         with self.lock:
             self._delays_s.clear()
-
-    def _keep(self, moment: Moment) -> None:
-        self._history.add(moment)
-        self._moment = moment
 
     def _rate(self) -> float | None:
         """Frames per second of late, None where too few came."""

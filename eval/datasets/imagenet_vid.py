@@ -133,7 +133,7 @@ def _number(file: Path) -> int:
 def _boxes(path: Path, image_id: int) -> list[dict[str, Any]]:
     try:
         page = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two: of its encoding
         why = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{str(path)!r}: expected the annotation of a frame ({why})") from None
     return [_box(path, thing, image_id) for thing in page.iter("object")]

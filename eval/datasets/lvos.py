@@ -34,15 +34,15 @@ class FrameRange:
 
     def scored(self) -> tuple[int, ...]:
         """Numbers of the frames it is scored on; raises `InputError` where the range holds more than are counted."""
-        numbers = range(self.start, self.end, EVERY)
         last = self.num_frames - 1
-        scored = tuple(number for place, number in enumerate(numbers) if place not in (0, last))
-        if len(scored) > self.num_frames - 2 or self.num_frames < 3:
+        num_numbers = max(0, -((self.start - self.end) // EVERY))
+        if num_numbers > self.num_frames or self.num_frames < 3:
             raise InputError(
                 f"expected a frame range with at least 3 annotated frames, every {EVERY}th of it, got frames "
                 f"{self.start} to {self.end} and {self.num_frames} annotated ones"
             )
-        return scored
+        numbers = range(self.start, self.end, EVERY)
+        return tuple(number for place, number in enumerate(numbers) if place not in (0, last))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from scipy.spatial.transform import Rotation
 from streamvos.errors import InputError
 from streamvos.foreign_files import read_text
 
+_FARTHEST_M = 1e9  # of a position: beyond, errors of centimetres are lost in rounding, and squares overflow
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -97,8 +99,10 @@ def _parse(words: list[str], place: str) -> tuple[float, np.ndarray]:
         values = [float(word) for word in words]
     except ValueError:
         values = []
-    if len(values) != 8 or not np.isfinite(values).all() or not np.any(values[4:]):
+    if len(values) != 8 or not np.isfinite(values).all() or not 1e-6 < np.linalg.norm(values[4:]) < 1e6:
         raise InputError(f"{place}: expected 'timestamp tx ty tz qx qy qz qw', got {' '.join(words)!r}")
+    if max(map(abs, values[1:4])) > _FARTHEST_M:
+        raise InputError(f"{place}: expected positions in metres, got {' '.join(words[1:4])!r}")
     pose = np.eye(4)
     pose[:3, 3] = values[1:4]
     pose[:3, :3] = Rotation.from_quat(values[4:]).as_matrix()

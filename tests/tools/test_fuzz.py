@@ -127,6 +127,7 @@ def test_the_same_seed_gives_the_same_inputs():
         ("a.jsonl", b'{"a": 1}\n{"b": [2]}\n'),
         ("a.toml", b'a = 1\n[b]\nc = "x"\n'),
         ("a.xml", b'<a b="1"><c>2</c><c/></a>'),
+        ("b.xml", b'<?xml version="1.0" encoding="none"?><a><b/></a>'),
         ("a.txt", b"1 2\n3 4\n"),
         ("a.bin", bytes(range(200))),
         ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xae\x42\x60\x82"),

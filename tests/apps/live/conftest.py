@@ -18,6 +18,7 @@ from pipelines.graph.build import GraphConfig
 from streamvos.records import Frame
 from streamvos.video.info import Source, SourceInfo
 from streamvos.video.sources import open_source
+from tests.apps.live.browsing import address, browser, visit  # noqa: F401
 
 SIZE = (136, 320)
 GRAPH = GraphConfig(stages=("segment", "remember"), size=96, threads=1, device="cpu")
@@ -86,12 +87,13 @@ def make_player(tmp_path: Path, images: list[np.ndarray]) -> Iterator[Callable[.
         source: Callable[[int, float], Source] | None = None,
         limits: DemoConfig | None = None,
         graph: GraphConfig = GRAPH,
+        wait: bool = True,
         **more: Any,
     ) -> Player:
         folder = tmp_path / f"run{len(players)}"
         opener = source or (lambda index, _: Clip(images, index))
         players.append(Player(opener, RunConfig(graph), limits or DemoConfig(), folder, **more))
-        wait_for(lambda: players[-1].state != "opening")
+        wait_for(lambda: not wait or players[-1].state != "opening")
         return players[-1]
 
     yield make

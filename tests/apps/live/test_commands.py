@@ -7,6 +7,7 @@ import random
 import string
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import create_autospec
@@ -24,15 +25,16 @@ from streamvos.answers import Answer
 from streamvos.errors import InputError
 
 GOOD: list[dict[str, Any]] = [
-    {"do": "open", "kind": "sample", "name": "bikes", "discover": False, "classes": ["car"]},
+    {"do": "open", "kind": "sample", "name": "bikes", "discover": False, "classes": ["car"], "play": True},
     {"do": "open", "kind": "stream", "name": "door", "discover": True, "classes": []},
+    {"do": "again"},
     {"do": "show", "shown": ["masks", "depth"]},
     {"do": "ask", "question": "was there a dog?"},
     {"do": "archive"},
     {"do": "shown", "frame": 3, "past": False},
     {"do": "play"},
     {"do": "look", "time_s": 1.5},
-    {"do": "click", "x": 0.5, "y": 0.25, "on": True, "object": 2},
+    {"do": "click", "x": 0.5, "y": 0.25, "on": True, "object": 2, "new": False},
     {"do": "box", "x1": 0, "y1": 0.5, "x2": 1, "y2": 1.0, "object": None},
     {"do": "name", "object": 1, "label": "kid's bike"},
     {"do": "hide", "object": 1, "hidden": True},
@@ -69,7 +71,7 @@ def messages(count: int, seed: int = 0) -> Iterator[str]:
 def a_page() -> Page:
     """A page whose video takes every call that has the right form."""
     page = create_autospec(Page, instance=True, token="t")
-    page.player = create_autospec(Player, instance=True)
+    page.player = create_autospec(Player, instance=True, folder=Path("nowhere"))
     page.player.ask.return_value = Answer("a dog", 0.5, "answered", ())
     for name in ("play", "pause", "advance", "stop", "look_at", "name", "hide", "remove"):
         getattr(page.player, name).return_value = None
@@ -127,7 +129,7 @@ def test_odd_messages_leave_the_websocket_open(pages, monkeypatch, caplog) -> No
             wire.send_text(text)
         wire.send_json({"do": "look", "time_s": "the end"})
         while "the end" not in (told := wire.receive_json()).get("text", ""):
-            assert told["type"] in ("refused", "state", "opened", "answer", "archive", "pointed")
+            assert told["type"] in ("refused", "state", "sources", "opened", "answer", "archive", "pointed")
     assert not [one for one in caplog.records if one.levelname == "ERROR"]
 
 

@@ -32,14 +32,17 @@ def make_pages(small_graph) -> Iterator[Callable[..., Pages]]:
         pages.close()
 
 
-def upload(page: Page, path: Path, name: str | None = None) -> None:
-    """Send a file to a page, and open it."""
-
+async def send(page: Page, path: Path, name: str | None = None) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield path.read_bytes()
         yield b""
 
-    asyncio.run(page.uploads.receive(name or path.name, path.stat().st_size, body()))
+    await page.uploads.receive(name or path.name, path.stat().st_size, body())
+
+
+def upload(page: Page, path: Path, name: str | None = None) -> None:
+    """Send a file to a page, and open it."""
+    asyncio.run(send(page, path, name))
     page.open_upload(False, [])
 
 
@@ -68,6 +71,14 @@ def test_each_page_has_its_own_video(make_pages, wait_for):
     assert one.player.report()["source"]["name"] == "bikes"
     assert other.player.report()["source"]["name"] == "carphone_pristine"
     assert one.player.folder != other.player.folder
+
+
+def test_samples_look_for_what_they_show_unless_told_otherwise(make_pages, wait_for):
+    page = make_pages().new()
+    for asked, looked_for in (([], ["person", "bicycle", "car"]), (["bus"], ["bus"])):
+        page.open_sample("bikes", False, asked)
+        wait_for(lambda: page.player.state == "ready")
+        assert list(page.player._run.graph.detect.classes) == looked_for
 
 
 def test_videos_are_bounded_and_a_page_that_was_left_makes_room(make_pages):
@@ -156,6 +167,36 @@ def test_an_upload_can_be_opened_again(make_pages, make_video, wait_for):
             wait_for(lambda page=page: page.player.state == "ready")
             page.open_upload(False, [])
         wait_for(lambda page=page: page.player.state == "ready")
+
+
+def test_a_video_is_played_again_from_its_start_in_a_session_of_its_own(make_pages, make_video, wait_for):
+    pages = make_pages()
+    page = pages.new()
+    with pytest.raises(InputError, match="nothing to play again"):
+        page.play_again()
+    upload(page, make_video("clip.mp4", 4, size=(96, 128)))
+    wait_for(lambda: page.player.state == "ready")
+    page.player.click(0.5, 0.5, True)
+    page.player.play()
+    wait_for(lambda: page.player.state == "ended")
+    asyncio.run(send(page, make_video("other.mp4", 2, size=(96, 128))))
+    before = page.player
+    for _ in range(2):
+        page.play_again()
+        wait_for(lambda: page.player.state == "ended")
+        report = page.player.report()
+        assert (report["source"]["name"], report["num_done"], report["timeline"]["rows"]) == ("clip", 4, [])
+    assert page.player is not before and not before.folder.exists()
+    page.open_sample("carphone", False, [])
+    with pytest.raises(InputError, match="the file is gone"):
+        _ = page.uploads.opened  # it stays no longer than its video
+
+
+def test_a_camera_is_not_played_again(make_pages):
+    page = make_pages().new()
+    page.open_camera(False, [])
+    with pytest.raises(InputError, match="nothing to play again"):
+        page.play_again()
 
 
 def test_a_run_at_rest_ends_at_its_limit_too(make_pages, wait_for):

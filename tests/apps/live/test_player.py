@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 import zipfile
 
 import cv2
@@ -12,8 +13,10 @@ from apps.cli import main
 from apps.live.player import Player
 from apps.settings import DemoConfig
 from pipelines.segment import PERSON_IDS
+from pipelines.session import Session
 from streamvos.errors import InputError
 from streamvos.export.draw import Shown
+from streamvos.export.masks import paint
 from streamvos.export.run_report import read_report
 from streamvos.export.tracks import read_tracks
 from streamvos.video.sources import open_source
@@ -51,6 +54,55 @@ def test_a_click_at_rest_is_followed_in_the_very_next_picture(make_player, wait_
     assert player.box(0.1, 0.2, 0.3, 0.9) == {"object": 2, "frame": 1}  # a box is the same
     wait_for(done(player, 2))
     assert [one["id"] for one in player.report()["objects"]] == [1, 2]
+
+
+def test_clicks_while_it_opens_are_kept_for_the_first_frame(make_player, wait_for, monkeypatch):
+    go_on = threading.Event()
+    prepare = Session.prepare
+    monkeypatch.setattr(Session, "prepare", lambda self, info: (go_on.wait(60), prepare(self, info)))
+    player = make_player(wait=False)
+    wait_for(lambda: not player.view.is_empty)
+    assert player.state == "opening" and player.view.picture()[0]["raw"]
+    assert player.click(0.4, 0.5, True) == {"object": 1, "frame": 0}
+    assert player.click(0.42, 0.5, True, 1) == {"object": 1, "frame": 0}  # more of the same
+    assert player.box(0.7, 0.2, 0.9, 0.9) == {"object": 2, "frame": 0}
+    assert player.report()["num_done"] == 0
+    go_on.set()
+    wait_for(done(player, 1))
+    assert [one["id"] for one in player.report()["objects"]] == [1, 2] and not player.view.picture()[0]["raw"]
+    said = player._log.to_dict(1)["prompts"]
+    assert [(one["object"], one["frame"]) for one in said] == [(1, 0), (2, 0)] and len(said[0]["points"]) == 2
+
+
+def test_a_click_inside_a_mask_corrects_that_object(make_player, wait_for):
+    player = make_player()
+    player.box(0.3, 0.2, 0.6, 0.9)
+    wait_for(done(player, 1))
+    labels = paint(player.view._moment.result.masks)
+    y, x = (float(side) for side in np.argwhere(labels == 1).mean(0) / np.array(labels.shape))
+    assert player.view.object_at(x, y) == 1 and player.view.object_at(0.99, 0.01) is None
+    assert player.click(x, y, True)["object"] == 1  # not doubled
+    wait_for(done(player, 2))
+    assert [one["id"] for one in player.report()["objects"]] == [1]
+    assert player.click(x, y, False)["object"] == 1  # taken off it
+    wait_for(done(player, 3))
+    player.hide(1, True)
+    assert player.view.object_at(x, y) is None  # nobody can mean what is not drawn
+    player.hide(1, False)
+    assert player.click(0.95, 0.05, True)["object"] == 2  # beside it
+    wait_for(done(player, 4))
+    assert player.click(x, y, True, is_new=True)["object"] == 3  # asked for
+    with pytest.raises(InputError, match="no object is here that something could be taken off"):
+        player.hide(1, True)
+        player.hide(2, True)
+        player.hide(3, True)
+        player.click(0.02, 0.02, False)
+
+
+def test_a_video_can_play_as_soon_as_it_is_open(make_player, wait_for, images):
+    player = make_player(playing=True)
+    wait_for(lambda: player.state == "ended")
+    assert player.report()["num_done"] == len(images)
 
 
 def test_objects_come_and_go_are_named_and_hidden(make_player, wait_for):
@@ -115,14 +167,14 @@ def test_the_end_and_questions(make_player, wait_for, images):
     report = player.report()
     assert report["num_done"] == len(images) and report["timeline"]["rows"][0]["id"] == 1
     assert {one["name"] for one in report["memories"]} == {
-        "Objects",
-        "Key frames",
-        "Appearance",
+        "Objects being followed",
+        "Pictures of objects",
+        "What objects look like",
         "Objects that left",
-        "Long memory",
+        "What happened",
     }
     assert all(one["bytes"] <= one["capacity_bytes"] for one in report["memories"])
-    assert report["feed"] and all(line["reason"] for line in report["feed"])
+    assert report["feed"] and all(line["details"]["reason"] for line in report["feed"])
     assert player.ask("how many shots were there?").outcome == "answered"
     assert player.ask("was there a dragon?").outcome == "not_detectable"
     for act in (player.play, player.pause, lambda: player.click(0.5, 0.5, True)):

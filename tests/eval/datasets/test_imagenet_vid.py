@@ -47,6 +47,9 @@ def test_damaged_annotations_are_named(tmp_path: Path):
     page.write_text(page.read_text().replace("n02129604", "n0"))
     with pytest.raises(InputError, match=r"000001\.xml.*known name"):
         videos[0].truth()
+    page.write_text('<?xml version="1.0" encoding="none"?><annotation/>')
+    with pytest.raises(InputError, match=r"000001\.xml.*annotation of a frame"):
+        videos[0].truth()
     page.unlink()
     with pytest.raises(InputError, match=r"000001\.xml.*annotation of a frame"):
         videos[0].truth()

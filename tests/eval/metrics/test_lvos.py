@@ -98,3 +98,8 @@ def test_bad_input():
     frames[2] = (11, labels(4)[1:], labels(4))
     with pytest.raises(InputError, match="expected a prediction of"):
         score_sequence(frames, {1: FrameRange(1, 21, 5)})
+
+
+def test_a_range_without_end_is_refused_at_once():
+    with pytest.raises(InputError, match="at least 3 annotated frames"):
+        FrameRange(0, 10**30, 5).scored()

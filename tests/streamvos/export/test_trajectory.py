@@ -54,7 +54,9 @@ def test_lost_frames_leave_no_line_and_each_map_is_announced_once():
 
 
 @pytest.mark.parametrize(
-    "text", ["1 2 3", "0 0 0 0 0 0 0 x", "0 0 0 0 0 0 0 0", "nan 0 0 0 0 0 0 1"], ids=["short", "word", "zero", "nan"]
+    "text",
+    ["1 2 3", "0 0 0 0 0 0 0 x", "0 0 0 0 0 0 0 0", "nan 0 0 0 0 0 0 1", "0 1e200 0 0 0 0 0 1", "0 0 0 0 1e-300 0 0 0"],
+    ids=["short", "word", "zero", "nan", "far", "no turn"],
 )
 def test_malformed_lines_are_named(tmp_path, text):
     path = tmp_path / "bad.txt"

@@ -16,7 +16,7 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
     """A copy with another tree, with damage of text, or with entities that grow."""
     try:
         root = ElementTree.fromstring(data)
-    except (ElementTree.ParseError, ValueError, RecursionError):
+    except (ElementTree.ParseError, LookupError, ValueError, RecursionError):  # LookupError: of its encoding
         return damage_text.damaged(data, draw)
     kind = draw.choice(["text", "text", "attribute", "attribute", "drop", "twice", "nest", "rename", "move", "bomb"])
     if kind == "bomb":
