@@ -66,7 +66,7 @@ class EmbeddedRefinerRules:
 RULES = EmbeddedRefinerRules()
 # IoU of a mask of a click, from the IoU predicted of it and its agreement with looks from other distances: least
 # squares over clicks on pictures that the network has learned from, `python -m pipelines.training.click_quality`.
-QUALITY = (0.39, 0.58, -0.22)
+QUALITY = (0.34, 0.50, -0.18)
 
 
 class Offer(NamedTuple):

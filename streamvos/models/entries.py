@@ -99,7 +99,7 @@ _OURS = (
         "ours",
         "streamvos",
         "weights/embedded_refiner.safetensors",
-        "9b4aa6e0f54678838d84e377fc80b2b90233dd5abbebcb6f6052da65ed1978a9",
+        "9a635e68a8f025a45f36535e0d83a32f82bcb564182cb390c4a6b00407c2802f",
         2449556,
         "Apache-2.0",
         "crops of RGB 256x256, (x - 127.5) / 127.5; prompts as pictures (docs/model-cards/refiner.md)",
