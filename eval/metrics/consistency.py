@@ -27,7 +27,7 @@ KINDS = {
     "class": "an object whose box is a sure detection of another class, with none of its own class there",
     "lost": "an object said to be hidden or lost, where a sure detection of its class that no object explains stands",
     "merged": "one mask over several sure detections of its class that lie apart",
-    "doubled": "several masks of one class in the box of one sure detection, the only one that any of them has",
+    "doubled": "several masks of a class in the box of a sure detection, which fits one of them and is the best for each",
     "renamed": "the class of an object is another than before",
     "pieces": "a mask in large pieces far from each other, which no detection of its class holds together",
 }
@@ -239,7 +239,8 @@ def _doubled(frame: _Frame) -> Iterator[Contradiction]:
     for row in frame.sure:
         inside = frame.same_class[:, row] & (frame.within[:, row] >= WITHIN) & (frame.filled[:, row] >= PART)
         places = np.flatnonzero(inside & (own == row)).tolist()
-        if len(places) > 1:
+        # a box over a group, of which each fills a little, is one that the detector did not take apart
+        if len(places) > 1 and frame.overlap[places, row].max() >= AGREES:
             says = " and ".join(f"#{frame.ids[place]}" for place in places) + f" on {frame.witness(row)}"
             yield frame.contradiction("doubled", places, (row,), says)
 
