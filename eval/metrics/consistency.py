@@ -27,7 +27,7 @@ KINDS = {
     "class": "an object whose box is a sure detection of another class, with none of its own class there",
     "lost": "an object said to be hidden or lost, where a sure detection of its class that no object explains stands",
     "merged": "one mask over several sure detections of its class that lie apart",
-    "doubled": "several masks of a class in the box of a sure detection, which fits one of them and is the best for each",
+    "doubled": "several masks of a class in the box of a sure detection, which fits one and is the best of each",
     "renamed": "the class of an object is another than before",
     "pieces": "a mask in large pieces far from each other, which no detection of its class holds together",
 }
