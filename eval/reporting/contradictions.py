@@ -21,6 +21,7 @@ MAX_EXAMPLES = 12
 _TILE, _CAPTION_PX = (300, 400), 22  # (H, W) of a picture, height of the line below
 _PER_ROW = 4
 _AROUND = 0.4  # of the contradiction's longer side, shown on each side of it
+_LEAST = 0.15  # of the frame's shorter side, likewise; less shows a small thing without its surroundings
 _APART_S = 0.5  # the same contradiction is shown again only after so long
 _WITNESS = (255, 230, 0)
 _SHOWN = Shown(header=False)
@@ -75,14 +76,14 @@ class Examples:
 
 def _tile(image: np.ndarray, result: StepResult, found: Detections, one: Contradiction) -> np.ndarray:
     picture = draw_result(image, dataclasses.replace(result, detections=None), label_map(result.masks), _SHOWN)
-    for row in one.rows:
-        x1, y1, x2, y2 = np.round(found.boxes_xyxy[row]).astype(int).tolist()
-        cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), _WITNESS, 2)
     top, left, bottom, right = _window(one.box_xyxy, image.shape[:2])
     crop = picture[top:bottom, left:right]
     scale = min(_TILE[0] / crop.shape[0], _TILE[1] / crop.shape[1])
     size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    for box in found.boxes_xyxy[list(one.rows)]:  # drawn in the scaled crop, as thick in each
+        x1, y1, x2, y2 = np.round((box - (left, top, left, top)) * scale).astype(int).tolist()
+        cv2.rectangle(small, (x1, y1), (x2 - 1, y2 - 1), _WITNESS, 2)
     canvas = np.zeros((*_TILE, 3), np.uint8)
     canvas[: small.shape[0], : small.shape[1]] = small
     return _captioned(canvas, f"{result.frame_index}  {one.kind}: {one.says}")
@@ -92,7 +93,7 @@ def _window(box: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]
     """Top, left, bottom, right of the crop: the box with what is around it; all where there is no box."""
     if not box.any():
         return 0, 0, *size
-    margin = _AROUND * float((box[2:] - box[:2]).max())
+    margin = max(_AROUND * float((box[2:] - box[:2]).max()), _LEAST * min(size))
     x1, y1 = np.clip(np.floor(box[:2] - margin), 0, None).astype(int).tolist()
     x2, y2 = np.ceil(box[2:] + margin).astype(int).tolist()
     return y1, x1, min(size[0], max(y2, y1 + 1)), min(size[1], max(x2, x1 + 1))
