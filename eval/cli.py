@@ -22,6 +22,7 @@ COMMANDS = {
     "compose": "make a benchmark with exact truth from backgrounds and cut-outs",
     "questions": "answers about composed sequences, judged against exact truth",
     "cdnet": "which pixels move, on videos in the layout of CDnet 2014",
+    "consistency": "contradictions between what the parts say, on any video, without a truth",
     "strips": "pictures of results beside the truth, at the worst and a typical frame of each sequence",
     "report": "one table of all saved results, for the README",
 }
@@ -72,6 +73,8 @@ def load(name: str) -> ModuleType:
             from eval.commands import questions as command
         case "cdnet":
             from eval.commands import cdnet as command
+        case "consistency":
+            from eval.commands import consistency as command
         case "strips":
             from eval.commands import strips as command
         case "report":

@@ -63,7 +63,7 @@ Task = Callable[[str], SequenceScores]
 
 
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
-    """Add the options that every evaluation has.
+    """Add the options that every evaluation on a data set has.
 
     Args:
         parser: of one evaluation.
@@ -71,14 +71,20 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     """
     add = parser.add_argument
     add("--sequences", nargs="+", metavar="NAME", help="default: all")
-    add("--size", type=int, metavar="PX", help=f"working short side in pixels (default: {GraphConfig.size})")
-    add("--config", type=Path, metavar="FILE", help="TOML with any setting of the graph; options here win over it")
-    add("--seed", type=int, default=0)
-    add("--jobs", type=int, metavar="N", help="sequences at the same time, through Ray (default: CPUs / 2)")
+    add_run_options(parser, name)
     add("--out", type=Path, metavar="DIR", help="keep predictions and scores, in the data set's own result layout")
     add("--resume", action="store_true", help="score only what --out does not hold yet")
     add("--overwrite", action="store_true", help="replace what an earlier evaluation left in --out")
     add("--baseline", action="store_true", help="also score a baseline that every method must beat")
+
+
+def add_run_options(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the options of running and saving alone, as an evaluation without a data set has them; see `add_options`."""
+    add = parser.add_argument
+    add("--size", type=int, metavar="PX", help=f"working short side in pixels (default: {GraphConfig.size})")
+    add("--config", type=Path, metavar="FILE", help="TOML with any setting of the graph; options here win over it")
+    add("--seed", type=int, default=0)
+    add("--jobs", type=int, metavar="N", help="sequences at the same time, through Ray (default: CPUs / 2)")
     add("--save", nargs="?", type=Path, const=RESULTS, metavar="DIR", help=f"write JSON, table, plot (in {RESULTS})")
     add("--name", default=name, help="name of the files that --save writes (default: %(default)s)")
 
