@@ -72,15 +72,11 @@ class Prompt:
     One of `mask`, `box`, `points`, or a box with points. A prompt for an id that is already followed corrects it.
 
     Args:
-        frame_index: the frame that the prompt speaks of.
-        object_id: the stable identity, >= 1.
-        mask: (H, W) bool, full frame size.
-        box: (4,) float32 xyxy pixels.
-        points: (P, 2) float32 xy pixels, with `labels` (P,) bool: True on the object, False off it; without a box at
-            least one is on it.
+        frame_index: the frame that the prompt speaks of. object_id: the stable identity, >= 1.
+        mask: (H, W) bool, full frame size. box: (4,) float32 xyxy pixels.
+        points: (P, 2) float32 xy pixels, with `labels` (P,) bool: True on the object; without a box at least one is.
         label: class or name that the user gives the object.
-        choice: of a single click: which of the things that it may mean, 0 the likeliest, at most 2. Where there are
-            fewer, the last.
+        choice: of a single click: which of the things that it may mean, 0 the likeliest; the last if fewer.
     """
 
     frame_index: int
@@ -99,9 +95,8 @@ class Prompt:
             raise InputError(f"Prompt.frame_index: expected >= 0, got {self.frame_index}")
         given = [name for name in ("mask", "box", "points") if getattr(self, name) is not None]
         if len(given) != 1 and given != ["box", "points"]:
-            raise InputError(
-                f"Prompt: expected one of mask, box, points, or a box with points; got {', '.join(given) or 'none'}"
-            )
+            came = ", ".join(given) or "none"
+            raise InputError(f"Prompt: expected one of mask, box, points, or a box with points; got {came}")
         if self.mask is not None:
             set_array(self, "mask", (None, None), np.bool_)
         if self.box is not None:
@@ -115,10 +110,8 @@ class Prompt:
             set_array(self, "labels", (len(self.points),), np.bool_)
             if self.box is None and not self.labels.any():
                 raise InputError("Prompt.labels: expected at least one point on the object")
-        if self.choice not in range(CHOICES):
-            raise InputError(f"Prompt.choice: expected 0 to {CHOICES - 1}, got {self.choice!r}")
-        if self.choice and not (self.clicks_alone and len(self.points) == 1):
-            raise InputError("Prompt.choice: only a single click without a box leaves a choice")
+        if self.choice not in range(CHOICES if self.clicks_alone and len(self.points) == 1 else 1):
+            raise InputError(f"Prompt.choice: expected 0 to 2, only a single click has a choice; got {self.choice!r}")
 
     @property
     def clicks_alone(self) -> bool:

@@ -99,7 +99,7 @@ _OURS = (
         "ours",
         "streamvos",
         "weights/embedded_refiner.safetensors",
-        "9a635e68a8f025a45f36535e0d83a32f82bcb564182cb390c4a6b00407c2802f",
+        "694038a10b60df976106e30e654e0850f6771b20e2754bf04a29e2f042034dd1",
         2449556,
         "Apache-2.0",
         "crops of RGB 256x256, (x - 127.5) / 127.5; prompts as pictures (docs/model-cards/refiner.md)",

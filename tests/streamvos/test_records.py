@@ -122,8 +122,8 @@ def test_an_envelope_takes_over_its_frame() -> None:
     [
         ({"choice": 3}, "expected 0 to 2"),
         ({"choice": -1}, "expected 0 to 2"),
-        ({"choice": 1, "points": [[1, 2], [3, 4]], "labels": [True, True]}, "only a single click"),
-        ({"choice": 1, "box": [0, 0, 9, 9]}, "only a single click"),
+        ({"choice": 1, "points": [[1, 2], [3, 4]], "labels": [True, True]}, "only a single click has"),
+        ({"choice": 1, "box": [0, 0, 9, 9]}, "only a single click has"),
     ],
 )
 def test_only_a_single_click_leaves_a_choice(fields, message):
