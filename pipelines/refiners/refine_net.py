@@ -55,7 +55,7 @@ class Refined(NamedTuple):
 
 
 class RefineNet(FeatureNet):
-    """0.62 M parameters; see the module's head."""
+    """0.61 M parameters; see the module's head."""
 
     NAME: ClassVar[str] = "the refiner's network"
 
