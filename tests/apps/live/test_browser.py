@@ -177,6 +177,7 @@ def test_the_page_after_a_login(browser: Any) -> None:
                 if password == "wrong":
                     page.wait_for_selector("text=User or password are wrong")
             page.wait_for_function("window.StreamVOS?.state().connected")
+            assert page.url.rstrip("/") == place.rstrip("/") and not page.query_selector("[name=password]")
             page.close()
     finally:
         pages.close()

@@ -30,3 +30,4 @@ def test_what_a_running_run_removes_meanwhile_is_no_fault(tmp_path: Path, monkey
 
     monkeypatch.setattr(os, "walk", walk_late)
     expect_plain([tmp_path])
+    assert not any(tmp_path.iterdir())  # it was gone before it was looked at
