@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 # What a mask e times as large is worth beside predicted IoU, which prefers parts: they look complete, too.
 _WHOLE = 0.03
 _DETECTED = 0.1  # what it is worth to a mask of a click that the detector sees just this thing
+# A mask of a click that is as sure as this, and so small beside what the detector sees there, is a thing that the
+# detector has no name for: a ball before a man, a shoe. Chosen on 300 objects that the refiner has learned from (58.7
+# IoU without the rule, 60.4 with it); on 200 held-out ones, whose labels know no parts, it costs 1.0.
+_OWN_QUALITY, _OWN_SHARE = 0.55, 0.1
 # Overlap of a detection with the box of the mask made from it, below which the mask is something else: cups that stand
 # on the table that was detected (IoU 0.2 to 0.3 in the clip that it was chosen on, where things have 0.6 and more).
 _EXPLAINED = 0.5
@@ -60,7 +64,8 @@ def candidates_of(
     """What a prompt may mean, the likeliest first; more than one only where clicks leave it open.
 
     A click does not say how far its object reaches. The refiner offers what it may mean; a thing that the detector sees
-    around it is one more offer, and one vote for what agrees with it. Whatever does not hold the clicks is none.
+    around it is one more offer, and one vote for what agrees with it; a sure thing that is much smaller goes before it.
+    Whatever does not hold the clicks is none.
     """
     if prompt.mask is not None:
         if prompt.mask.shape != image.shape[:2]:
@@ -77,7 +82,9 @@ def candidates_of(
     detected = [] if instances is None else _clicked_instances(refiner, prompt.points, prompt.labels, instances)
     agreeing = [*detected, *(one for one in offered if _agrees(one.mask, prompt.points, prompt.labels))]
     kept: list[Candidate] = []
-    for one in sorted(agreeing or offered, key=lambda each: -_votes(each, detected)):
+    for one in sorted(
+        agreeing or offered, key=lambda each: (not _is_of_its_own(each, detected), -_votes(each, detected))
+    ):
         if len(kept) < CHOICES and not any(_are_same(one, other) for other in kept):
             kept.append(one)
     return tuple(kept)
@@ -85,6 +92,11 @@ def candidates_of(
 
 def _votes(candidate: Candidate, detected: Sequence[Candidate]) -> float:
     return (candidate.predicted_iou or 0.0) + _DETECTED * any(_are_same(candidate, other) for other in detected)
+
+
+def _is_of_its_own(candidate: Candidate, detected: Sequence[Candidate]) -> bool:
+    smallest = min((np.count_nonzero(one.mask) for one in detected), default=0)
+    return (candidate.predicted_iou or 0.0) >= _OWN_QUALITY and np.count_nonzero(candidate.mask) < _OWN_SHARE * smallest
 
 
 def _are_same(one: Candidate, other: Candidate) -> bool:

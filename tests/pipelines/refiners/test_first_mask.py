@@ -89,7 +89,7 @@ class Parts(Fixed):
 
     def refine(self, box=None, points=None, labels=None, **rest):
         if box is None:
-            return (Candidate("part", block(18, 12, 4, 4), 0.9, "points"),)
+            return (Candidate("part", block(14, 12, 8, 8), 0.9, "points"),)
         x1, y1, x2, y2 = box.astype(int)
         return (Candidate("box", block(y1, x1, y2 - y1, x2 - x1) & ~self.HOLE, 0.7 if x2 - x1 > 60 else 0.9, "box"),)
 
@@ -126,7 +126,12 @@ def test_clicks_mean_the_instance_that_explains_them_best(prompt, instances, exp
 class Offers(Fixed):
     """From a click: a part, the whole, a group and something elsewhere, as sure as they are said to be."""
 
-    PART, WHOLE, GROUP, OTHER = block(20, 20, 6, 6), block(10, 10, 24, 24), block(10, 10, 24, 60), block(40, 60, 10, 10)
+    PART, WHOLE, GROUP, OTHER = (
+        block(18, 18, 10, 10),
+        block(10, 10, 24, 24),
+        block(10, 10, 24, 60),
+        block(40, 60, 10, 10),
+    )
 
     def __init__(self, *sure: float):
         self.sure = sure
@@ -149,6 +154,19 @@ def offers(*sure: float, instances: list[list[float]] | None = None) -> list[str
 def test_a_click_has_several_meanings_the_likeliest_first():
     assert offers(0.9, 0.6, 0.4, 0.99) == ["0", "1", "2"]  # what does not hold the click is none
     assert offers(0.4, 0.9, 0.6, 0.99) == ["1", "2", "0"]
+
+
+@pytest.mark.parametrize(("sure", "side", "first"), [(0.6, 5, "ball"), (0.5, 5, "box"), (0.6, 9, "box")])
+def test_a_sure_small_thing_goes_before_what_the_detector_sees_around_it(sure: float, side: int, first: str):
+    class Ball(Fixed):
+        def refine(self, box=None, **rest):
+            if box is not None:
+                return (Candidate("box", block(10, 10, 24, 24), 0.9, "box"),)
+            return (Candidate("ball", block(20, 20, side, side), sure, ""),)
+
+    image, around = np.zeros((60, 80, 3), np.uint8), np.array([[10.0, 10.0, 34.0, 34.0]], np.float32)
+    found = candidates_of(image, clicks((22, 22)), Ball(), instances=around)
+    assert found[0].name == first and len(found) == 2
 
 
 def test_a_choice_takes_the_next_meaning_and_the_last_where_there_are_fewer():
