@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from apps.live.pages import Pages
 from apps.live.player import Player
 from apps.settings import DemoConfig, RunConfig
 from pipelines.graph.build import GraphConfig
@@ -55,6 +56,14 @@ def wait_for(check: Callable[[], Any], within_s: float = WITHIN_S) -> Any:
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)
     return value
+
+
+@pytest.fixture
+def pages(small_graph) -> Iterator[Pages]:
+    """The pages of a server with default settings."""
+    pages = Pages(RunConfig(small_graph), DemoConfig())
+    yield pages
+    pages.close()
 
 
 @pytest.fixture(name="wait_for")

@@ -12,15 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import create_autospec
 
-import pytest
 from starlette.testclient import TestClient
 
 from apps.live import connection
 from apps.live.commands import COMMANDS, obey, parse
-from apps.live.pages import Page, Pages
+from apps.live.pages import Page
 from apps.live.player import Player
 from apps.live.server import make_app
-from apps.settings import DemoConfig, RunConfig
 from streamvos.answers import Answer
 from streamvos.errors import InputError
 
@@ -102,13 +100,6 @@ def test_thousands_of_odd_messages_are_done_or_refused() -> None:
         assert len(call.args[1].encode()) > 0 and call.args[0] >= 1
     for call in page.player.click.call_args_list:
         assert 0 <= call.args[0] <= 1 and 0 <= call.args[1] <= 1
-
-
-@pytest.fixture
-def pages(small_graph) -> Iterator[Pages]:
-    pages = Pages(RunConfig(small_graph), DemoConfig())
-    yield pages
-    pages.close()
 
 
 def test_odd_messages_leave_the_websocket_open(pages, monkeypatch, caplog) -> None:

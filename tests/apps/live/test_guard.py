@@ -23,13 +23,6 @@ HERE, WIRE = "http://127.0.0.1:7860", "ws://127.0.0.1:7860"
 
 
 @pytest.fixture
-def pages(small_graph) -> Iterator[Pages]:
-    pages = Pages(RunConfig(small_graph), DemoConfig())
-    yield pages
-    pages.close()
-
-
-@pytest.fixture
 def client(pages: Pages) -> Iterator[TestClient]:
     with TestClient(make_app(pages), HERE, follow_redirects=False) as client:
         yield client

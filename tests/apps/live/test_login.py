@@ -13,17 +13,9 @@ from apps.live import login as module
 from apps.live.login import Login, Throttle
 from apps.live.pages import Pages
 from apps.live.server import make_app
-from apps.settings import DemoConfig, RunConfig
 
 HERE, WIRE = "http://127.0.0.1:7860", "ws://127.0.0.1:7860"
 RIGHT, WRONG = {"username": "ann", "password": "long wörd"}, {"username": "ann", "password": "wrong"}
-
-
-@pytest.fixture
-def pages(small_graph) -> Iterator[Pages]:
-    pages = Pages(RunConfig(small_graph), DemoConfig())
-    yield pages
-    pages.close()
 
 
 @pytest.fixture

@@ -21,17 +21,9 @@ from apps.live import server
 from apps.live.history import encode_jpeg
 from apps.live.pages import Pages
 from apps.live.server import is_loopback, make_app
-from apps.settings import DemoConfig, RunConfig
 from streamvos.errors import InputError
 
 HERE, WIRE = "http://127.0.0.1:7860", "ws://127.0.0.1:7860"
-
-
-@pytest.fixture
-def pages(small_graph) -> Iterator[Pages]:
-    pages = Pages(RunConfig(small_graph), DemoConfig())
-    yield pages
-    pages.close()
 
 
 @pytest.fixture
