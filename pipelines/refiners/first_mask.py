@@ -26,7 +26,7 @@ _OWN_QUALITY, _OWN_SHARE = 0.55, 0.1
 # Overlap of a detection with the box of the mask made from it, below which the mask is something else: cups that stand
 # on the table that was detected (IoU 0.2 to 0.3 in the clip that it was chosen on, where things have 0.6 and more).
 _EXPLAINED = 0.5
-_MOST_INSTANCES = 3  # that a click is tried with; each costs two passes of the network
+_MOST_INSTANCES = 3  # that a click is tried with; each costs a pass of the network
 _SAME = 0.75  # IoU from which two masks of a click are the same
 
 
@@ -118,7 +118,7 @@ def _clicked_instances(
     """Of the smallest boxes around all clicks on the object, the masks that every click agrees with."""
     agreeing = []
     for row in boxes_around(points[labels], instances)[:_MOST_INSTANCES]:
-        best = best_candidate(refiner.refine(box=instances[row], points=points, labels=labels))
+        best = best_candidate(refiner.refine(box=instances[row], points=points, labels=labels, quick=True))
         if explains(best.mask, instances[row]) and _agrees(best.mask, points, labels):
             agreeing.append(dataclasses.replace(best, reason=f"{best.reason}, in the box of what was detected there"))
     return agreeing
