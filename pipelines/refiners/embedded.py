@@ -10,7 +10,7 @@ better in whether looks from other distances find it too than in the IoU that th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -168,14 +168,20 @@ class EmbeddedRefiner:
         )
 
     def _from_points(self, points: np.ndarray, labels: np.ndarray) -> tuple[Candidate, ...]:
-        clicked = points[labels]
-        candidates = []
-        for place, offer in enumerate(self._distinct(self.offers(points, labels))):
-            again = self._again(offer.mask, points, labels) if place == 0 else offer.mask
-            name = f"points within {offer.reach_px:.0f} px"
-            mask = again if holds(again, clicked) else offer.mask
-            candidates.append(Candidate(name, mask, offer.quality, f"made from {name} by the embedded refiner"))
-        return tuple(candidates) or (self._disc(clicked),)
+        made = self._from_click(points, labels) if len(points) == 1 else self._from_clicks(points, labels)
+        return tuple(made) or (self._disc(points[labels]),)
+
+    def _from_click(self, point: np.ndarray, label: np.ndarray) -> Iterator[Candidate]:
+        """What differs of all that it may mean, the likeliest looked at again."""
+        for place, offer in enumerate(self._distinct(self.offers(point, label))):
+            again = self._again(offer, point, label)[0] if place == 0 else offer.mask
+            yield _of_offer(offer, again if holds(again, point) else offer.mask, offer.quality)
+
+    def _from_clicks(self, points: np.ndarray, labels: np.ndarray) -> Iterator[Candidate]:
+        """They say what is meant: the mask of each distance, looked at again."""
+        for offer in self.offers(points, labels):
+            again, iou = self._again(offer, points, labels)
+            yield _of_offer(offer, again if holds(again, points[labels]) else offer.mask, iou)
 
     def offers(self, points: np.ndarray, labels: np.ndarray) -> list[Offer]:
         """What (P, 2) clicks with their (P,) bool labels may mean, looked at from all distances."""
@@ -221,11 +227,11 @@ class EmbeddedRefiner:
         reason = f"the embedded refiner found nothing from {name}: an ellipse of {half:.0f} px instead"
         return Candidate(name, disc, 0.0, reason)
 
-    def _again(self, mask: np.ndarray, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """A look from near at what was found."""
-        window = self._window(tight_box(mask), self._rules.margin)
-        (((logits, _),),) = self._ask(window, [MaskPrompt(None, points, labels, mask)])
-        return self._paste(logits, window)
+    def _again(self, offer: Offer, points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
+        """A look from near at what was found: the mask and the IoU predicted of it."""
+        window = self._window(tight_box(offer.mask), self._rules.margin)
+        (((logits, iou),),) = self._ask(window, [MaskPrompt(None, points, labels, offer.mask)])
+        return self._paste(logits, window), iou
 
     def _window(self, box: np.ndarray, margin: float) -> Window:
         size = self._rules.size_px
@@ -282,3 +288,8 @@ class EmbeddedRefiner:
         if mask.any():
             return Candidate(name, mask, iou, f"made from {name} by the embedded refiner")
         return Candidate(name, instead.copy(), 0.0, f"the embedded refiner found nothing from {name}: {reason}")
+
+
+def _of_offer(offer: Offer, mask: np.ndarray, iou: float) -> Candidate:
+    name = f"points within {offer.reach_px:.0f} px"
+    return Candidate(name, mask, iou, f"made from {name} by the embedded refiner")

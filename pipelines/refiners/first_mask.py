@@ -65,7 +65,7 @@ def candidates_of(
 
     A click does not say how far its object reaches. The refiner offers what it may mean; a thing that the detector sees
     around it is one more offer, and one vote for what agrees with it; a sure thing that is much smaller goes before it.
-    Whatever does not hold the clicks is none.
+    Where it sees nothing there, larger masks are preferred. Whatever does not hold the click is none.
     """
     if prompt.mask is not None:
         if prompt.mask.shape != image.shape[:2]:
@@ -80,18 +80,22 @@ def candidates_of(
     if not prompt.clicks_alone:
         return (best_candidate(offered),)
     detected = [] if instances is None else _clicked_instances(refiner, prompt.points, prompt.labels, instances)
-    agreeing = [*detected, *(one for one in offered if _agrees(one.mask, prompt.points, prompt.labels))]
+    offered = [one for one in offered if _agrees(one.mask, prompt.points, prompt.labels)] or list(offered)
+    if len(prompt.points) > 1:
+        return (best_candidate(detected or offered),)
     kept: list[Candidate] = []
-    for one in sorted(
-        agreeing or offered, key=lambda each: (not _is_of_its_own(each, detected), -_votes(each, detected))
-    ):
+    for one in sorted([*detected, *offered], key=lambda each: _rank(each, detected)):
         if len(kept) < CHOICES and not any(_are_same(one, other) for other in kept):
             kept.append(one)
     return tuple(kept)
 
 
-def _votes(candidate: Candidate, detected: Sequence[Candidate]) -> float:
-    return (candidate.predicted_iou or 0.0) + _DETECTED * any(_are_same(candidate, other) for other in detected)
+def _rank(candidate: Candidate, detected: Sequence[Candidate]) -> tuple[bool, float]:
+    """What a click means first, in ascending order."""
+    if not detected:  # nothing says how far it reaches
+        return False, -_worth(candidate)
+    vote = _DETECTED * any(_are_same(candidate, other) for other in detected)
+    return not _is_of_its_own(candidate, detected), -(candidate.predicted_iou or 0.0) - vote
 
 
 def _is_of_its_own(candidate: Candidate, detected: Sequence[Candidate]) -> bool:
@@ -105,11 +109,11 @@ def _are_same(one: Candidate, other: Candidate) -> bool:
 
 def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
     """The highest predicted IoU, the larger mask among near ones: parts look complete, too; the first among equals."""
-    return max(candidates, key=lambda one: (one.predicted_iou or 0.0) + _WHOLE * _log_area(one))
+    return max(candidates, key=_worth)
 
 
-def _log_area(candidate: Candidate) -> float:
-    return float(np.log(max(1, np.count_nonzero(candidate.mask))))
+def _worth(candidate: Candidate) -> float:
+    return (candidate.predicted_iou or 0.0) + _WHOLE * float(np.log(max(1, np.count_nonzero(candidate.mask))))
 
 
 def _clicked_instances(
@@ -118,7 +122,8 @@ def _clicked_instances(
     """Of the smallest boxes around all clicks on the object, the masks that every click agrees with."""
     agreeing = []
     for row in boxes_around(points[labels], instances)[:_MOST_INSTANCES]:
-        best = best_candidate(refiner.refine(box=instances[row], points=points, labels=labels, quick=True))
+        quick = len(points) == 1  # then it is one offer among several
+        best = best_candidate(refiner.refine(box=instances[row], points=points, labels=labels, quick=quick))
         if explains(best.mask, instances[row]) and _agrees(best.mask, points, labels):
             agreeing.append(dataclasses.replace(best, reason=f"{best.reason}, in the box of what was detected there"))
     return agreeing
