@@ -178,10 +178,11 @@ class EmbeddedRefiner:
             yield _of_offer(offer, again if holds(again, point) else offer.mask, offer.quality)
 
     def _from_clicks(self, points: np.ndarray, labels: np.ndarray) -> Iterator[Candidate]:
-        """They say what is meant: the mask of each distance, looked at again."""
+        """They say what is meant: the mask of each distance, looked at again. Some lie beside a border, so that a mask
+        that agrees with all of them is often a worse one."""
         for offer in self.offers(points, labels):
             again, iou = self._again(offer, points, labels)
-            yield _of_offer(offer, again if holds(again, points[labels]) else offer.mask, iou)
+            yield _of_offer(offer, again if again.any() else offer.mask, iou)
 
     def offers(self, points: np.ndarray, labels: np.ndarray) -> list[Offer]:
         """What (P, 2) clicks with their (P,) bool labels may mean, looked at from all distances."""
@@ -193,7 +194,7 @@ class EmbeddedRefiner:
             masks = CHOICES if len(points) == 1 else DECIDED
             for logits, iou in self._ask(window, [MaskPrompt(None, points, labels)], masks=masks)[0]:
                 mask = self._paste(logits, window)
-                if holds(mask, clicked):
+                if holds(mask, clicked) if len(points) == 1 else mask.any():
                     found.append(Offer(mask, iou, half))
         return [self._judged(offer, found) for offer in found]
 

@@ -80,9 +80,9 @@ def candidates_of(
     if not prompt.clicks_alone:
         return (best_candidate(offered),)
     detected = [] if instances is None else _clicked_instances(refiner, prompt.points, prompt.labels, instances)
-    offered = [one for one in offered if _agrees(one.mask, prompt.points, prompt.labels)] or list(offered)
     if len(prompt.points) > 1:
         return (best_candidate(detected or offered),)
+    offered = [one for one in offered if _agrees(one.mask, prompt.points, prompt.labels)] or list(offered)
     kept: list[Candidate] = []
     for one in sorted([*detected, *offered], key=lambda each: _rank(each, detected)):
         if len(kept) < CHOICES and not any(_are_same(one, other) for other in kept):

@@ -169,6 +169,15 @@ def test_a_sure_small_thing_goes_before_what_the_detector_sees_around_it(sure: f
     assert found[0].name == first and len(found) == 2
 
 
+def test_of_several_clicks_the_best_mask_counts_not_the_one_that_agrees_with_a_click_beside_its_border():
+    class Whole(Fixed):
+        def refine(self, **rest):
+            return (Candidate("poor", block(10, 10, 6, 6), 0.5, ""), Candidate("good", block(10, 10, 40, 40), 0.95, ""))
+
+    prompt = clicks((12, 12), (30, 49), off=1)
+    assert [one.name for one in candidates_of(np.zeros((60, 80, 3), np.uint8), prompt, Whole())] == ["good"]
+
+
 def test_a_choice_takes_the_next_meaning_and_the_last_where_there_are_fewer():
     image = np.zeros((60, 80, 3), np.uint8)
     for choice, mask in ((0, Offers.PART), (1, Offers.WHOLE), (2, Offers.GROUP)):
