@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from pipelines.refiners.choices import distinct
 from pipelines.refiners.crop_prompts import MaskPrompt, extent, in_window, mirror, resized, union
 from pipelines.refiners.gate import intersection_over_union
 from pipelines.refiners.grabcut_parts import Window, clean, inscribed_ellipse
@@ -49,8 +50,6 @@ class EmbeddedRefinerRules:
             pixels of the tracker's working size. What is larger the tracker sees as finely as a crop of `size_px` shows
             it. On made-up clips it gained 2 to 3 J&F on masks below 130, 0.8 up to 216 and lost 1 above.
         click_reaches: how far around clicks is looked, as shares of the frame's shorter side; each costs an encoding.
-        max_choices: masks offered for a click.
-        same_mask: IoU from which two masks of a click are the same.
     """
 
     size_px: int = 256
@@ -59,8 +58,6 @@ class EmbeddedRefinerRules:
     box_rounds: int = 1
     quick_max_px: float = 216.0
     click_reaches: tuple[float, ...] = (0.08, 0.15, 0.35, 0.7)
-    max_choices: int = 3
-    same_mask: float = 0.75
 
 
 RULES = EmbeddedRefinerRules()
@@ -173,7 +170,9 @@ class EmbeddedRefiner:
 
     def _from_click(self, point: np.ndarray, label: np.ndarray) -> Iterator[Candidate]:
         """What differs of all that it may mean, the likeliest looked at again."""
-        for place, offer in enumerate(self._distinct(self.offers(point, label))):
+        offers = sorted(self.offers(point, label), key=lambda one: -one.quality)
+        for place in distinct([one.mask for one in offers]):
+            offer = offers[place]
             again = self._again(offer, point, label)[0] if place == 0 else offer.mask
             yield _of_offer(offer, again if holds(again, point) else offer.mask, offer.quality)
 
@@ -203,16 +202,6 @@ class EmbeddedRefiner:
         agreement = max(others, default=0.0)
         quality = float(np.clip(np.dot(QUALITY, (offer.predicted, agreement, 1.0)), 0.0, 1.0))
         return offer._replace(agreement=agreement, quality=quality)
-
-    def _distinct(self, offers: Sequence[Offer]) -> list[Offer]:
-        """The best that differ, the best first."""
-        kept: list[Offer] = []
-        for one in sorted(offers, key=lambda each: -each.quality):
-            if len(kept) < self._rules.max_choices and all(
-                intersection_over_union(one.mask, other.mask) < self._rules.same_mask for other in kept
-            ):
-                kept.append(one)
-        return kept
 
     def _around(self, clicked: np.ndarray, reach: float) -> tuple[np.ndarray, float]:
         """The (4,) xyxy box that is looked at around clicks, and how many pixels it reaches."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.refiners.gate import intersection_over_union
+from pipelines.refiners.choices import are_same, distinct
 from pipelines.refiners.protocol import Candidate, Refiner
 from streamvos.boxes import box_iou, boxes_around
 from streamvos.errors import InputError
@@ -27,7 +27,6 @@ _OWN_QUALITY, _OWN_SHARE = 0.55, 0.1
 # on the table that was detected (IoU 0.2 to 0.3 in the clip that it was chosen on, where things have 0.6 and more).
 _EXPLAINED = 0.5
 _MOST_INSTANCES = 3  # that a click is tried with; each costs a pass of the network
-_SAME = 0.75  # IoU from which two masks of a click are the same
 
 
 def first_mask(
@@ -83,28 +82,21 @@ def candidates_of(
     if len(prompt.points) > 1:
         return (best_candidate(detected or offered),)
     offered = [one for one in offered if _agrees(one.mask, prompt.points, prompt.labels)] or list(offered)
-    kept: list[Candidate] = []
-    for one in sorted([*detected, *offered], key=lambda each: _rank(each, detected)):
-        if len(kept) < CHOICES and not any(_are_same(one, other) for other in kept):
-            kept.append(one)
-    return tuple(kept)
+    ordered = sorted([*detected, *offered], key=lambda each: _rank(each, detected))
+    return tuple(ordered[place] for place in distinct([one.mask for one in ordered])[:CHOICES])
 
 
 def _rank(candidate: Candidate, detected: Sequence[Candidate]) -> tuple[bool, float]:
     """What a click means first, in ascending order."""
     if not detected:  # nothing says how far it reaches
         return False, -_worth(candidate)
-    vote = _DETECTED * any(_are_same(candidate, other) for other in detected)
+    vote = _DETECTED * any(are_same(candidate.mask, other.mask) for other in detected)
     return not _is_of_its_own(candidate, detected), -(candidate.predicted_iou or 0.0) - vote
 
 
 def _is_of_its_own(candidate: Candidate, detected: Sequence[Candidate]) -> bool:
     smallest = min((np.count_nonzero(one.mask) for one in detected), default=0)
     return (candidate.predicted_iou or 0.0) >= _OWN_QUALITY and np.count_nonzero(candidate.mask) < _OWN_SHARE * smallest
-
-
-def _are_same(one: Candidate, other: Candidate) -> bool:
-    return intersection_over_union(one.mask, other.mask) >= _SAME
 
 
 def best_candidate(candidates: Sequence[Candidate]) -> Candidate:

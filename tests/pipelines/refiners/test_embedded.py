@@ -129,7 +129,7 @@ def test_a_click_is_answered_by_different_masks_that_hold_it() -> None:
     refiner.set_image(image, 0)
     for x, y in ((70, 60), (20, 20), (159, 119)):
         offered = refiner.refine(points=np.array([[x, y]], np.float32), labels=np.ones(1, bool))
-        assert 1 <= len(offered) <= 3 and all(one.mask[y, x] for one in offered)
+        assert offered and all(one.mask[y, x] for one in offered)
     assert len(refiner.refine(points=np.array([[70, 60]], np.float32), labels=np.ones(1, bool))) > 1
 
 
