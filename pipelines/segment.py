@@ -1,8 +1,8 @@
 """The segment stage: HQ-SMem (Kazemi et al., 2025), any base tracker with three parts above it.
 
-A base tracker carries the masks; `tracks` decides who is tracked, occluded or lost; the detector's finds confirm
-objects, start new ones and bring lost ones back (`discovery`); a refiner makes first masks of boxes and clicks and,
-where one is chosen, refines tracked masks (`refinement`).
+A base tracker carries the masks; `track_state` decides who is tracked, occluded or lost; the detector's finds confirm
+objects and correct them (`association`), start new ones and bring lost ones back (`discovery`); a refiner makes first
+masks of boxes and clicks and, where one is chosen, refines tracked masks (`refinement`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pipelines.refiners.protocol import RefinerSetup
 from pipelines.refiners.registry import first_mask_names, make_refiner, refiner_kinds, refiner_names
 from pipelines.scores import ScoreThresholds
 from pipelines.segmentation.appearance import AppearanceModel
+from pipelines.segmentation.association import Association
 from pipelines.segmentation.discovery import Discovery
 from pipelines.segmentation.identity import Identity
 from pipelines.segmentation.identity_policy import Verdict
@@ -69,7 +70,7 @@ class SegmentConfig(Settings, at="segment"):
     retire_after_s: float = setting(
         5.0, "a found object not seen for longer is no longer looked for, only recognised", above=0
     )
-    min_area_share: float = setting(0.003, "of the frame; smaller detections start no object", low=0, high=1)
+    min_area_share: float = setting(0.0012, "of the frame; smaller detections start no object", low=0, high=1)
     verify: bool = setting(
         True,
         "hide masks that have slid onto something else, and look for lost objects by their looks; "
@@ -119,8 +120,8 @@ class SegmentStage:
             self.tracker, retired, config.max_objects, budgets.bytes_of("objects"), first_found_id
         )
         self._new_objects = NewObjects(scores, config.min_area_share, retired)
-        finds = self.tracker, self._table, self._new_objects, self._first_refiner
-        self._discovery = Discovery(scores, config.discover, *finds)
+        self._association = Association(scores, self.tracker, self._table, self._first_refiner)
+        self._discovery = Discovery(self.tracker, self._table, self._new_objects, self._first_refiner)
         appearance = AppearanceModel(budgets.bytes_of("appearance"), device)
         self._identity = Identity(config.verify, appearance, self.tracker, self._table)
         self._refinement = Refinement(made[config.refiner], config.refine, self.tracker, self._table)
@@ -144,11 +145,10 @@ class SegmentStage:
         propagation, verdicts = self._identity.check(frame, propagation)
         propagation, confident = self._judge(frame, propagation, verdicts)
         self._table.retire_long_lost(frame, self.config.retire_after_s)
-        prompted = self._take_prompts(frame, result.prompts, result.detections)
-        discovered = self._discovery.step(frame, result.detections, propagation, prompted)
-        decided = discovered.decided
+        decided = self._take_prompts(frame, result.prompts, result.detections)
+        found, propagation = self._take_finds(frame, result.detections, propagation, decided)
         gone = [key for key, _ in propagation.items() if key not in self._table.tracks or key in decided]
-        propagation, refined = self._refinement.step(frame, discovered.propagation.without(gone), confident)
+        propagation, refined = self._refinement.step(frame, propagation.without(gone), confident)
         self.tracker.memorize(frame.index, propagation, confident)
         corrected = {prompt.object_id for prompt in result.prompts}
         self._identity.learn(frame.index, propagation, verdicts, confident, decided, corrected)
@@ -156,8 +156,8 @@ class SegmentStage:
         told = (self.tracker.drain_events(), self._table.drain_events(), self._identity.drain_events())
         return dataclasses.replace(
             result,
-            masks=self._compose(frame.size, propagation, {**refined, **decided}),
-            detections=discovered.detections,
+            masks=self._compose(frame.size, frame.time_s, propagation, {**decided, **refined}),
+            detections=found,
             events=(*result.events, *(event for events in told for event in events)),
         )
 
@@ -221,6 +221,20 @@ class SegmentStage:
             confident[object_id] = judgement.confident
         return propagation.with_some(hidden), confident
 
+    def _take_finds(
+        self, frame: Frame, found: Detections | None, propagation: Propagation, decided: dict[int, np.ndarray]
+    ) -> tuple[Detections | None, Propagation]:
+        """The detections with their identities, and the maps cut to them; masks made anew enter `decided`."""
+        if found is None:
+            return None, propagation
+        associated = self._association.step(frame, found, propagation, decided)
+        decided |= associated.decided
+        object_ids = associated.object_ids.copy()
+        if self.config.discover:
+            for row, object_id, mask in self._discovery.step(frame, found, associated, propagation.size):
+                object_ids[row], decided[object_id] = object_id, mask
+        return dataclasses.replace(found, object_ids=object_ids), associated.propagation
+
     def _take_prompts(
         self, frame: Frame, prompts: tuple[Prompt, ...], found: Detections | None
     ) -> dict[int, np.ndarray]:
@@ -249,10 +263,13 @@ class SegmentStage:
         track.prompted, track.state, track.score, track.usual_area_px = True, "tracked", 1.0, 0.0
         track.label = prompt.label or track.label
         track.seen_s = track.confirmed_s = frame.time_s
+        track.motion, track.beyond = None, np.zeros(4)
         self._table.enter(prompt.object_id, track)
         return first.mask
 
-    def _compose(self, size: tuple[int, int], propagation: Propagation, decided: dict[int, np.ndarray]) -> ObjectMasks:
+    def _compose(
+        self, size: tuple[int, int], time_s: float, propagation: Propagation, decided: dict[int, np.ndarray]
+    ) -> ObjectMasks:
         """All objects' masks at full size, apart from each other; those decided in this frame come first."""
         taken = np.zeros(size, bool)
         pictures: dict[int, np.ndarray] = {}
@@ -265,16 +282,22 @@ class SegmentStage:
         empty = np.zeros(size, bool)
         ids = sorted(self._table.tracks)
         shown = [pictures.get(object_id, empty) for object_id in ids]
+        boxes = np.array([masks.tight_box(mask) for mask in shown], np.float32).reshape(-1, 4)
         tracks = [self._table.tracks[object_id] for object_id in ids]
+        whole = [
+            track.whole_box(box if mask.any() else None, time_s)
+            for track, box, mask in zip(tracks, boxes, shown, strict=True)
+        ]
         return ObjectMasks(
             size,
             np.array(ids, np.int64),
             tuple(masks.encode(mask) for mask in shown),
-            np.array([masks.tight_box(mask) for mask in shown], np.float32).reshape(-1, 4),
+            boxes,
             np.array([track.score for track in tracks], np.float32),
             tuple(track.state for track in tracks),
             tuple(track.class_name for track in tracks),
-            np.array([np.nan if track.class_score is None else track.class_score for track in tracks], np.float32),
+            np.array([np.nan if track.kind.score is None else track.kind.score for track in tracks], np.float32),
+            np.array(whole, np.float32).reshape(-1, 4),
         )
 
 

@@ -24,6 +24,7 @@ Rle = dict[str, Any]  # COCO run-length encoding: {"size": [H, W], "counts": byt
 CHOICES = 3  # things that a single click may mean: a part, the whole, a group
 _DETECTION_ROWS = ("scores", "boxes_xyxy", "class_ids", "class_names", "object_ids")
 _MASK_ROWS = ("object_ids", "rles", "boxes_xyxy", "scores", "states", "class_names", "class_scores")
+_MASK_ROWS += ("whole_boxes_xyxy",)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Prompt:
     One of `mask`, `box`, `points`, or a box with points. A prompt for an id that is already followed corrects it.
 
     Args:
-        frame_index: the frame that the prompt speaks of. object_id: the stable identity, >= 1.
+        frame_index: of the frame that is meant. object_id: the stable identity, >= 1.
         mask: (H, W) bool, full frame size. box: (4,) float32 xyxy pixels.
         points: (P, 2) float32 xy pixels, with `labels` (P,) bool: True on the object; without a box at least one is.
         label: class or name that the user gives the object.
@@ -178,11 +179,7 @@ class Detections:
         return (self._row(row) for row in range(len(self)))
 
     def to_supervision(self) -> Any:
-        """As `supervision.Detections`; `tracker_id` is -1 where a detection is no object.
-
-        Raises:
-            InputError: supervision is not installed.
-        """
+        """As `supervision.Detections`; `tracker_id` is -1 for no object; raises `InputError` where it is absent."""
         from streamvos.tables import detections_to_supervision  # which imports the masks, and they the records
 
         return detections_to_supervision(self)
@@ -213,8 +210,9 @@ class ObjectMasks:
         scores: (N,) float32 in [0, 1], the tracker's confidence in the mask.
         states: N of "tracked" (seen now), "occluded" (expected, not seen), "lost" (given up until it returns).
         class_names: N names, "" where unknown.
-        class_scores: (N,) float32 in [0, 1], how sure the detector was of the class when it last confirmed the
-            object; NaN where it never did, and everywhere where None is given.
+        class_scores: (N,) float32 in [0, 1], of the detection that last confirmed the class; NaN where none did.
+        whole_boxes_xyxy: (N, 4) float32 boxes of all of each object, also of what is hidden or outside the picture;
+            where "occluded" ones are expected; zeros of "lost" ones. None: those of the masks.
     """
 
     size: tuple[int, int]
@@ -225,12 +223,16 @@ class ObjectMasks:
     states: tuple[ObjectState, ...]
     class_names: tuple[str, ...]
     class_scores: np.ndarray | None = None
+    whole_boxes_xyxy: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.object_ids)
         if self.class_scores is None:
             object.__setattr__(self, "class_scores", np.full(count, np.nan, np.float32))
+        if self.whole_boxes_xyxy is None:
+            object.__setattr__(self, "whole_boxes_xyxy", self.boxes_xyxy)
         set_array(self, "class_scores", (count,), np.float32)
+        set_array(self, "whole_boxes_xyxy", (count, 4), np.float32)
         set_tuples(self, "rles", "states", "class_names")
         set_array(self, "object_ids", (count,), np.int64)
         set_array(self, "boxes_xyxy", (count, 4), np.float32)
@@ -267,13 +269,10 @@ class ObjectMasks:
         return self._row(row) if row < len(self) and self.object_ids[row] == object_id else None
 
     def to_supervision(self) -> Any:
-        """As `supervision.Detections` with masks, of the objects that are visible.
+        """As `supervision.Detections` with masks, of the objects that are visible; `InputError` where it is absent.
 
         `confidence` is the score of the mask; the class's is in `data["class_score"]`. `class_id` is COCO's number of
         the class, -1 where COCO has none of that name.
-
-        Raises:
-            InputError: supervision is not installed.
         """
         from streamvos.tables import masks_to_supervision
 
@@ -295,6 +294,7 @@ class ObjectMasks:
             class_score,
             self.states[row],
             self.class_names[row],
+            self.whole_boxes_xyxy[row],
         )
 
 

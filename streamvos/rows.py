@@ -46,6 +46,7 @@ class TrackedObject:
             never did.
         state: "tracked", "occluded" or "lost".
         class_name: "" where unknown.
+        whole_box_xyxy: (4,) float32 box of all of it, also of what is hidden; zeros where it is lost.
     """
 
     object_id: int
@@ -55,6 +56,7 @@ class TrackedObject:
     class_score: float | None
     state: str
     class_name: str
+    whole_box_xyxy: np.ndarray
 
     @property
     def mask(self) -> np.ndarray:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
+_FAR = 0.35  # of the square root of a mask's area: a leg behind a table is nearer, another thing often is not
+
 
 def without_islands(probability: np.ndarray, min_share: float) -> np.ndarray:
     """An (h, w) probability map without the parts whose area is small beside the largest part."""
@@ -16,6 +18,16 @@ def without_islands(probability: np.ndarray, min_share: float) -> np.ndarray:
     areas = numbers[1:, cv2.CC_STAT_AREA]
     small = np.flatnonzero(areas < min_share * areas.max()) + 1
     return np.where(np.isin(labels, small), np.float32(0), probability) if len(small) else probability
+
+
+def without_far_parts(mask: np.ndarray) -> np.ndarray:
+    """An (H, W) bool mask without the parts that lie far from its largest: a box holds other things, too."""
+    parts = parts_of(mask)
+    if len(parts) < 2:
+        return mask
+    away = cv2.distanceTransform((~parts[0]).astype(np.uint8), cv2.DIST_L2, 5)
+    reach = _FAR * np.sqrt(np.count_nonzero(mask))
+    return np.logical_or.reduce([part for part in parts if away[part].min() <= reach])
 
 
 def at_full_size(probability: np.ndarray, size: tuple[int, int]) -> np.ndarray:

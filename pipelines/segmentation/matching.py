@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -17,7 +19,12 @@ class MatchingRules:
     """How detections are matched and when a new one is confirmed: chosen on the sample clips, but for the last."""
 
     min_iou: float = 0.3  # of an object's box and a detection; larger leaves more unmatched
-    confirm_iou: float = 0.3  # of two sightings of a new thing in successive runs of the detector
+    hidden_cost: float = 0.1  # of a pair whose object is hidden; larger leaves it hidden sooner
+    hidden_s: float = 1.0  # for so long a place alone may bring an object back; larger confuses more
+    hidden_similarity: float = 0.5  # of looks below which it is another thing at that place
+    confirm_iou: float = 0.3  # of two sightings of a new thing in successive runs of the detector, both grown:
+    confirm_margin: float = 0.25  # by so much of their sides, since it may walk; larger confirms what runs
+    max_shared: float = 0.3  # of the smaller of two boxes below which they are of two things
     max_covered: float = 0.6  # share of a detection inside masks of its group above which it is nothing new
     max_double_iou: float = 0.45  # with a detection of the class that is known above which it is a second look at it
     min_inside: float = 0.7  # share of an object's mask inside a detection above which it is a fragment of that thing
@@ -32,41 +39,80 @@ class MatchingRules:
     min_similarity_across_cuts: float = 0.9  # the one that counts after a cut; larger recognises less and errs less
 
 
-def match(found: Detections, boxes_xyxy: np.ndarray, class_names: list[str], min_iou: float) -> dict[int, int]:
-    """Pair detections with objects so that the total overlap is greatest; the same class is worth a little more.
+class Known(NamedTuple):
+    """An object as it is expected in a frame in which the detector ran.
+
+    Args:
+        object_id, class_name: of the object; "" where the class is unknown.
+        mask: (h, w) bool at the working size; empty where it is not seen.
+        visible_xyxy: (4,) box of the mask in the frame; zeros where it is empty.
+        carried_xyxy: (4,) whole box by the mask, zeros likewise.
+        foreseen_xyxy: (4,) whole box by its motion alone.
+        hidden_s: for how long it has not been seen; 0 where it is.
+    """
+
+    object_id: int
+    class_name: str
+    mask: np.ndarray
+    visible_xyxy: np.ndarray
+    carried_xyxy: np.ndarray
+    foreseen_xyxy: np.ndarray
+    hidden_s: float
+
+
+def associate(found: Detections, known: Sequence[Known], sure: float, rules: MatchingRules) -> dict[int, int]:
+    """Pair detections with objects so that the total overlap is greatest, in a cascade as ByteTrack's (Zhang et al.,
+    ECCV 2022): sure detections first, with all objects; doubtful ones with what is seen and still has none.
+
+    Where an object is, two witnesses say: its mask and its motion. Either may place it, both together rank the pairs.
+    The same class is worth a little more.
 
     Args:
         found: M detections.
-        boxes_xyxy: (N, 4) float32 tight boxes of the objects' masks.
-        class_names: N, "" where unknown.
+        known: N objects.
+        sure: score from which a detection is sure.
 
     Returns:
         Row of the detection to row of the object.
     """
-    if not len(found) or not len(boxes_xyxy):
+    if not len(found) or not known:
         return {}
-    overlap = box_iou(found.boxes_xyxy, boxes_xyxy)  # (M, N)
-    worth = overlap.copy()
-    for column, name in enumerate(class_names):
-        for row, found_name in enumerate(found.class_names):
-            if not name or same_group(name, found_name):
-                worth[row, column] += 0.2
-            elif name != found_name:
-                worth[row, column] -= 0.3
-    rows, columns = linear_sum_assignment(-worth)
+    overlap = _overlaps(found, known)  # (3, M, N)
+    fits, worth = overlap.max(axis=0), _worth(overlap, found, known, rules)
+    possible = (fits >= rules.min_iou) & (worth > rules.min_iou)
+    is_sure, is_seen = found.scores >= sure, np.array([one.hidden_s == 0 for one in known])
+    pairs = _assigned(worth, possible & is_sure[:, None])
+    free = ~np.isin(np.arange(len(known)), list(pairs.values()))
+    return pairs | _assigned(worth, possible & ~is_sure[:, None] & (free & is_seen)[None])
+
+
+def _overlaps(found: Detections, known: Sequence[Known]) -> np.ndarray:
+    """(3, M, N) IoU with the visible, the carried and the foreseen boxes."""
+    kinds = ([getattr(one, name) for one in known] for name in ("visible_xyxy", "carried_xyxy", "foreseen_xyxy"))
+    return np.stack([box_iou(found.boxes_xyxy, np.array(boxes, np.float32).reshape(-1, 4)) for boxes in kinds])
+
+
+def _worth(overlap: np.ndarray, found: Detections, known: Sequence[Known], rules: MatchingRules) -> np.ndarray:
+    """(M, N): what each pair is worth."""
+    by_mask, by_motion = overlap[:2].max(axis=0), overlap[2]
+    is_seen = np.array([one.hidden_s == 0 for one in known])
+    worth = np.where(is_seen, (overlap.max(axis=0) + (by_mask + by_motion) / 2) / 2, by_motion - rules.hidden_cost)
+    for column, one in enumerate(known):
+        for row, name in enumerate(found.class_names):
+            worth[row, column] += 0.2 if not one.class_name or same_group(one.class_name, name) else -0.3
+    return worth
+
+
+def _assigned(worth: np.ndarray, possible: np.ndarray) -> dict[int, int]:
+    rows, columns = linear_sum_assignment(np.where(possible, -worth, 0.0))
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    return {row: column for row, column in pairs if overlap[row, column] >= min_iou and worth[row, column] > min_iou}
+    return {row: column for row, column in pairs if possible[row, column]}
 
 
 def match_fragments(
-    found: Detections,
-    shown: list[np.ndarray],
-    class_names: list[str],
-    pairs: dict[int, int],
-    size: tuple[int, int],
-    min_inside: float,
+    found: Detections, known: Sequence[Known], pairs: dict[int, int], size: tuple[int, int], min_inside: float
 ) -> dict[int, int]:
-    """Pair what `match` left: a detection with the largest free mask of its group that lies inside it.
+    """Pair what `associate` left: a detection with the largest free mask of its group that lies inside it.
 
     A mask that has shrunk to a part of its object overlaps little with the detection of the whole.
     """
@@ -75,12 +121,12 @@ def match_fragments(
         if row in pairs:
             continue
         inside = [
-            (int(mask.sum()), column)
-            for column, mask in enumerate(shown)
+            (int(one.mask.sum()), column)
+            for column, one in enumerate(known)
             if column not in pairs.values()
             and column not in more.values()
-            and same_group(class_names[column], found.class_names[row])
-            and contained(found.boxes_xyxy[row], mask, size) >= min_inside
+            and same_group(one.class_name, found.class_names[row])
+            and contained(found.boxes_xyxy[row], one.mask, size) >= min_inside
         ]
         if inside:
             more[row] = max(inside)[1]
@@ -106,6 +152,19 @@ def box_window(
     low = np.floor([top - grow_y, left - grow_x]).astype(int).clip(0)
     high = np.ceil([bottom + grow_y, right + grow_x]).astype(int)
     return slice(low[0], max(high[0], low[0] + 1)), slice(low[1], max(high[1], low[1] + 1))
+
+
+def shared(one_xyxy: np.ndarray, other_xyxy: np.ndarray) -> float:
+    """Share of the smaller of two (4,) boxes that lies in the other."""
+    sides = np.minimum(one_xyxy[2:], other_xyxy[2:]) - np.maximum(one_xyxy[:2], other_xyxy[:2])
+    areas = [float((box[2:] - box[:2]).prod()) for box in (one_xyxy, other_xyxy)]
+    return float(np.clip(sides, 0, None).prod()) / max(1e-6, min(areas))
+
+
+def grown(box_xyxy: np.ndarray, margin: float) -> np.ndarray:
+    """A (4,) box with its sides moved out by a share of its width and height."""
+    reach = margin * np.tile(box_xyxy[2:] - box_xyxy[:2], 2)
+    return (box_xyxy + reach * np.array([-1, -1, 1, 1])).astype(np.float32)
 
 
 def same_group(one: str, other: str) -> bool:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from memory_bank.appearance import RetiredObjects
 from pipelines.scores import ScoreThresholds
-from pipelines.segmentation.matching import MatchingRules, box_window, same_group
+from pipelines.segmentation.matching import MatchingRules, box_window, contained, grown, same_group, shared
 from streamvos.boxes import box_iou
 from streamvos.records import Detections
 
 _DECLINED_RUNS = 10  # of the detector, for which what was declined is left out
 _DECLINED_IOU = 0.7  # with what was declined, from which a detection is that again
+
+
+class Taken(NamedTuple):
+    """What an object that is seen now explains: its (h, w) bool mask; its detection's (4,) box, None where none."""
+
+    class_name: str
+    mask: np.ndarray
+    own_box: np.ndarray | None
 
 
 class NewObjects:
@@ -47,7 +55,7 @@ class NewObjects:
         size: tuple[int, int],
         found: Detections,
         object_ids: np.ndarray,
-        current: list[tuple[str, np.ndarray]],
+        taken: Sequence[Taken],
     ) -> list[int]:
         """Rows of the detections that may start an object, best first.
 
@@ -55,7 +63,7 @@ class NewObjects:
             size: (H, W) of the frame.
             found: M detections.
             object_ids: (M,) identity where one is matched, -1 elsewhere.
-            current: class and (h, w) bool mask of each object that is seen now.
+            taken: what the objects that are seen now explain.
         """
         rows, waiting = [], []
         self._declined = [(name, box, runs - 1) for name, box, runs in self._declined if runs > 1]
@@ -63,11 +71,10 @@ class NewObjects:
             box, name, score = found.boxes_xyxy[row], found.class_names[row], float(found.scores[row])
             if object_ids[row] != -1 or not self._is_thing(box, size, score) or self._was_declined(name, box):
                 continue
-            if self._covered(box, name, size, current) or self._is_double(found, row, object_ids, rows):
+            if self._is_explained(box, name, size, taken) or self._is_double(found, row, object_ids, rows):
                 continue
             seen_before = any(
-                same_group(name, other) and box_iou(box[None], earlier[None])[0, 0] >= self._rules.confirm_iou
-                for other, earlier in self._waiting
+                same_group(name, other) and self._may_have_moved(earlier, box) for other, earlier in self._waiting
             )
             if score >= self._scores.start_at_once or seen_before:
                 rows.append(row)
@@ -156,14 +163,22 @@ class NewObjects:
                 return True
         return False
 
-    def _covered(
-        self, box: np.ndarray, name: str, size: tuple[int, int], current: list[tuple[str, np.ndarray]]
-    ) -> bool:
-        """Whether most of the box lies in the mask of one object of its group: a part, or a second look at it."""
-        for other, mask in current:
-            if other and not same_group(name, other):
+    def _may_have_moved(self, earlier: np.ndarray, box: np.ndarray) -> bool:
+        margin = self._rules.confirm_margin
+        return box_iou(grown(box, margin)[None], grown(earlier, margin)[None])[0, 0] >= self._rules.confirm_iou
+
+    def _is_explained(self, box: np.ndarray, name: str, size: tuple[int, int], taken: Sequence[Taken]) -> bool:
+        """Whether the box is a part of an object of its group or a second look at it, or a look at a group of them.
+
+        An object's mask explains nothing that is apart from what the detector saw of it: there it is on another thing.
+        """
+        held = 0
+        for one in taken:
+            if one.class_name and not same_group(name, one.class_name):
                 continue
-            inside = mask[box_window(box, mask.shape, size, 0.0)]
-            if inside.size and inside.mean() > self._rules.max_covered:
+            inside = one.mask[box_window(box, one.mask.shape, size, 0.0)]
+            apart = one.own_box is not None and shared(box, one.own_box) < self._rules.max_shared
+            if not apart and inside.size and inside.mean() > self._rules.max_covered:
                 return True
-        return False
+            held += one.own_box is not None and contained(box, one.mask, size) >= self._rules.min_inside
+        return held > 1

@@ -63,7 +63,7 @@ class ObjectTable:
     def retire(self, frame_index: int, object_id: int) -> None:
         """Stop following an object, but recognise it should it return."""
         track = self.tracks.pop(object_id)
-        self._retired.write(frame_index, object_id, track.class_name, self._tracker.appearances(object_id))
+        self._retired.write(frame_index, object_id, track.leading_class, self._tracker.appearances(object_id))
         self._tracker.remove(object_id)
 
     def retire_long_lost(self, frame: Frame, after_s: float) -> None:
@@ -144,7 +144,7 @@ class ObjectTable:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.tracks = {object_id: Track(**track) for object_id, track in state["tracks"].items()}
+        self.tracks = {object_id: Track.of_state(track) for object_id, track in state["tracks"].items()}
         self.next_id, self._largest_bytes, self._events = state["next_id"], state["largest_bytes"], []
         self._retired.load_state_dict(state["retired"])
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
+from pipelines.segmentation.box_motion import BoxMotion
+from pipelines.segmentation.class_belief import ClassBelief
 from pipelines.segmentation.identity_policy import Verdict
 from streamvos.records import ObjectState
 
@@ -50,23 +53,63 @@ class Track:
     confirmed_s: float = 0.0
     confirmed_area_px: float = 0.0  # at the working size, when the detector last confirmed it
     longest_gap_s: float = 0.0  # between two confirmations by the detector
-    class_score: float | None = None  # of the detection that last confirmed it; None where none did
-    votes: dict[str, float] = field(default_factory=dict)
+    kind: ClassBelief = field(default_factory=ClassBelief)
+    motion: BoxMotion | None = field(default=None, compare=False)  # of the whole box; None until the object was placed
+    # (4,): how far the whole box reaches beyond that of the mask, in shares of its sides, as the detector last saw both
+    beyond: np.ndarray = field(default_factory=lambda: np.zeros(4), compare=False)
 
     @property
     def class_name(self) -> str:
-        """The user's label, else the class that the detector named most, "" where it never did."""
-        return self.label or (max(self.votes, key=lambda name: (self.votes[name], name)) if self.votes else "")
+        """The user's label, else the class that is believed, "" where there is none."""
+        return self.label or self.kind.name
 
-    def vote(self, class_name: str, score: float, time_s: float, area_px: float) -> None:
-        """The detector confirms the object under a class, with a mask of `area_px` at the working size."""
-        if self.votes and self.state == "tracked":
+    @property
+    def leading_class(self) -> str:
+        """What it most likely is, believed or not: what its detections are expected to say."""
+        return self.kind.leading or self.label
+
+    def confirm(self, class_name: str, score: float, time_s: float, area_px: float) -> None:
+        """The detector sees the object as a class, with a mask of `area_px` at the working size."""
+        if self.kind.leading and self.state == "tracked":
             self.longest_gap_s = max(self.longest_gap_s, time_s - self.confirmed_s)
-        self.votes[class_name] = self.votes.get(class_name, 0.0) + score
-        self.confirmed_s, self.confirmed_area_px, self.class_score = time_s, area_px, score
+        self.kind.see(class_name, score)
+        self.confirmed_s, self.confirmed_area_px = time_s, area_px
+
+    def place(self, box_xyxy: np.ndarray, visible_xyxy: np.ndarray | None, time_s: float) -> None:
+        """The detector sees the (4,) whole box; the mask's (4,) box at that moment, None where it says nothing."""
+        if self.motion is None:
+            self.motion = BoxMotion.of(box_xyxy, time_s)
+        self.motion.update(box_xyxy, time_s, detected=True)
+        self.beyond = np.zeros(4) if visible_xyxy is None else (box_xyxy - visible_xyxy) / _sides(visible_xyxy)
+
+    def carried(self, visible_xyxy: np.ndarray) -> np.ndarray:
+        """(4,) float32: the whole box, by the mask's."""
+        return (visible_xyxy + self.beyond * _sides(visible_xyxy)).astype(np.float32)
+
+    def whole_box(self, visible_xyxy: np.ndarray | None, time_s: float) -> np.ndarray:
+        """(4,) float32: where all of the object is at a time, by its mask's (4,) box, None where it is not seen.
+
+        A mask moves the box where the detector has not placed it at that time; zeros where the object is lost.
+        """
+        if self.state == "lost":
+            return np.zeros(4, np.float32)
+        if visible_xyxy is not None and (self.motion is None or self.motion.time_s < time_s):
+            if self.motion is None:
+                self.motion = BoxMotion.of(visible_xyxy, time_s)
+            self.motion.update(self.carried(visible_xyxy), time_s, detected=False)
+        return np.zeros(4, np.float32) if self.motion is None else self.motion.box(time_s)
 
     def state_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """Plain values and arrays."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        motion = None if self.motion is None else self.motion.state_dict()
+        return plain | {"kind": self.kind.state_dict(), "motion": motion}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Track:
+        """The opposite of `state_dict`."""
+        motion = None if state["motion"] is None else BoxMotion(**state["motion"])
+        return cls(**state | {"kind": ClassBelief(**state["kind"]), "motion": motion})
 
 
 @dataclass(frozen=True)
@@ -144,3 +187,8 @@ def update(
     elif track.state != "lost":
         given_up = is_unconfirmed(track, time_s, rules) or time_s - track.seen_s > lost_after_s
         track.state = "lost" if given_up else "occluded"
+
+
+def _sides(box_xyxy: np.ndarray) -> np.ndarray:
+    """(4,) width, height, width, height of a box, at least a pixel."""
+    return np.maximum(1.0, np.tile(box_xyxy[2:] - box_xyxy[:2], 2)).astype(np.float64)

@@ -1,8 +1,8 @@
 """boxes.txt in the MOTChallenge format: `frame,id,left,top,width,height,confidence,-1,-1,-1`.
 
 Frames count from 1, and so do pixels: the picture's first column and row are 1. Objects stand there while they are
-tracked. A run without the segment stage has no identities; its detections carry the id -1, as in MOTChallenge's own
-detection files.
+tracked, with the boxes of all of them, as MOTChallenge has it: also of what is hidden or outside the picture. A run
+without the segment stage has no identities; its detections carry the id -1, as in MOTChallenge's own detection files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def box_lines(result: StepResult) -> str:
         masks = result.masks
         for row, object_id in enumerate(masks.object_ids):
             if masks.states[row] == "tracked" and masks.boxes_xyxy[row, 2] > masks.boxes_xyxy[row, 0]:
-                lines.append(box_line(result.frame_index, object_id, masks.boxes_xyxy[row], masks.scores[row]))
+                lines.append(box_line(result.frame_index, object_id, masks.whole_boxes_xyxy[row], masks.scores[row]))
     elif result.detections is not None:
         found = result.detections
         for box, score in zip(found.boxes_xyxy, found.scores, strict=True):

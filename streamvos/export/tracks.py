@@ -4,17 +4,19 @@
      "video": {"name", "width", "height", "rate", "time_base", "num_frames"},
      "objects": [{"id", "class", "first_frame", "last_frame", "num_tracked"}],
      "frames": [{"frame", "time_s", "shot", "cut",
-                 "objects": [{"id", "class", "state", "score", "class_score", "bbox", "segmentation"}],
+                 "objects": [{"id", "class", "state", "score", "class_score", "bbox", "whole_bbox", "segmentation"}],
                  "detections": [{"id", "class", "score", "bbox"}]}]}
 
 An object's `score` is that of its mask, by the tracker; its `class_score` is that of the detection that last confirmed
 it, null where none did. A detection's `score` is that of its class.
 
-`bbox` is [left, top, width, height] in pixels. `segmentation` is COCO RLE with `counts` as text, as
-pycocotools reads it. `detections` is missing where the detector did not run; a detection's id is -1 where
-the segmenter made nothing of it. During a run there is one line for each frame in tracks.jsonl.part; the
-document is put together at the end line by line, so that memory holds one frame and one entry for each
-object.
+`bbox` is [left, top, width, height] in pixels, of an object that of its mask; `whole_bbox` holds all of it, also what
+is hidden or outside the picture, where an occluded object is expected; zeros where it is lost. `segmentation` is COCO
+RLE with `counts` as text, as pycocotools reads it. `detections` is missing where the detector did not run; a
+detection's id is -1 where the segmenter made nothing of it.
+
+During a run there is one line for each frame in tracks.jsonl.part; the document is put together at the end line by
+line, so that memory holds one frame and one entry for each object.
 """
 
 from __future__ import annotations
@@ -102,6 +104,7 @@ def _objects(masks: ObjectMasks) -> list[dict[str, Any]]:
             "score": round(float(masks.scores[row]), 4),
             "class_score": None if np.isnan(masks.class_scores[row]) else round(float(masks.class_scores[row]), 4),
             "bbox": _xywh(masks.boxes_xyxy[row]),
+            "whole_bbox": _xywh(masks.whole_boxes_xyxy[row]),
             "segmentation": {
                 "size": [int(side) for side in masks.rles[row]["size"]],
                 "counts": _text(masks, row),

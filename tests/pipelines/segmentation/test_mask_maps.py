@@ -10,6 +10,7 @@ from pipelines.segmentation.mask_maps import (
     parts_of,
     shrink,
     withdrawn,
+    without_far_parts,
     without_islands,
     without_parts,
 )
@@ -52,3 +53,13 @@ def test_sizes() -> None:
     assert shrink(mask, (4, 8)).sum() == 8
     full = at_full_size(shrink(mask, (4, 8)).astype(np.float32), (8, 16))
     assert full.shape == (8, 16) and (full > 0.5)[3, 8]
+
+
+def test_far_parts_are_left_out_and_near_ones_stay() -> None:
+    mask = np.zeros((100, 200), bool)
+    mask[20:60, 20:60] = mask[20:60, 66:80] = True  # behind a pole
+    assert np.array_equal(without_far_parts(mask), mask)
+    both = mask.copy()
+    both[80:95, 150:165] = True
+    assert np.array_equal(without_far_parts(both), mask)
+    assert not without_far_parts(np.zeros((4, 4), bool)).any()

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.segmentation.matching import box_window, contained, match, match_fragments, same_group
+from pipelines.segmentation.matching import (
+    Known,
+    MatchingRules,
+    associate,
+    box_window,
+    contained,
+    grown,
+    match_fragments,
+    same_group,
+    shared,
+)
 from streamvos.boxes import box_iou, boxes_around, keep_apart
 from streamvos.records import Detections
 
@@ -34,19 +44,44 @@ def mask(top: int, left: int, bottom: int, right: int, size: tuple[int, int] = S
     return made
 
 
+def known(
+    visible: tuple[float, float, float, float] | None,
+    name: str = "dog",
+    foreseen: tuple[float, float, float, float] | None = None,
+    carried: tuple[float, float, float, float] | None = None,
+    shown: np.ndarray | None = None,
+    hidden_s: float = 0.0,
+) -> Known:
+    """An object at rest, all of it seen, where nothing else is said; it is hidden where it has no visible box."""
+    box = np.array(visible or (0, 0, 0, 0), np.float32)
+    return Known(
+        1,
+        name,
+        np.zeros(SIZE, bool) if shown is None else shown,
+        box,
+        box if carried is None else np.array(carried, np.float32),
+        box if foreseen is None else np.array(foreseen, np.float32),
+        hidden_s,
+    )
+
+
+def paired(found: Detections, *objects: Known) -> dict[int, int]:
+    return associate(found, objects, 0.5, MatchingRules(min_iou=0.3, hidden_cost=0.1))
+
+
 def test_each_detection_goes_to_its_object() -> None:
     found = detections(("dog", 0.9, (100, 0, 140, 40)), ("dog", 0.9, (0, 0, 40, 40)), ("dog", 0.9, (60, 60, 90, 90)))
-    assert match(found, boxes((2, 2, 42, 42), (98, 0, 138, 40)), ["dog", "dog"], 0.3) == {0: 1, 1: 0}
+    assert paired(found, known((2, 2, 42, 42)), known((98, 0, 138, 40))) == {0: 1, 1: 0}
 
 
 def test_the_total_overlap_decides_not_the_first_come() -> None:
     """Greedily, detection 0 would take object 0 and leave detection 1 with nothing."""
     found = detections(("dog", 0.9, (0, 0, 100, 10)), ("dog", 0.9, (40, 0, 140, 10)))
-    assert match(found, boxes((10, 0, 110, 10), (0, 0, 60, 10)), ["dog", "dog"], 0.3) == {0: 1, 1: 0}
+    assert paired(found, known((10, 0, 110, 10)), known((0, 0, 60, 10))) == {0: 1, 1: 0}
 
 
 @pytest.mark.parametrize(
-    ("name", "known", "pairs"),
+    ("name", "believed", "pairs"),
     [
         ("dog", "dog", {0: 0}),
         ("dog", "", {0: 0}),
@@ -57,45 +92,89 @@ def test_the_total_overlap_decides_not_the_first_come() -> None:
     ],
     ids=["same", "unknown", "same group of animals", "same group of vehicles", "another group", "a user's name"],
 )
-def test_class_counts_where_the_overlap_is_middling(name: str, known: str, pairs: dict[int, int]) -> None:
+def test_class_counts_where_the_overlap_is_middling(name: str, believed: str, pairs: dict[int, int]) -> None:
     found = detections((name, 0.9, (0, 0, 30, 30)))
-    assert match(found, boxes((0, 0, 30, 58)), [known], 0.3) == pairs  # IoU 0.52
+    assert paired(found, known((0, 0, 30, 58), believed)) == pairs  # IoU 0.52
 
 
 def test_the_same_group_wins_over_a_slightly_better_overlap() -> None:
     found = detections(("car", 0.9, (0, 0, 100, 100)))
-    places = boxes((0, 0, 100, 90), (0, 0, 100, 80))
-    assert match(found, places, ["person", "truck"], 0.3) == {0: 1}
-    assert match(found, places, ["truck", "truck"], 0.3) == {0: 0}
+    near, far = (0, 0, 100, 90), (0, 0, 100, 80)
+    assert paired(found, known(near, "person"), known(far, "truck")) == {0: 1}
+    assert paired(found, known(near, "truck"), known(far, "truck")) == {0: 0}
 
 
 def test_too_little_overlap_is_no_match() -> None:
     found = detections(("dog", 0.9, (0, 0, 30, 30)))
-    assert match(found, boxes((0, 22, 30, 52)), ["dog"], 0.3) == {}
-    assert match(found, boxes((0, 0, 0, 0)), ["dog"], 0.3) == {}  # a hidden object has no box
+    assert paired(found, known((0, 22, 30, 52))) == {}
+    assert paired(found, known(None, hidden_s=0.2)) == {}  # nobody knows where it may be
 
 
 def test_nothing_to_match() -> None:
-    assert match(detections(), boxes((0, 0, 1, 1)), ["dog"], 0.3) == {}
-    assert match(detections(("dog", 0.9, (0, 0, 9, 9))), boxes(), [], 0.3) == {}
+    assert paired(detections(), known((0, 0, 1, 1))) == {}
+    assert paired(detections(("dog", 0.9, (0, 0, 9, 9)))) == {}
+
+
+def test_an_object_is_where_its_mask_or_its_motion_says() -> None:
+    """Of a man behind a car the mask shows the head; another's mask has slid off him, who walks on."""
+    found = detections(("person", 0.9, (0, 0, 40, 100)), ("person", 0.9, (100, 0, 140, 100)))
+    head = known((10, 0, 30, 20), "person", foreseen=(5, 0, 45, 100), carried=(2, 0, 42, 100))
+    slid = known((160, 50, 200, 100), "person", foreseen=(104, 0, 144, 100))
+    assert paired(found, head, slid) == {0: 0, 1: 1}
+
+
+def test_two_who_cross_are_told_apart_by_mask_and_motion_together() -> None:
+    found = detections(("person", 0.9, (0, 0, 40, 100)), ("person", 0.9, (20, 0, 60, 100)))
+    goes_left = known((0, 0, 38, 100), "person", foreseen=(6, 0, 46, 100))
+    goes_right = known((22, 0, 60, 100), "person", foreseen=(14, 0, 54, 100))
+    assert paired(found, goes_right, goes_left) == {0: 1, 1: 0}
+
+
+def test_the_doubtful_only_confirm_what_is_seen_and_has_no_sure_one() -> None:
+    weak, sure = ("dog", 0.4, (0, 0, 40, 40)), ("dog", 0.9, (6, 0, 46, 40))
+    assert paired(detections(weak), known((0, 0, 40, 40))) == {0: 0}
+    assert paired(detections(weak, sure), known((0, 0, 40, 40))) == {1: 0}  # the worse fit, but sure
+    assert paired(detections(weak), known(None, foreseen=(0, 0, 40, 40), hidden_s=0.3)) == {}
+
+
+def test_a_sure_one_finds_the_hidden_where_it_is_expected_but_one_that_is_seen_comes_first() -> None:
+    found = detections(("dog", 0.9, (0, 0, 40, 40)))
+    hidden, seen = known(None, foreseen=(0, 0, 40, 44), hidden_s=0.3), known((0, 0, 40, 46))
+    assert paired(found, hidden) == {0: 0}
+    assert paired(found, hidden, seen) == {0: 1}
 
 
 def test_a_fragment_inside_goes_to_the_whole() -> None:
     found = detections(("dog", 0.9, (20, 20, 120, 90)))
     leg, nose, outside = mask(70, 30, 88, 50), mask(30, 25, 36, 35), mask(0, 130, 90, 190)
-    three = ["dog", "dog", "dog"]
-    assert match_fragments(found, [nose, leg, outside], three, {}, SIZE, 0.7) == {0: 1}  # the larger one
-    assert match_fragments(found, [nose, leg, outside], ["dog", "car", "dog"], {}, SIZE, 0.7) == {0: 0}
-    assert match_fragments(found, [nose, leg, outside], three, {0: 2}, SIZE, 0.7) == {}  # has its object
-    assert match_fragments(found, [mask(70, 100, 88, 140)], ["dog"], {}, SIZE, 0.7) == {}  # half outside
-    assert match_fragments(found, [mask(0, 0, 0, 0)], ["dog"], {}, SIZE, 0.7) == {}
+    three = fragments(nose, leg, outside)
+    assert match_fragments(found, three, {}, SIZE, 0.7) == {0: 1}  # the larger one
+    assert match_fragments(found, fragments(nose, leg, outside, names=("dog", "car", "dog")), {}, SIZE, 0.7) == {0: 0}
+    assert match_fragments(found, three, {0: 2}, SIZE, 0.7) == {}  # has its object
+    assert match_fragments(found, fragments(mask(70, 100, 88, 140)), {}, SIZE, 0.7) == {}  # half outside
+    assert match_fragments(found, fragments(mask(0, 0, 0, 0)), {}, SIZE, 0.7) == {}
 
 
 def test_a_fragment_goes_to_one_detection_alone() -> None:
     found = detections(("dog", 0.9, (20, 20, 120, 90)), ("dog", 0.8, (22, 22, 118, 88)))
-    assert match_fragments(found, [mask(70, 30, 88, 50)], ["dog"], {}, SIZE, 0.7) == {0: 0}
+    (leg,) = fragments(mask(70, 30, 88, 50))
+    assert match_fragments(found, [leg], {}, SIZE, 0.7) == {0: 0}
     taken = detections(("dog", 0.9, (0, 0, 9, 9)), ("dog", 0.8, (22, 22, 118, 88)))
-    assert match_fragments(taken, [mask(70, 30, 88, 50)], ["dog"], {0: 0}, SIZE, 0.7) == {}
+    assert match_fragments(taken, [leg], {0: 0}, SIZE, 0.7) == {}
+
+
+def fragments(*shown: np.ndarray, names: tuple[str, ...] = ()) -> list[Known]:
+    return [known(None, name, shown=one) for one, name in zip(shown, names or ["dog"] * len(shown), strict=True)]
+
+
+def test_what_two_boxes_share_is_measured_by_the_smaller() -> None:
+    one, other = boxes((0, 0, 100, 100), (90, 0, 110, 100))
+    assert shared(one, other) == pytest.approx(0.5) == shared(other, one)
+    assert shared(one, boxes((200, 0, 210, 10))[0]) == 0.0 == shared(one, boxes((5, 5, 5, 5))[0])
+
+
+def test_a_grown_box() -> None:
+    assert grown(boxes((10, 20, 30, 60))[0], 0.25).tolist() == [5, 10, 35, 70]
 
 
 def test_contained_is_the_share_inside() -> None:

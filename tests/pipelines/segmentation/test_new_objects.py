@@ -12,7 +12,7 @@ from memory_bank.appearance import RetiredObjects
 from pipelines.scores import ScoreThresholds
 from pipelines.segmentation import new_objects
 from pipelines.segmentation.matching import MatchingRules
-from pipelines.segmentation.new_objects import NewObjects
+from pipelines.segmentation.new_objects import NewObjects, Taken
 from streamvos.records import Detections
 from streamvos.snapshot import load_snapshot, save_snapshot
 
@@ -48,7 +48,8 @@ def build(retired: RetiredObjects | None = None) -> NewObjects:
 
 def confirm(door: NewObjects, *items: Any, ids: list[int] | None = None, current: Any = ()) -> list[int]:
     found = detections(*items)
-    return door.confirm(SIZE, found, found.object_ids if ids is None else np.array(ids), list(current))
+    taken = [one if isinstance(one, Taken) else Taken(*one, None) for one in current]
+    return door.confirm(SIZE, found, found.object_ids if ids is None else np.array(ids), taken)
 
 
 def look(degrees: float) -> np.ndarray:
@@ -73,11 +74,19 @@ def test_a_sure_one_is_confirmed_at_once_a_weaker_one_when_seen_twice() -> None:
     [
         ([("cat", 0.6, BOX)], [0]),
         ([("car", 0.6, BOX)], []),
-        ([("dog", 0.6, (50, 20, 90, 60))], []),
+        ([("dog", 0.6, (45, 20, 85, 60))], [0]),
+        ([("dog", 0.6, (55, 20, 95, 60))], []),
         ([("dog", 0.49, BOX)], []),
         ([("car", 0.6, (90, 20, 130, 60)), ("dog", 0.6, BOX)], [1]),
     ],
-    ids=["another class of its group", "another group", "elsewhere", "too weak", "two of which one was there"],
+    ids=[
+        "another class of its group",
+        "another group",
+        "a step away",
+        "elsewhere",
+        "too weak",
+        "two of which one was there",
+    ],
 )
 def test_the_second_sighting_must_fit_the_first(second: list[Any], confirmed: list[int]) -> None:
     door = build()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines.segmentation.track_state import Judgement, Track, TrackRules, is_unconfirmed, judge, update
@@ -103,7 +104,7 @@ def test_gaps_between_confirmations_are_measured_while_it_is_tracked() -> None:
     one = Track(False)
     for state, time_s, gap_s in (("tracked", 3.0, 0), ("tracked", 3.5, 0.5), ("lost", 9.0, 0.5), ("tracked", 9.2, 0.5)):
         one.state = state
-        one.vote("dog", 0.9, time_s, 100.0)
+        one.confirm("dog", 0.9, time_s, 100.0)
         assert one.longest_gap_s == pytest.approx(gap_s)
 
 
@@ -124,32 +125,44 @@ def test_a_prompted_object_whose_size_is_not_known_yet_can_return() -> None:
     assert judge(one, 900, 0.9, 11.0, RULES).visible
 
 
-def test_class_is_the_label_or_the_most_votes() -> None:
-    one = Track(False)
-    assert one.class_name == ""
-    for name, score in (("dog", 0.9), ("cat", 0.6), ("cat", 0.5)):
-        one.vote(name, score, 3.0, 100.0)
-    assert one.class_name == "cat" and one.confirmed_s == 3.0
-    assert Track(True, "Rex", votes={"dog": 5.0}).class_name == "Rex"
-    assert Track(False, votes={"a": 1.0, "b": 1.0}).class_name == Track(False, votes={"b": 1.0, "a": 1.0}).class_name
-
-
-def test_the_class_score_is_that_of_the_last_confirmation() -> None:
-    one = Track(False)
-    assert one.class_score is None
-    for score in (0.9, 0.6):
-        one.vote("dog", score, 3.0, 100.0)
-        assert one.class_score == score
-    one.vote("cat", 0.7, 3.2, 100.0)
-    assert one.class_name == "dog" and one.class_score == 0.7
-
-
 def test_a_life_comes_back_from_its_snapshot() -> None:
     one = track(False, "occluded")
-    one.vote("dog", 0.9, 4.0, 100.0)
-    back = Track(**one.state_dict())
-    one.vote("cat", 5.0, 5.0, 100.0)
-    assert back.state == "occluded" and back.class_name == "dog"
+    one.confirm("dog", 0.9, 4.0, 100.0)
+    one.place(np.array([10, 10, 30, 60]), np.array([10, 10, 30, 40]), 4.0)
+    back = Track.of_state(one.state_dict())
+    for _ in range(3):
+        one.confirm("cat", 5.0, 5.0, 100.0)
+    one.whole_box(np.array([50.0, 10, 70, 40]), 5.0)
+    assert back.state == "occluded" and back.class_name == "dog" and one.class_name == "cat"
+    assert np.allclose(back.whole_box(None, 4.0), [10, 10, 30, 60])
+
+
+def test_the_label_is_the_name() -> None:
+    one = Track(True, "Rex")
+    assert one.class_name == "Rex"
+    one.confirm("dog", 0.9, 3.0, 100.0)
+    assert one.class_name == "Rex" and one.kind.name == "dog"
+
+
+def test_the_whole_box_goes_with_the_mask_and_reaches_beyond_it() -> None:
+    """The detector saw the whole of a man of whom the mask shows the upper half."""
+    one = Track(False)
+    one.place(np.array([100.0, 100, 140, 200]), np.array([100.0, 100, 140, 150]), 1.0)
+    assert np.allclose(one.whole_box(np.array([100.0, 100, 140, 150]), 1.0), [100, 100, 140, 200])
+    for step in range(1, 11):
+        left = 100 + 5.0 * step
+        box = one.whole_box(np.array([left, 100, left + 40, 150]), 1 + step / 10)
+    assert np.allclose(box, [150, 100, 190, 200], atol=2.5)
+    hidden = one.whole_box(None, 2.1)
+    assert 152 < hidden[0] < 156 and np.allclose(hidden[[1, 3]], [100, 200], atol=2)  # it walks on
+    one.state = "lost"
+    assert not one.whole_box(None, 2.2).any()
+
+
+def test_without_a_detection_the_box_is_that_of_the_mask() -> None:
+    one = Track(True)
+    assert not one.whole_box(None, 0.0).any()
+    assert np.allclose(one.whole_box(np.array([10.0, 20, 50, 90]), 1.0), [10, 20, 50, 90])
 
 
 @pytest.mark.parametrize(
