@@ -122,12 +122,11 @@ class Association:
         for object_id, mask in seen.items():
             track = self._table.tracks[object_id]
             foreseen = _NOWHERE if track.motion is None else track.motion.box(frame.time_s)
+            name, hidden_s = track.leading_class, frame.time_s - track.seen_s
             if mask.any():
                 visible = (masks.tight_box(mask) * scale).astype(np.float32)
-                known.append(
-                    Known(object_id, track.leading_class, mask, visible, track.carried(visible), foreseen, 0.0)
-                )
-            elif 0 < (hidden_s := frame.time_s - track.seen_s) <= self._rules.hidden_s and track.kind.leading:
+                known.append(Known(object_id, name, mask, visible, track.carried(visible), foreseen, 0.0))
+            elif 0 < hidden_s <= self._rules.hidden_s and track.kind.leading:
                 known.append(Known(object_id, name, mask, _NOWHERE, _NOWHERE, foreseen, hidden_s))
         return known
 
