@@ -13,7 +13,9 @@ class ScoreThresholds(Settings, at="scores"):
 
     detect: float = setting(0.4, "from which there is a detection at all", low=0, high=1)
     remember: float = setting(0.4, "from which it enters the feature memory", low=0, high=1)
-    start: float = setting(0.5, "from which it may start an object, once it was seen twice", low=0, high=1)
+    start: float = setting(
+        0.5, "from which it may start an object, once it was seen twice: the mean of both", low=0, high=1
+    )
     start_at_once: float = setting(0.7, "from which it starts an object at once", low=0, high=1)
     reconstruct: float = setting(0.4, "from which what can move is kept out of the static map", low=0, high=1)
     episodes: float = setting(0.5, "from which a detection without an object enters the long memory", low=0, high=1)

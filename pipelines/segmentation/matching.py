@@ -29,7 +29,7 @@ class MatchingRules:
     max_double_iou: float = 0.45  # with a detection of the class that is known above which it is a second look at it
     min_inside: float = 0.7  # share of an object's mask inside a detection above which it is a fragment of that thing
     agree_iou: float = 0.5  # of a mask's box and its detection below which the mask is made anew from the detection
-    box_margin: float = 0.06  # of a detection's sides; what a mask has beyond it is cut off
+    box_margin: float = 0.2  # of a detection's sides; what a mask has beyond it is cut off
     # Cosine of appearance from which an object of this shot has returned; or from the second, where it leads all others
     # of its class by so much. Chosen on tracks of real clips and on composed sets for development; what that gains, and
     # costs with look-alikes, on others: `python -m eval.studies.recognition`, eval/results/recognition.md.

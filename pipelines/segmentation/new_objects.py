@@ -13,6 +13,7 @@ from pipelines.segmentation.matching import MatchingRules, box_window, contained
 from streamvos.boxes import box_iou
 from streamvos.records import Detections
 
+_WAITING_RUNS = 2  # of the detector, in which a second sighting counts
 _DECLINED_RUNS = 10  # of the detector, for which what was declined is left out
 _DECLINED_IOU = 0.7  # with what was declined, from which a detection is that again
 
@@ -47,7 +48,8 @@ class NewObjects:
         self.reset()
 
     def reset(self) -> None:
-        self._waiting: list[tuple[str, np.ndarray]] = []  # class and (4,) box of the detector's last run
+        # class, (4,) box, score, and runs of the detector for which it waits for another sighting
+        self._waiting: list[tuple[str, np.ndarray, float, int]] = []
         self._declined: list[tuple[str, np.ndarray, int]] = []  # class, (4,) box, runs of the detector it is left out
 
     def confirm(
@@ -65,21 +67,25 @@ class NewObjects:
             object_ids: (M,) identity where one is matched, -1 elsewhere.
             taken: what the objects that are seen now explain.
         """
-        rows, waiting = [], []
+        rows: list[int] = []
+        waiting = [(name, at, score, runs - 1) for name, at, score, runs in self._waiting if runs > 1]
         self._declined = [(name, box, runs - 1) for name, box, runs in self._declined if runs > 1]
         for row in np.argsort(-found.scores, kind="stable").tolist():
             box, name, score = found.boxes_xyxy[row], found.class_names[row], float(found.scores[row])
-            if object_ids[row] != -1 or not self._is_thing(box, size, score) or self._was_declined(name, box):
+            if object_ids[row] != -1 or not self._is_thing(box, size) or self._was_declined(name, box):
                 continue
             if self._is_explained(box, name, size, taken) or self._is_double(found, row, object_ids, rows):
                 continue
-            seen_before = any(
-                same_group(name, other) and self._may_have_moved(earlier, box) for other, earlier in self._waiting
-            )
-            if score >= self._scores.start_at_once or seen_before:
+            earlier = [
+                before
+                for other, at, before, _ in self._waiting
+                if same_group(name, other) and self._may_have_moved(at, box)
+            ]
+            both = (score + max(earlier)) / 2 if earlier else 0.0
+            if score >= self._scores.start_at_once or both >= self._scores.start:
                 rows.append(row)
             else:
-                waiting.append((name, box))
+                waiting.append((name, box, score, _WAITING_RUNS))
         self._waiting = waiting
         return rows
 
@@ -143,9 +149,8 @@ class NewObjects:
             return f">= {rules.min_leading_similarity:.2f}, and no other of its kind within {rules.min_lead:.2f}"
         return ""
 
-    def _is_thing(self, box: np.ndarray, size: tuple[int, int], score: float) -> bool:
-        area = float((box[2] - box[0]) * (box[3] - box[1]))
-        return score >= self._scores.start and area >= self._min_area_share * size[0] * size[1]
+    def _is_thing(self, box: np.ndarray, size: tuple[int, int]) -> bool:
+        return float((box[2] - box[0]) * (box[3] - box[1])) >= self._min_area_share * size[0] * size[1]
 
     def _was_declined(self, class_name: str, box: np.ndarray) -> bool:
         return any(

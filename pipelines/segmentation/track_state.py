@@ -12,6 +12,10 @@ from pipelines.segmentation.class_belief import ClassBelief
 from pipelines.segmentation.identity_policy import Verdict
 from streamvos.records import ObjectState
 
+_HIDDEN_SHARE = 0.2  # of a detection's side, from which what the mask lacks of it is hidden; detectors err by less
+_ALIKE = 1.25  # ratio of two boxes' sides up to which they may be of one thing from one moment to the next
+_COASTS_S = 1.0  # for so long motion is believed against a mask of another size
+
 
 @dataclass(frozen=True)
 class TrackRules:
@@ -55,6 +59,7 @@ class Track:
     longest_gap_s: float = 0.0  # between two confirmations by the detector
     kind: ClassBelief = field(default_factory=ClassBelief)
     motion: BoxMotion | None = field(default=None, compare=False)  # of the whole box; None until the object was placed
+    fitted_s: float = 0.0  # when a detection or a mask last fitted that motion
     # (4,): how far the whole box reaches beyond that of the mask, in shares of its sides, as the detector last saw both
     beyond: np.ndarray = field(default_factory=lambda: np.zeros(4), compare=False)
 
@@ -75,12 +80,18 @@ class Track:
         self.kind.see(class_name, score)
         self.confirmed_s, self.confirmed_area_px = time_s, area_px
 
-    def place(self, box_xyxy: np.ndarray, visible_xyxy: np.ndarray | None, time_s: float) -> None:
-        """The detector sees the (4,) whole box; the mask's (4,) box at that moment, None where it says nothing."""
+    def place(self, box_xyxy: np.ndarray, visible_xyxy: np.ndarray, time_s: float) -> None:
+        """The detector sees a (4,) box where the mask's is `visible_xyxy`.
+
+        Masks draw edges more exactly than detectors; a detection only tells where more of the object must be hidden.
+        """
+        reach = (box_xyxy - visible_xyxy) * np.array([-1, -1, 1, 1]) / _sides(box_xyxy)
+        self.beyond = np.where(reach > _HIDDEN_SHARE, (box_xyxy - visible_xyxy) / _sides(visible_xyxy), 0.0)
+        whole = self.carried(visible_xyxy)
         if self.motion is None:
-            self.motion = BoxMotion.of(box_xyxy, time_s)
-        self.motion.update(box_xyxy, time_s, detected=True)
-        self.beyond = np.zeros(4) if visible_xyxy is None else (box_xyxy - visible_xyxy) / _sides(visible_xyxy)
+            self.motion = BoxMotion.of(whole, time_s)
+        self.motion.update(whole, time_s, detected=True)
+        self.fitted_s = time_s
 
     def carried(self, visible_xyxy: np.ndarray) -> np.ndarray:
         """(4,) float32: the whole box, by the mask's."""
@@ -89,14 +100,19 @@ class Track:
     def whole_box(self, visible_xyxy: np.ndarray | None, time_s: float) -> np.ndarray:
         """(4,) float32: where all of the object is at a time, by its mask's (4,) box, None where it is not seen.
 
-        A mask moves the box where the detector has not placed it at that time; zeros where the object is lost.
+        A mask moves the box where the detector has not placed it at that time. One that shrinks or grows at once is
+        not believed for a while: things hide behind others more often than they change. Zeros where the object is lost.
         """
         if self.state == "lost":
             return np.zeros(4, np.float32)
-        if visible_xyxy is not None and (self.motion is None or self.motion.time_s < time_s):
-            if self.motion is None:
-                self.motion = BoxMotion.of(visible_xyxy, time_s)
-            self.motion.update(self.carried(visible_xyxy), time_s, detected=False)
+        if visible_xyxy is not None and (self.motion is None or self.fitted_s < time_s):
+            box = self.carried(visible_xyxy)
+            fits = self.motion is not None and _are_alike(box, self.motion.box(time_s))
+            if self.motion is None or (not fits and time_s - self.fitted_s > _COASTS_S):
+                self.motion, fits = BoxMotion.of(box, time_s), True
+            if fits:
+                self.motion.update(box, time_s, detected=False)
+                self.fitted_s = time_s
         return np.zeros(4, np.float32) if self.motion is None else self.motion.box(time_s)
 
     def state_dict(self) -> dict[str, Any]:
@@ -192,3 +208,9 @@ def update(
 def _sides(box_xyxy: np.ndarray) -> np.ndarray:
     """(4,) width, height, width, height of a box, at least a pixel."""
     return np.maximum(1.0, np.tile(box_xyxy[2:] - box_xyxy[:2], 2)).astype(np.float64)
+
+
+def _are_alike(one_xyxy: np.ndarray, other_xyxy: np.ndarray) -> bool:
+    """Whether two (4,) boxes have about the same width and height."""
+    ratio = _sides(one_xyxy) / _sides(other_xyxy)
+    return bool(ratio.max() <= _ALIKE and ratio.min() >= 1 / _ALIKE)

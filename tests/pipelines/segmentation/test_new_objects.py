@@ -76,7 +76,8 @@ def test_a_sure_one_is_confirmed_at_once_a_weaker_one_when_seen_twice() -> None:
         ([("car", 0.6, BOX)], []),
         ([("dog", 0.6, (45, 20, 85, 60))], [0]),
         ([("dog", 0.6, (55, 20, 95, 60))], []),
-        ([("dog", 0.49, BOX)], []),
+        ([("dog", 0.31, BOX)], [0]),
+        ([("dog", 0.29, BOX)], []),
         ([("car", 0.6, (90, 20, 130, 60)), ("dog", 0.6, BOX)], [1]),
     ],
     ids=[
@@ -84,6 +85,7 @@ def test_a_sure_one_is_confirmed_at_once_a_weaker_one_when_seen_twice() -> None:
         "another group",
         "a step away",
         "elsewhere",
+        "just enough",
         "too weak",
         "two of which one was there",
     ],
@@ -98,10 +100,21 @@ def test_sightings_must_follow_each_other_within_one_shot() -> None:
     door = build()
     confirm(door, ("dog", 0.7, BOX))
     assert confirm(door) == []  # not seen in between
+    assert confirm(door, ("dog", 0.7, BOX)) == [0]
+    door = build()
+    confirm(door, ("dog", 0.7, BOX))
+    assert confirm(door) == confirm(door) == []
     assert confirm(door, ("dog", 0.7, BOX)) == []
     door.start_shot()
     assert confirm(door, ("dog", 0.7, BOX)) == []
     assert confirm(door, ("dog", 0.7, BOX)) == [0]
+
+
+def test_two_sightings_must_be_sure_enough_together() -> None:
+    door = build()
+    assert confirm(door, ("dog", 0.45, BOX)) == []
+    assert confirm(door, ("dog", 0.45, BOX)) == []
+    assert confirm(door, ("dog", 0.56, BOX)) == [0]
 
 
 def test_the_best_come_first() -> None:
