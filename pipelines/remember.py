@@ -146,25 +146,26 @@ class RememberStage:
     ) -> tuple[Sighting, ...]:
         height, width = masks.size
         scale = np.array([width, height, width, height], np.float32)
-        found = _detected_classes(result)
+        detected = _detected_classes(result)  # of what the user has named, the class is still worth knowing
         sightings = []
         for row, object_id in enumerate(masks.object_ids.tolist()):
             area = mask_codec.area_px(masks.rles[row])
             # a mask without pixels shows nothing, whatever the tracker calls it
             state = masks.states[row] if area or masks.states[row] != "tracked" else "occluded"
+            label, class_name = self._labels.get(object_id), masks.class_names[row]
             colour = None
             if state == "tracked" and self.memory.wants_pixels(object_id, t_ms):
                 colour = _mask_colour(frame.image, masks, row)
             sightings.append(
                 Sighting(
                     object_id=object_id,
-                    class_name=found.get(object_id) or masks.class_names[row],
+                    class_name=detected.get(object_id, class_name) if label else class_name,
                     state=state,
                     score=float(masks.scores[row]),
                     box=_box(masks.boxes_xyxy[row] / scale),
                     area=area / (height * width),
                     colour=colour,
-                    label=self._labels.get(object_id),
+                    label=label,
                     prompted=object_id in prompted,
                 )
             )

@@ -138,17 +138,18 @@ def test_detections_without_masks_are_counted(tmp_path):
     assert "9.9 s" in ask(tmp_path, "how long was a cat there?").text
 
 
-def test_classes_of_matched_detections_count(tmp_path):
+def test_a_thing_is_called_what_is_drawn_whatever_a_single_detection_says(tmp_path):
     stage = RememberStage(OFF, tmp_path, "s", "made up")
     for index in range(20):
         result = dataclasses.replace(
             StepResult.of(frame_of(index)),
-            masks=masks_of({4: ("", (5, 10, 25, 30), "tracked")}),
-            detections=detections_of(["bus"], [4]),
+            masks=masks_of({4: ("bus", (5, 10, 25, 30), "tracked")}),
+            detections=detections_of(["truck"], [4]),
         )
         stage.step(frame_of(index), result)
     stage.close()
     assert "object 4" in ask(tmp_path, "when did the bus appear?").text
+    assert ask(tmp_path, "was there a truck?").outcome == "not_observed"
 
 
 @pytest.mark.parametrize("at", [0, 12, 45, 75])
