@@ -38,7 +38,7 @@ EVERY_FRAME, SAME_RUNS = "detector on every frame", "as many detector runs"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `streamvos eval mot`."""
     add = parser.add_argument
-    add("root", type=Path, help="folder with <sequence>/seqinfo.ini, gt/gt.txt and frames, or with train/ or mot/")
+    add("root", type=Path, help="folder with <sequence>/gt/gt.txt, seqinfo.ini and frames, or with train/, val/, mot/")
     add("--results", type=Path, metavar="DIR", help="score these <sequence>.txt in place of a run")
     classes = "what to follow: names, or all (default: %(default)s, which is what the truth of MOTChallenge holds)"
     add("--classes", nargs="+", default=["person"], metavar="NAME", help=classes)
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Follow or read, score, print and save."""
-    sequences = find_sequences(args.root, args.sequences)
+    sequences = find_sequences(args.root, args.sequences, pictures_once=args.results is None)
     names = [sequence.name for sequence in sequences]
     if args.results is not None and (args.baseline or args.out):
         raise InputError("--results scores what is there: nothing runs, so --baseline and --out do not go with it")
