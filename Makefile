@@ -4,9 +4,9 @@ PYTHON ?= python3
 TORCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# TrackEval scores `eval mot`, supervision takes our records in tests. Both ask for opencv-python, which would overwrite
-# opencv-python-headless: they are installed without it, with what else they need.
-NO_DEPS := 'trackeval>=1.3' tabulate 'supervision>=0.26' defusedxml pydeprecate
+# TrackEval scores `eval mot`, trackers links its baselines, supervision takes their records and ours. All three ask for
+# opencv-python, which would overwrite opencv-python-headless: they are installed without it, with what else they need.
+NO_DEPS := 'trackeval>=1.3' tabulate 'trackers>=2.6' 'supervision>=0.26' defusedxml pydeprecate
 
 .PHONY: setup run test check clean
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from eval.compose.background import HORIZON, Background, find_backgrounds, load_background
 from eval.compose.cast import Casting, Plan, plan_cast
+from eval.compose.crowd import plan_crowd
 from eval.compose.cutouts import Candidate, find_candidates
 from eval.compose.degrade import degrade, schedule
 from eval.compose.layout import TRUTH, SequenceWriter, cocovid
@@ -149,7 +150,7 @@ def _sequence(
 ) -> SequenceTruth:
     preset = order.preset
     plans = schedule(preset, order.num_frames, np.random.default_rng([seed, 0]))
-    plan = plan_cast(background, casting, preset, plans[-1].tick + 1, seed)
+    plan = (plan_crowd if preset.crowd else plan_cast)(background, casting, preset, plans[-1].tick + 1, seed)
     objects = tuple(
         ObjectInfo(actor.id, actor.cutout.class_name, actor.cutout.colour_name, actor.twin_of) for actor in plan.actors
     )

@@ -89,14 +89,37 @@ class Casting:
             found.append((twin, number % patterns + 1))
         return found
 
-    def _next_good(self, rows: list[int]) -> int | None:
+    def choose_people(
+        self, count: int, is_whole: Callable[[Cutout], bool], rng: np.random.Generator
+    ) -> list[tuple[Cutout, int | None]]:
+        """Different people; where there are fewer than wanted, the first ones once more in other colours, as twins.
+
+        Raises:
+            InputError: nobody is whole and good.
+        """
+        rows = [int(row) for row in rng.permutation(len(self._candidates))]
+        rows = [row for row in rows if self._candidates[row].class_name == "person"]
+        found: list[tuple[Cutout, int | None]] = []
+        while len(found) < count and (row := self._next_good(rows, is_whole)) is not None:
+            found.append((self._cutouts[row], None))
+        if not found:
+            raise InputError(
+                "no cut-out is a person from head to feet that the packaged detector can name before this background; "
+                "give pictures of people who stand, or --any-object"
+            )
+        people = len(found)
+        for number in range(count - people):
+            found.append((_recoloured(found[number % people][0], rng), number % people + 1))
+        return found
+
+    def _next_good(self, rows: list[int], is_fit: Callable[[Cutout], bool] = lambda cutout: True) -> int | None:
         """Take the next candidate that passes from a list of them."""
         while rows:
             row = rows.pop(0)
             if row not in self._cutouts:
                 cutout = cut(self._candidates[row])
                 self._cutouts[row] = cutout if self._is_good is None or self._is_good(cutout) else None
-            if self._cutouts[row] is not None:
+            if self._cutouts[row] is not None and is_fit(self._cutouts[row]):
                 return row
         return None
 
@@ -123,7 +146,7 @@ def plan_cast(background: Background, casting: Casting, preset: Preset, num_tick
 
 def _fitting_size(background: Background, preset: Preset) -> float:
     """Longest side in metres of a thing of the wanted extent in the middle of the room."""
-    nearest, farthest = _range(background)
+    nearest, farthest = depth_range(background)
     extent_px = np.mean(preset.extent) * background.size[0]
     return float(extent_px * np.sqrt(nearest * farthest) / background.intrinsics[0, 0])
 
@@ -156,7 +179,7 @@ def _actor(
     x1, y1, x2, y2 = cutout.box_xyxy
     longest = float(max(x2 - x1, y2 - y1))
     want_px = min(rng.uniform(*preset.extent) * height, _MAX_ENLARGED * longest)
-    nearest, farthest = _range(background)
+    nearest, farthest = depth_range(background)
     focal = background.intrinsics[0, 0]
     distance = float(np.clip(focal * traits.size_m / want_px, nearest, farthest))
     size_m = want_px * distance / focal  # free scale: life-size where the room allows it
@@ -172,7 +195,7 @@ def _actor(
     return Actor(number, cutout, need.manner, size_m, visits, Motion.draw(need.manner, rng), twin_of)
 
 
-def _range(background: Background) -> tuple[float, float]:
+def depth_range(background: Background) -> tuple[float, float]:
     """Distances in metres between which things fit before the background."""
     if background.solid_m is None:
         return 3.0, 12.0

@@ -64,6 +64,7 @@ class SequenceWriter:
             np.savetxt(self._part / RGBD / name / INTRINSICS_FILE, intrinsics, fmt="%.9g")
         self._has_depth = intrinsics is not None
         self._full: dict[int, list[Any]] = {thing.id: [] for thing in objects}
+        self._mot: list[str] = []
         self.frames: list[FrameTruth] = []
 
     def write(self, plan: FramePlan, image: np.ndarray, drawn: Drawn, pose: np.ndarray) -> None:
@@ -81,6 +82,7 @@ class SequenceWriter:
             depth = np.rint(np.clip(drawn.depth_m, 0, 65) * 1000).astype(np.uint16)
             _save(stem.with_name(stem.name + ".depth.png"), depth, _FAST_PNG)
             np.savetxt(stem.with_name(stem.name + ".pose.txt"), pose, fmt="%.9e", delimiter="\t")
+        self._note_mot(index, drawn)
         self.frames.append(self._truth(index, plan, drawn))
 
     def finish(self, truth_files: Path) -> None:
@@ -135,17 +137,21 @@ class SequenceWriter:
         path = self._part / CDNET / self._name / "temporalROI.txt"
         path.write_text(f"1 {len(self.frames)}\n", encoding="utf-8")
 
+    def _note_mot(self, index: int, drawn: Drawn) -> None:
+        """MOT16 lines of a frame: frame, id, box, 1, class 1, visibility; one class, so that no scorer drops any.
+
+        As in MOTChallenge, boxes are whole: with what is hidden, and what is beyond the border, of everything that
+        would be in the picture if nothing hid it. The visibility is the visible share of all of it.
+        """
+        counts = np.bincount(drawn.labels.ravel(), minlength=256)
+        for number, whole in sorted(drawn.whole.items()):
+            x1, y1, x2, y2 = whole.box_xyxy
+            share = min(1.0, counts[number] / whole.area_px)
+            self._mot.append(f"{index + 1},{number},{x1 + 1},{y1 + 1},{x2 - x1},{y2 - y1},1,1,{share:.4f}\n")
+
     def _write_mot(self) -> None:
-        """MOT16 layout: frame, id, box, 1, class 1, visibility; all of one class, so that no scorer drops any."""
-        lines = []
-        for frame in self.frames:
-            for seen in frame.objects:
-                if seen.box_xyxy is not None:
-                    x1, y1, x2, y2 = seen.box_xyxy
-                    share = seen.visible_px / seen.full_px
-                    lines.append(f"{frame.frame + 1},{seen.id},{x1 + 1},{y1 + 1},{x2 - x1},{y2 - y1},1,1,{share:.4f}\n")
         folder = self._part / MOT / self._name
-        (folder / "gt" / "gt.txt").write_text("".join(lines), encoding="utf-8")
+        (folder / "gt" / "gt.txt").write_text("".join(self._mot), encoding="utf-8")
         height, width = self._size
         (folder / "seqinfo.ini").write_text(
             f"[Sequence]\nname={self._name}\nimDir=img1\nframeRate={FPS}\nseqLength={len(self.frames)}\n"

@@ -11,11 +11,21 @@ from eval.compose.actor import Actor, Pose2d
 from eval.compose.background import Background
 from eval.compose.light import Look, blur_to_match, gains, local_light, look_of
 from eval.compose.shadow import shadow_of
+from streamvos.masks import tight_box
 
 _BIAS_M = 0.05  # an object wins against a surface this little nearer: noise of the depth camera
 _SOFT_M = 0.05  # over this difference of depth it fades
 _SMOOTH = 0.92  # of the light on an object from frame to frame
 _NOISE_SIDE = 1024
+_WHOLE_SIDE = 1024  # boxes of objects beyond the picture are exact to a pixel up to this side
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An object with its parts beyond the picture's borders and behind others: tight box, and pixels."""
+
+    box_xyxy: tuple[int, int, int, int]
+    area_px: int
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ class Layer:
     Args:
         actor: whose. x, y: left upper corner in the picture. colour: (h, w, 3) float32. alpha: (h, w) float32.
         depth_m: (h, 1) float32. foot: anchor in pixels, and depth. scale: pixels of the picture to one of the cut-out.
-        pose: how it is turned.
+        pose: how it is turned. whole: without the picture's borders; None where nothing is solid.
     """
 
     actor: Actor
@@ -37,6 +47,7 @@ class Layer:
     foot: tuple[float, float, float]
     scale: float
     pose: Pose2d
+    whole: Whole | None
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -51,12 +62,14 @@ class Drawn:
         image: (H, W, 3) uint8 RGB. labels: (H, W) uint8, object ids, 0 the background.
         full: for each object id in the picture, window and (h, w) bool mask of all of it.
         depth_m: (H, W) float32 with the objects, or None.
+        whole: of each object id in `full`.
     """
 
     image: np.ndarray
     labels: np.ndarray
     full: dict[int, tuple[tuple[slice, slice], np.ndarray]]
     depth_m: np.ndarray | None
+    whole: dict[int, Whole]
 
 
 class Renderer:
@@ -88,7 +101,7 @@ class Renderer:
         canvas = self._shaded(image, layers, index)
         labels = np.zeros(image.shape[:2], np.uint8)
         depth = None if self._background.depths_m is None else self._background.depths_m[index].copy()
-        full = {}
+        full, wholes = {}, {}
         for layer in layers:
             alpha = layer.alpha if solid is None else layer.alpha * _seen(solid[layer.window], layer.depth_m)
             self._paint(canvas, layer, alpha, tick)
@@ -98,8 +111,8 @@ class Renderer:
                 np.copyto(depth[layer.window], np.broadcast_to(layer.depth_m, shows.shape), where=shows)
             whole = layer.alpha >= 0.5
             if whole.any():
-                full[layer.actor.id] = (layer.window, whole)
-        return Drawn(canvas, labels, dict(sorted(full.items())), depth)
+                full[layer.actor.id], wholes[layer.actor.id] = (layer.window, whole), layer.whole
+        return Drawn(canvas, labels, dict(sorted(full.items())), depth, wholes)
 
     def _layer(self, actor: Actor, tick: int, index: int, image: np.ndarray) -> Layer | None:
         visit = actor.visit_at(tick)
@@ -128,7 +141,14 @@ class Renderer:
         alpha = rgba[..., 3].astype(np.float32) / 255
         gain = self._gain(actor, image, (x, y - 0.4 * scale * actor.longest_px)) * look.gain
         colour = rgba[..., :3].astype(np.float32) * gain
-        return Layer(actor, window[0], window[1], colour, alpha, depth, (x, y, float(camera[2])), scale, look)
+        whole = _whole(alpha, window)
+        unbound = _window(actor, (x, y), scale, lean, look.width, None)
+        if unbound is not None and unbound != window:
+            step = max(1, max(unbound[2] - unbound[0], unbound[3] - unbound[1]) // _WHOLE_SIDE)
+            beyond, _ = _warp(actor, tick, (x, y), scale, lean, look.width, unbound, step)
+            whole = _whole(beyond[..., 3].astype(np.float32) / 255, unbound, step)
+        foot = (x, y, float(camera[2]))
+        return Layer(actor, window[0], window[1], colour, alpha, depth, foot, scale, look, whole)
 
     def _gain(self, actor: Actor, image: np.ndarray, at: tuple[float, float]) -> np.ndarray:
         """Factors for the three colours, following the background's light slowly."""
@@ -197,17 +217,27 @@ def _seen(solid: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 
 def _window(
-    actor: Actor, at: tuple[float, float], scale: float, lean: float, width: float, size: tuple[int, int]
+    actor: Actor, at: tuple[float, float], scale: float, lean: float, width: float, size: tuple[int, int] | None
 ) -> tuple[int, int, int, int] | None:
-    """x1, y1, x2, y2 of the part of the picture that the object can touch; None where there is none."""
+    """x1, y1, x2, y2 of what the object can touch, inside a picture (H, W) or at all; None where there is nothing."""
     x1, y1, x2, y2 = actor.box
     corners = np.array([[x1, y1], [x2, y1], [x1, y2], [x2, y2]]) - actor.anchor
     spread = corners @ _matrix(scale, lean, width).T + at
     extra = 4 + 0.03 * scale * actor.longest_px
     left, top = np.floor(spread.min(axis=0) - extra).astype(int)
     right, bottom = np.ceil(spread.max(axis=0) + extra).astype(int)
-    left, top, right, bottom = max(int(left), 0), max(int(top), 0), min(int(right), size[1]), min(int(bottom), size[0])
+    left, top, right, bottom = int(left), int(top), int(right), int(bottom)
+    if size is not None:
+        left, top, right, bottom = max(left, 0), max(top, 0), min(right, size[1]), min(bottom, size[0])
     return (left, top, right, bottom) if right - left > 2 and bottom - top > 2 else None
+
+
+def _whole(alpha: np.ndarray, window: tuple[int, int, int, int], step: int = 1) -> Whole | None:
+    solid = alpha >= 0.5
+    if not solid.any():
+        return None
+    x1, y1, x2, y2 = (step * tight_box(solid).astype(int)).tolist()
+    return Whole((x1 + window[0], y1 + window[1], x2 + window[0], y2 + window[1]), step * step * int(solid.sum()))
 
 
 def _matrix(scale: float, lean: float, width: float) -> np.ndarray:
@@ -224,12 +254,13 @@ def _warp(
     lean: float,
     width: float,
     window: tuple[int, int, int, int],
+    step: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The cut-out warped into the window, (h, w, 4) uint8, and how far up the object each row is, from 0 to 1."""
+    """Every `step`-th pixel of the window, (h, w, 4) uint8, and how far up the object each row is, from 0 to 1."""
     left, top, right, bottom = window
     inverse = np.linalg.inv(_matrix(scale, lean, width))
-    cols = np.arange(left, right, dtype=np.float32) + 0.5 - np.float32(at[0])
-    rows = np.arange(top, bottom, dtype=np.float32) + 0.5 - np.float32(at[1])
+    cols = np.arange(left, right, step, dtype=np.float32) + 0.5 - np.float32(at[0])
+    rows = np.arange(top, bottom, step, dtype=np.float32) + 0.5 - np.float32(at[1])
     tall_px = scale * (actor.box[3] - actor.box[1])
     along = np.clip(-rows / tall_px, 0, 1)
     bend = actor.bend_at(tick, along) * actor.longest_px

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.spatial import ConvexHull, Delaunay
 
 from eval.compose.background import Background
@@ -44,7 +44,7 @@ class Visit:
 
     start: int
     end: int
-    curve: CubicSpline
+    curve: CubicHermiteSpline
 
     def at(self, tick: float) -> np.ndarray:
         """(3,) world position of the anchor."""
@@ -121,6 +121,24 @@ class Router:
         """(x px, y px, depth m) of a world point at a tick."""
         camera = self.camera(point, tick)
         return np.array([*(self._background.intrinsics @ camera)[:2] / max(camera[2], 1e-3), camera[2]])
+
+    def floor_point(self, column: float, depth_m: float, tick: int) -> np.ndarray:
+        """(3,) world point of the floor at a share of the picture's width (also beyond it) and a distance ahead."""
+        plane, pose = self._background.floor, self._pose(tick)
+        intrinsics = self._background.intrinsics
+        across = (column * self._background.size[1] - intrinsics[0, 2]) / intrinsics[0, 0] * depth_m
+        normal = pose[:3, :3].T @ plane.normal
+        above = plane.height(pose[:3, 3]) + normal[0] * across + normal[2] * depth_m
+        return self._to_world(np.array([across, -above / normal[1], depth_m]), tick)
+
+    def is_hidden(self, foot: np.ndarray, height_m: float, tick: int) -> bool | None:
+        """Whether the middle of what stands at `foot` is behind something real; None where it is out of the picture."""
+        height, width = self._background.size
+        x, y, depth = self.project(foot + 0.5 * height_m * self._background.floor.normal, tick)
+        if not (0 <= x < width and 0 <= y < height and depth > 0.2):
+            return None
+        solid = self._solid(tick)
+        return solid is not None and bool(solid[int(y), int(x)] < depth - 0.05)
 
     def camera(self, point: np.ndarray, tick: int) -> np.ndarray:
         """A world point in the camera's frame."""

@@ -26,6 +26,7 @@ class Preset:
     degraded_share: float = 0.0  # share of frames in bursts of degradation
     burst: tuple[int, int] = (6, 18)  # frames of a burst
     min_dynamic_share: float = 0.0  # moving pixels on average; sizes grow until it is reached
+    crowd: bool = False  # people only, who walk and wait as in a street, see `crowd`
     waypoint_ticks: tuple[int, int] = (40, 80)  # ticks between two turning points; fewer is quicker and less smooth
 
 
@@ -36,6 +37,7 @@ PRESETS: dict[str, Preset] = {
         Preset("several", 90, 3, 6, (0.25, 0.55), twins=1, late_share=0.3, degraded_share=0.12, burst=(3, 6)),
         Preset("degraded", 150, 3, 5, (0.3, 0.7), twins=1, late_share=0.3, degraded_share=0.4),
         Preset("dynamic", 240, 3, 5, (0.55, 0.95), twins=0, late_share=0.2, min_dynamic_share=0.15),
+        Preset("crowd", 120, 3, 8, (0.28, 0.66), twins=0, crowd=True),
         Preset(
             "long", 3000, 4, 6, (0.3, 0.7), twins=2, absence=(200, 420), visit=(180, 520), late_share=0.5,
             degraded_share=0.05,

@@ -1,30 +1,35 @@
-"""MOTChallenge as it lies on disk (MOT15, MOT16, MOT17, MOT20), and data sets of the same layout.
+"""MOTChallenge as it lies on disk (MOT15, MOT16, MOT17, MOT20), and data sets of the same layout, such as DanceTrack.
 
 Layout: `<sequence>/seqinfo.ini`, `<sequence>/gt/gt.txt`, and the frames in the folder that seqinfo.ini names as
-`imDir` (relative to the sequence; `img1` where it names none). Sequences lie in the root or in its folder `train` or
-`mot`; beside `mot`, frames are also found in `JPEGImages/480p/<sequence>`, where composed benchmarks keep them. Frames
-may be missing where only results are scored.
+`imDir` (relative to the sequence; `img1` where it names none). Without seqinfo.ini a sequence is as long as its frames
+in `img1`, at 25 frames a second. Sequences lie in the root or in its folder `train`, `val` or `mot`; beside `mot`,
+frames are also found in `JPEGImages/480p/<sequence>`, where composed benchmarks keep them. Frames may be missing where
+only results are scored. What gt.txt may hold: `eval.datasets.mot_truth`.
+
+MOT17 has each sequence three times, with the detections of DPM, FRCNN and SDP; pictures and truth are the same.
 """
 
 from __future__ import annotations
 
 import configparser
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from eval.datasets.mot_truth import TruthRules, read_truth
 from streamvos.errors import InputError, unknown_name
 from streamvos.foreign_files import is_folder
 from streamvos.video.images import find_images
-from streamvos.video.names import folders_in
+from streamvos.video.names import folders_in, natural_sorted
 from streamvos.video.rates import parse_rate
 
-# Sets whose truth says what each box shows, by how their sequences are named; in others (MOT15) all boxes count.
-_WITH_CLASSES = ("MOT16", "MOT17", "MOT20")
-_PLACES = ("", "train", "mot")
-_TRUTH_VALUES = 8
+_log = logging.getLogger(__name__)
+_PLACES = ("", "train", "val", "mot")
+_RATE = Fraction(25)  # where nobody says
+_DETECTORS = re.compile("(MOT17-[0-9]+)-(DPM|FRCNN|SDP)")
 _MOST_FRAMES = 10_000_000  # of a sequence; TrackEval makes lists of so many
 
 
@@ -38,6 +43,7 @@ class MotSequence:
         num_frames: its length, also where the frames are not there.
         rate: frames per second.
         frames_folder: where the frames are, or should be.
+        rules: which boxes of the truth count.
     """
 
     name: str
@@ -45,11 +51,7 @@ class MotSequence:
     num_frames: int
     rate: Fraction
     frames_folder: Path
-
-    @property
-    def benchmark(self) -> str:
-        """The set whose rules apply: "MOT15" where only boxes count, a later one where boxes have classes."""
-        return next((name for name in _WITH_CLASSES if self.name.startswith(f"{name}-")), "MOT15")
+    rules: TruthRules = "MOT15"
 
     def frames(self) -> list[Path]:
         """The pictures, in order.
@@ -68,62 +70,91 @@ class MotSequence:
         return frames
 
 
-def find_sequences(root: Path, names: Sequence[str] | None = None) -> list[MotSequence]:
-    """The sequences under a root, all of them or those named, in order of name.
+def find_sequences(root: Path, names: Sequence[str] | None = None, pictures_once: bool = False) -> list[MotSequence]:
+    """The sequences under a root, all of the first place that holds some, or those named, in order of name.
+
+    Args:
+        names: of sequences; MOT17's may leave out the detector (MOT17-02).
+        pictures_once: of MOT17's sequences that differ in given detections alone, take the first.
 
     Raises:
-        InputError: no such layout, an unknown name, or an incomplete seqinfo.ini.
+        InputError: no such layout, an unknown name, an incomplete seqinfo.ini, or a truth that cannot be scored.
     """
-    for place in (root / folder for folder in _PLACES):
-        there = [path.name for path in folders_in(place) if (path / "seqinfo.ini").is_file()] if place.is_dir() else []
-        if there:
-            for name in names or ():
-                if name not in there:
-                    raise unknown_name("MOT sequence", name, there)
-            return [_sequence(place / name) for name in there if not names or name in names]
-    raise InputError(f"{str(root)!r} is not a MOTChallenge folder: expected <sequence>/seqinfo.ini and gt/gt.txt")
+    there = [_sequences_in(place) for folder in _PLACES if (place := root / folder).is_dir()]
+    there = [folders for folders in there if folders]
+    if not there:
+        raise InputError(
+            f"{str(root)!r} is not a MOTChallenge folder: expected <sequence>/gt/gt.txt with seqinfo.ini, or with "
+            "frames in img1, here or in train/, val/ or mot/"
+        )
+    if names:
+        known = {folder.name: folder for folders in reversed(there) for folder in folders}
+        chosen = {_full_name(name, known) for name in names}
+        return [_sequence(folder) for folder in natural_sorted(known[name] for name in chosen)]
+    chosen = _once(there[0]) if pictures_once else there[0]
+    if len(chosen) < len(there[0]):
+        left_out = ", ".join(folder.name for folder in there[0] if folder not in chosen)
+        _log.warning("left out, with the same pictures and truth as another: %s", left_out)
+    return [_sequence(folder) for folder in chosen]
 
 
-def truth_lines(path: Path) -> list[str]:
-    """The lines of a gt.txt in the order of frames, without blank ones.
+def _sequences_in(place: Path) -> list[Path]:
+    return [
+        path
+        for path in folders_in(place)
+        if (path / "seqinfo.ini").is_file() or ((path / "gt" / "gt.txt").is_file() and is_folder(path / "img1"))
+    ]
 
-    Raises:
-        InputError: a line with fewer values than TrackEval needs, or without the number of a frame; names it.
-    """
-    lines: list[tuple[int, str]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
-        values = [value.strip() for value in line.replace(" ", ",").split(",") if value.strip()]
-        if not values:
-            continue
-        if len(values) < _TRUTH_VALUES or not re.fullmatch("[0-9]{1,9}", values[0]):
-            raise InputError(
-                f"{path}, line {number}: expected frame, id, left, top, width, height, flag, class (at least "
-                f"{_TRUTH_VALUES} values), got {line[:80]!r}"
-            )
-        lines.append((int(values[0]), line))
-    return [line for _, line in sorted(lines, key=lambda entry: entry[0])]
+
+def _full_name(name: str, known: Mapping[str, Path]) -> str:
+    if name in known:
+        return name
+    same = [one for one in known if (match := _DETECTORS.fullmatch(one)) and match[1] == name]
+    if not same:
+        raise unknown_name("MOT sequence", name, sorted(known))
+    return min(same)
+
+
+def _once(folders: Sequence[Path]) -> list[Path]:
+    chosen: dict[str, Path] = {}
+    for folder in folders:
+        match = _DETECTORS.fullmatch(folder.name)
+        chosen.setdefault(match[1] if match else folder.name, folder)
+    return list(chosen.values())
 
 
 def _sequence(folder: Path) -> MotSequence:
-    info, truth = configparser.ConfigParser(interpolation=None), folder / "gt" / "gt.txt"
+    truth = folder / "gt" / "gt.txt"
+    if (folder / "seqinfo.ini").is_file():
+        num_frames, rate, frames = _read_info(folder)
+    else:
+        frames, rate = folder / "img1", _RATE
+        num_frames = len(find_images(str(frames))[0])
+        _log.warning("%s has no seqinfo.ini: taken as %d frames at %s a second", folder.name, num_frames, rate)
+    if not truth.is_file():
+        raise InputError(f"sequence {folder.name}: expected its truth as {str(truth)!r}")
+    rules = read_truth(truth, num_frames).rules  # now, not when hours of following are over
+    if rules == "MOT17" and folder.name.startswith("MOT20-"):
+        rules = "MOT20"
+    elsewhere = folder.parent.parent / "JPEGImages" / "480p" / folder.name
+    if not is_folder(frames) and folder.parent.name == "mot" and elsewhere.is_dir():
+        frames = elsewhere
+    return MotSequence(folder.name, truth, num_frames, rate, frames, rules)
+
+
+def _read_info(folder: Path) -> tuple[int, Fraction, Path]:
+    """Number of frames, frames a second and folder of frames, of seqinfo.ini."""
+    info, path = configparser.ConfigParser(interpolation=None), folder / "seqinfo.ini"
     try:
-        info.read(folder / "seqinfo.ini", encoding="utf-8-sig")
+        info.read(path, encoding="utf-8-sig")
         part = info["Sequence"]
         num_frames = int(part["seqLength"])
         if not 1 <= num_frames <= _MOST_FRAMES:
             raise ValueError(f"1 to {_MOST_FRAMES}, got {part['seqLength']}")
     except (configparser.Error, KeyError, ValueError) as error:
-        raise InputError(
-            f"{str(folder / 'seqinfo.ini')!r}: expected [Sequence] with seqLength, a number of frames ({error})"
-        ) from None
-    if not truth.is_file():
-        raise InputError(f"sequence {folder.name}: expected its truth as {str(truth)!r}")
+        raise InputError(f"{str(path)!r}: expected [Sequence] with seqLength, a number of frames ({error})") from None
     try:
-        rate = parse_rate(part.get("frameRate", "25"))
+        rate = parse_rate(part.get("frameRate", str(_RATE)))
     except InputError as error:
-        raise InputError(f"{str(folder / 'seqinfo.ini')!r}: frameRate: {error}") from None
-    truth_lines(truth)  # now, not when hours of following are over
-    frames, elsewhere = folder / part.get("imDir", "img1"), folder.parent.parent / "JPEGImages" / "480p" / folder.name
-    if not is_folder(frames) and folder.parent.name == "mot" and elsewhere.is_dir():
-        frames = elsewhere
-    return MotSequence(folder.name, truth, num_frames, rate, frames)
+        raise InputError(f"{str(path)!r}: frameRate: {error}") from None
+    return num_frames, rate, folder / part.get("imDir", "img1")

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.datasets.mot import MotSequence, truth_lines
+from eval.datasets.mot import MotSequence
+from eval.datasets.mot_truth import read_truth
 from streamvos.errors import InputError
 
 INSTALL = "pip install --no-deps 'trackeval>=1.3' tabulate"
@@ -95,15 +96,12 @@ def _metric(family: str) -> Any:
 
 @contextlib.contextmanager
 def _tidy_truth(sequence: MotSequence) -> Iterator[Path]:
-    """A folder of sequences with the truth as TrackEval wants it: no blank lines, frames in order, no BOM."""
-    tidy = "".join(f"{line}\n" for line in truth_lines(sequence.truth))
-    if tidy.encode() == sequence.truth.read_bytes():
-        yield sequence.truth.parents[2]
-        return
+    """A folder of sequences with the truth as TrackEval wants it: 9 values a line, in the order of frames."""
+    lines = read_truth(sequence.truth, sequence.num_frames).lines
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / sequence.name / "gt" / "gt.txt"
         path.parent.mkdir(parents=True)
-        path.write_text(tidy, encoding="utf-8")
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         yield Path(folder)
 
 
@@ -114,7 +112,7 @@ def _settings(sequence: MotSequence, results: Path, truth: Path) -> dict[str, An
         "TRACKERS_TO_EVAL": [""],
         "TRACKER_SUB_FOLDER": "",
         "SEQ_INFO": {sequence.name: sequence.num_frames},
-        "BENCHMARK": sequence.benchmark,
+        "BENCHMARK": sequence.rules,
         "SKIP_SPLIT_FOL": True,
         "PRINT_CONFIG": False,
     }

@@ -12,7 +12,8 @@ from PIL import Image
 
 from eval.datasets import cdnet, davis, lvos, mask_sequences
 from eval.datasets.composed import SequenceTruth
-from eval.datasets.mot import find_sequences, truth_lines
+from eval.datasets.mot import find_sequences
+from eval.datasets.mot_truth import read_truth
 from eval.vot import sequences
 from eval.vot.workspace import Workspace
 from streamvos.config import read_settings
@@ -96,7 +97,7 @@ def test_lists_of_data_sets(tmp_path, data):
     with pytest.raises(InputError):
         cdnet._temporal_roi(write(tmp_path / "temporalROI.txt", data), (1, 2))
     with pytest.raises(InputError):
-        truth_lines(write(tmp_path / "gt.txt", data))
+        read_truth(write(tmp_path / "gt.txt", data), 3)
     if data is LATIN:
         write(tmp_path / "ImageSets/2017/val.txt", data)
         with pytest.raises(InputError, match="is not UTF-8"):

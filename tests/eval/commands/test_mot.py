@@ -9,17 +9,21 @@ import pytest
 from PIL import Image
 
 from apps.cli import main
-from eval.commands.mot import IouLinker, MotTask
+from eval.commands.mot import MotTask
 from eval.metrics.mot import INSTALL
+from eval.running.box_linkers import INSTALL as INSTALL_TRACKERS
 from pipelines.graph.build import GraphConfig
 from pipelines.session import Session
 from streamvos.export.boxes import box_lines
-from streamvos.records import Detections
 from streamvos.video.sources import open_source
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 needs_trackeval = pytest.mark.skipif(
     importlib.util.find_spec("trackeval") is None, reason=f"TrackEval is not installed: {INSTALL}"
+)
+
+needs_trackers = pytest.mark.skipif(
+    importlib.util.find_spec("trackers") is None, reason=f"trackers is not installed: {INSTALL_TRACKERS}"
 )
 
 
@@ -36,6 +40,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @needs_trackeval
+@needs_trackers
 def test_method_and_baseline(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     truth = root / "mot/street/gt/gt.txt"
     truth.write_text("")
@@ -53,6 +58,16 @@ def test_method_and_baseline(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert main([*command, "--save", str(tmp_path / "results")]) == 0
     assert "| street " in capsys.readouterr().out
     rows = {row["sequence"]: row for row in json.loads((tmp_path / "results" / "mot.json").read_text())["rows"]}
+    assert list(rows)[2:] == [
+        "all, detect and segment, detector on every frame",
+        "all, detections linked by IoU",
+        "all, ByteTrack, detector on every frame",
+        "all, OC-SORT, detector on every frame",
+        "all, ByteTrack, as many detector runs",
+        "all, OC-SORT, as many detector runs",
+    ]
+    saved = json.loads((tmp_path / "results" / "mot.json").read_text())
+    assert "track_activation_threshold 0.7" in json.dumps(saved)
     baseline = rows["all, detections linked by IoU"]
     assert (baseline["MOTA"], baseline["IDF1"], baseline["HOTA"]) == (100, 100, 100)
     assert 20 < rows["street"]["HOTA"] < 100 and rows["street"]["frames"] == 12
@@ -80,24 +95,3 @@ def test_bad_input(root: Path, capsys: pytest.CaptureFixture[str]):
     assert "did you mean 'person'" in capsys.readouterr().err
     assert main(["eval", "mot", str(root), "--results", str(root)]) == 2
     assert "expected its results" in capsys.readouterr().err
-
-
-def detections(*things: tuple[float, int]) -> Detections:
-    boxes = np.array([[left, 0, left + 10, 10] for left, _ in things], np.float32).reshape(-1, 4)
-    kinds, count = np.array([kind for _, kind in things], np.int64), len(things)
-    return Detections(boxes, np.full(count, 0.5, np.float32), kinds, ("x",) * count, np.full(count, -1, np.int64))
-
-
-def test_linker_gives_identities_by_overlap_and_class():
-    linker = IouLinker(min_iou=0.3)
-
-    def ids(*things: tuple[float, int]) -> list[int]:
-        return [object_id for object_id, _, _ in linker.link(detections(*things))]
-
-    assert ids() == []
-    assert ids((0, 1), (50, 1)) == [1, 2]
-    assert ids((51, 1), (1, 1)) == [2, 1]  # in any order
-    assert ids((51, 3), (5, 1)) == [3, 1]  # another class is another thing
-    assert ids((7, 1), (5, 1)) == [4, 1]  # the better fit keeps the identity
-    assert ids((30, 1)) == [5]
-    assert ids() == [] and ids((30, 1)) == [6]  # no memory of what was gone for a frame

@@ -144,7 +144,10 @@ def test_layouts_tell_the_same(made: tuple[Path, list[SequenceTruth]]) -> None:
     visible = [(f.frame, s) for f in truth.frames for s in f.objects if s.box_xyxy]
     assert [each["area"] for each in document["annotations"]] == [seen.visible_px for _, seen in visible]
     lines = (out / "mot" / name / "gt" / "gt.txt").read_text().splitlines()
-    assert [line.split(",")[:2] for line in lines] == [[str(frame + 1), str(seen.id)] for frame, seen in visible]
+    there = [(f.frame, s) for f in truth.frames for s in f.objects]  # whole boxes, hidden ones too
+    assert [line.split(",")[:2] for line in lines] == [[str(frame + 1), str(seen.id)] for frame, seen in there]
+    shares = [float(line.split(",")[8]) for line in lines]
+    assert all((share > 0) == (seen.box_xyxy is not None) for share, (_, seen) in zip(shares, there, strict=True))
     assert "seqLength=60" in (out / "mot" / name / "seqinfo.ini").read_text()
     for frame in (0, 37, 59):
         labels = read_mask(out / "Annotations/480p" / name / f"{frame:05d}.png")

@@ -11,6 +11,7 @@ from PIL import Image
 from eval.datasets import cdnet, davis, imagenet_vid, longvideos, lvos, mot, rgbd
 from eval.datasets.cocovid import read_cocovid
 from eval.datasets.composed import SequenceTruth
+from eval.datasets.mot_truth import read_truth
 from streamvos.errors import InputError
 
 BOM = "\ufeff"
@@ -128,10 +129,10 @@ def test_mot_rates_and_truth_that_cannot_be(tmp_path):
     with pytest.raises(InputError, match="frameRate: expected a positive rate"):
         mot.find_sequences(tmp_path)
     folder = mot_sequence(tmp_path / "other", truth=f"{BOM}2,1,0,0,4,4,1,1,1\n\n1,1,0,0,4,4,1,1,1\n   \n")
-    lines = mot.truth_lines(folder / "gt/gt.txt")
-    assert lines == ["1,1,0,0,4,4,1,1,1", "2,1,0,0,4,4,1,1,1"]
-    (folder / "gt/gt.txt").write_text("1,1,0,0,4,4,1,1,1\n2,1,0,0,4,4,1\n")
-    with pytest.raises(InputError, match=r"gt\.txt, line 2: expected frame, id.*at least 8 values"):
+    lines = read_truth(folder / "gt/gt.txt", 2).lines
+    assert lines == ("1,1,0,0,4,4,1,1,1", "2,1,0,0,4,4,1,1,1")
+    (folder / "gt/gt.txt").write_text("1,1,0,0,4,4,1,1,1\n2,1,0,0,4,4\n")
+    with pytest.raises(InputError, match=r"gt\.txt, line 2: expected frame, id.*at least 7 numbers"):
         mot.find_sequences(tmp_path / "other")
 
 

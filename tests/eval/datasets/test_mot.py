@@ -22,13 +22,13 @@ def write_mot(root: Path, name: str, info: str = "seqLength=2\n", frames: str | 
     return folder
 
 
-@pytest.mark.parametrize("place", ["", "train", "mot"])
+@pytest.mark.parametrize("place", ["", "train", "val", "mot"])
 def test_finds_sequences_where_they_lie(tmp_path: Path, place: str):
     write_mot(tmp_path / place, "MOT17-02-DPM", "frameRate=30\nimDir=pictures\nseqLength=2\n", "pictures")
     write_mot(tmp_path / place, "TUD-Campus")
     first, second = find_sequences(tmp_path)
-    assert (first.name, first.benchmark, first.rate, first.num_frames) == ("MOT17-02-DPM", "MOT17", Fraction(30), 2)
-    assert (second.benchmark, second.rate) == ("MOT15", Fraction(25))
+    assert (first.name, first.rate, first.num_frames) == ("MOT17-02-DPM", Fraction(30), 2)
+    assert (second.rules, second.rate) == ("MOT15", Fraction(25))
     assert [path.name for path in first.frames()] == ["000001.jpg", "000002.jpg"]
     assert [one.name for one in find_sequences(tmp_path, ["TUD-Campus"])] == ["TUD-Campus"]
 
@@ -57,3 +57,40 @@ def test_bad_input(tmp_path: Path):
     (folder / "seqinfo.ini").write_text("[Sequence]\nseqLength=many\n")
     with pytest.raises(InputError, match="seqLength"):
         find_sequences(tmp_path)
+
+
+def test_dancetrack(tmp_path: Path):
+    for place, name in (("train", "dancetrack0001"), ("val", "dancetrack0004"), ("test", "dancetrack0003")):
+        folder = write_mot(tmp_path / place, name, "imDir=img1\nframeRate=20\nseqLength=2\n", count=0)
+        (folder / "gt" / "gt.txt").write_text("2,1,0,0,10,10,1,1,1\n1,1,0,0,10,10,1,1,1\n")
+        for index in (1, 2):
+            Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "img1" / f"{index:08d}.jpg")
+    (tmp_path / "test/dancetrack0003/gt/gt.txt").unlink()
+    (one,) = find_sequences(tmp_path)
+    assert (one.name, one.rate, one.rules) == ("dancetrack0001", 20, "MOT15")  # one class: all boxes count
+    assert [path.name for path in one.frames()] == ["00000001.jpg", "00000002.jpg"]
+    (held_out,) = find_sequences(tmp_path, ["dancetrack0004"])
+    assert held_out.truth.parts[-4:-2] == ("val", "dancetrack0004")
+    assert [one.name for one in find_sequences(tmp_path / "val")] == ["dancetrack0004"]
+
+
+def test_one_of_the_detectors_of_mot17(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    for name in ("MOT17-02-DPM", "MOT17-02-FRCNN", "MOT17-02-SDP", "MOT17-04-SDP"):
+        write_mot(tmp_path / "train", name)
+    assert len(find_sequences(tmp_path)) == 4  # as results are submitted
+    once = find_sequences(tmp_path, pictures_once=True)
+    assert [one.name for one in once] == ["MOT17-02-DPM", "MOT17-04-SDP"]
+    assert "MOT17-02-FRCNN, MOT17-02-SDP" in caplog.text
+    assert [one.name for one in find_sequences(tmp_path, ["MOT17-04", "MOT17-02-SDP"])] == [
+        "MOT17-02-SDP",
+        "MOT17-04-SDP",
+    ]
+
+
+def test_without_seqinfo_the_frames_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (write_mot(tmp_path, "a", count=3) / "seqinfo.ini").unlink()
+    (one,) = find_sequences(tmp_path)
+    assert (one.num_frames, one.rate) == (3, 25) and "a has no seqinfo.ini: taken as 3 frames at 25" in caplog.text
+    (write_mot(tmp_path / "other", "b", frames=None) / "seqinfo.ini").unlink()
+    with pytest.raises(InputError, match="with seqinfo.ini, or with frames in img1"):
+        find_sequences(tmp_path / "other")

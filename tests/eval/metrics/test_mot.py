@@ -82,7 +82,7 @@ def test_by_hand_a_box_beside(tmp_path: Path):
 def test_agrees_with_trackevals_own_evaluator():
     recorded = json.loads((FIXTURES / "mot_trackeval.json").read_text())
     (sequence,) = find_sequences(FIXTURES / "mot")
-    assert sequence.benchmark == "MOT17"  # distractors, other classes and marked boxes are taken out
+    assert sequence.rules == "MOT17"  # distractors, other classes and marked boxes are taken out
     scores = score_tracks(sequence, FIXTURES / "mot/results/MOT17-99.txt")
     assert json.loads(json.dumps(scores)) == scores  # travels and is kept as it is
     for whole in (scores, combine({"MOT17-99": scores})):
