@@ -6,7 +6,8 @@ it, or made anew. What the detector sees at the place of a hidden object is that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,7 @@ from streamvos.errors import InputError
 from streamvos.records import Detections, Frame
 
 _SILENT_S = 0.6  # without a detection of its own for so long, an object inside another's detection is a part of it
+_BORDER = 0.15  # of a detection's sides, which mostly shows what is around the thing
 _NOWHERE = np.zeros(4, np.float32)
 
 
@@ -88,7 +90,7 @@ class Association:
             prompted: (H, W) bool masks of the objects that the user pointed at in this frame.
         """
         known = self._known(frame, propagation, prompted)
-        pairs = associate(found, known, self._scores.start, self._rules)
+        pairs = associate(found, known, self._scores.start, self._rules, self._likeness(frame, found, known))
         pairs |= match_fragments(found, known, pairs, frame.size, self._rules.min_inside)
         object_ids, own_boxes = np.full(len(found), -1, np.int64), {}
         maps, cut, decided = dict(propagation.items()), {}, {}
@@ -129,6 +131,21 @@ class Association:
             elif 0 < hidden_s <= self._rules.hidden_s and track.kind.leading:
                 known.append(Known(object_id, name, mask, _NOWHERE, _NOWHERE, foreseen, hidden_s))
         return known
+
+    def _likeness(self, frame: Frame, found: Detections, known: list[Known]) -> Callable[[int, int], float]:
+        """How like a detection (its row) is to the remembered views of an object (its column), as a cosine."""
+
+        @functools.cache
+        def looks(row: int) -> np.ndarray:
+            middle = np.zeros(frame.size, bool)
+            middle[box_window(found.boxes_xyxy[row], frame.size, frame.size, -_BORDER)] = True
+            return self._tracker.appearance(middle)
+
+        def likeness(row: int, column: int) -> float:
+            views = self._tracker.appearances(known[column].object_id)
+            return float((views @ looks(row)).max()) if len(views) else 0.0
+
+        return likeness
 
     def _confirm(
         self, frame: Frame, track: Track, found: Detections, row: int, one: Known, mask: np.ndarray | None

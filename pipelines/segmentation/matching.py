@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ class MatchingRules:
     """How detections are matched and when a new one is confirmed: chosen on the sample clips, but for the last."""
 
     min_iou: float = 0.3  # of an object's box and a detection; larger leaves more unmatched
+    looks: float = 1.0  # of a cosine by which an object is less like a detection than another one that may be it
+    doubtful_mask: float = 0.2  # say of a mask that is not where motion carries it; larger follows masks that have slid
     hidden_cost: float = 0.1  # of a pair whose object is hidden; larger leaves it hidden sooner
     hidden_s: float = 1.0  # for so long a place alone may bring an object back; larger confuses more
     hidden_similarity: float = 0.5  # of looks below which it is another thing at that place
@@ -60,17 +62,24 @@ class Known(NamedTuple):
     hidden_s: float
 
 
-def associate(found: Detections, known: Sequence[Known], sure: float, rules: MatchingRules) -> dict[int, int]:
+def associate(
+    found: Detections,
+    known: Sequence[Known],
+    sure: float,
+    rules: MatchingRules,
+    likeness: Callable[[int, int], float],
+) -> dict[int, int]:
     """Pair detections with objects so that the total overlap is greatest, in a cascade as ByteTrack's (Zhang et al.,
     ECCV 2022): sure detections first, with all objects; doubtful ones with what is seen and still has none.
 
     Where an object is, two witnesses say: its mask and its motion. Either may place it, both together rank the pairs.
-    The same class is worth a little more.
+    The same class is worth a little more, and where several objects may be a detection, the same looks are.
 
     Args:
         found: M detections.
         known: N objects.
         sure: score from which a detection is sure.
+        likeness: cosine of the looks of a detection (its row) and of an object (its column); asked where it matters.
 
     Returns:
         Row of the detection to row of the object.
@@ -80,6 +89,10 @@ def associate(found: Detections, known: Sequence[Known], sure: float, rules: Mat
     overlap = _overlaps(found, known)  # (3, M, N)
     fits, worth = overlap.max(axis=0), _worth(overlap, found, known, rules)
     possible = (fits >= rules.min_iou) & (worth > rules.min_iou)
+    for row in np.flatnonzero(possible.sum(axis=1) > 1).tolist():
+        columns = np.flatnonzero(possible[row])
+        alike = np.array([likeness(row, column) for column in columns.tolist()])
+        worth[row, columns] += rules.looks * (alike - alike.max())
     is_sure, is_seen = found.scores >= sure, np.array([one.hidden_s == 0 for one in known])
     pairs = _assigned(worth, possible & is_sure[:, None])
     free = ~np.isin(np.arange(len(known)), list(pairs.values()))
@@ -95,12 +108,21 @@ def _overlaps(found: Detections, known: Sequence[Known]) -> np.ndarray:
 def _worth(overlap: np.ndarray, found: Detections, known: Sequence[Known], rules: MatchingRules) -> np.ndarray:
     """(M, N): what each pair is worth."""
     by_mask, by_motion = overlap[:2].max(axis=0), overlap[2]
-    is_seen = np.array([one.hidden_s == 0 for one in known])
-    worth = np.where(is_seen, (overlap.max(axis=0) + (by_mask + by_motion) / 2) / 2, by_motion - rules.hidden_cost)
+    share = np.array([_share_of_mask(one, rules) for one in known])
+    worth = share * by_mask + (1 - share) * by_motion
+    worth -= rules.hidden_cost * np.array([one.hidden_s > 0 for one in known])
     for column, one in enumerate(known):
         for row, name in enumerate(found.class_names):
             worth[row, column] += 0.2 if not one.class_name or same_group(one.class_name, name) else -0.3
     return worth
+
+
+def _share_of_mask(one: Known, rules: MatchingRules) -> float:
+    """How much the mask says of where an object is; the rest is said by its motion."""
+    if one.hidden_s:
+        return 0.0
+    agree = box_iou(one.carried_xyxy[None], one.foreseen_xyxy[None])[0, 0] >= rules.agree_iou
+    return 0.5 if agree else rules.doubtful_mask
 
 
 def _assigned(worth: np.ndarray, possible: np.ndarray) -> dict[int, int]:

@@ -88,7 +88,7 @@ _OURS = (
         "ours",
         "streamvos",
         "weights/embedded_tracker.safetensors",
-        "8b1aa06223bd360de55adb6c31f1c768f5f4e559309b18d6d9d8bbdcdd26f259",
+        "3bae22b0c6899e39cfbd7f1644f38e36702542608dc91aaec4d9fc5d76e29a22",
         3101832,
         "Apache-2.0",
         "EfficientNet-Lite0 features of RGB (docs/model-cards/tracker.md)",

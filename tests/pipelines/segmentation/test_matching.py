@@ -65,8 +65,9 @@ def known(
     )
 
 
-def paired(found: Detections, *objects: Known) -> dict[int, int]:
-    return associate(found, objects, 0.5, MatchingRules(min_iou=0.3, hidden_cost=0.1))
+def paired(found: Detections, *objects: Known, looks: dict[tuple[int, int], float] | None = None) -> dict[int, int]:
+    rules = MatchingRules(min_iou=0.3, hidden_cost=0.1)
+    return associate(found, objects, 0.5, rules, lambda row, column: (looks or {}).get((row, column), 0.8))
 
 
 def test_each_detection_goes_to_its_object() -> None:
@@ -142,6 +143,15 @@ def test_a_sure_one_finds_the_hidden_where_it_is_expected_but_one_that_is_seen_c
     hidden, seen = known(None, foreseen=(0, 0, 40, 44), hidden_s=0.3), known((0, 0, 40, 46))
     assert paired(found, hidden) == {0: 0}
     assert paired(found, hidden, seen) == {0: 1}
+
+
+def test_looks_decide_between_two_who_may_be_a_detection() -> None:
+    """One passes in front of the other: the one behind is expected where the one in front is seen."""
+    found = detections(("person", 0.9, (0, 0, 40, 100)))
+    behind, front = known((0, 0, 40, 96), "person"), known((8, 0, 48, 100), "person")
+    assert paired(found, behind, front) == {0: 0}
+    assert paired(found, behind, front, looks={(0, 0): 0.5, (0, 1): 0.9}) == {0: 1}
+    assert paired(found, behind, looks={(0, 0): 0.1}) == {0: 0}  # nobody else may be it
 
 
 def test_a_fragment_inside_goes_to_the_whole() -> None:
