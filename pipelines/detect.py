@@ -23,6 +23,8 @@ from memory_bank.budgets import MemoryBudgets
 from memory_bank.features.memory import FeatureMemory
 from memory_bank.features.policy import FeatureMemoryConfig
 from memory_bank.protocol import MemoryStats
+from pipelines.detection.looks import NUM_QUARTERS, Looks
+from pipelines.detection.second_look import look_again
 from pipelines.frame_quality import GateConfig, QualityGate
 from pipelines.scores import ScoreThresholds
 from streamvos import masks
@@ -31,10 +33,11 @@ from streamvos.config import Settings, setting, table
 from streamvos.errors import InputError
 from streamvos.models import coco
 from streamvos.models.detectors import DETECTORS
-from streamvos.models.ssd_boxes import Candidates, suppress
+from streamvos.models.candidates import Candidates, suppress
 from streamvos.records import Detections, Frame, Prompt, StepResult
 
 _MAX_CANDIDATES = 200  # that enter the search for duplicates, best first: four times what is kept by default
+_NO_BOXES = np.zeros((0, 4), np.float32)
 _MIN_PROMPT_IOU = 0.5  # of a prompt's box with a found one, or an expected place, that it refers to; the usual half
 
 
@@ -62,6 +65,13 @@ class DetectConfig(Settings, at="detect"):
         "boxes of different classes that overlap by a larger IoU are one instance, the better stays",
         above=0,
         high=1,
+    )
+    looks: int = setting(
+        0,
+        "quarters of the frame that each run looks at beside the whole frame, for small things; fewer than all 4 go "
+        "where memory expects something; each costs as much time as the whole frame",
+        low=0,
+        high=NUM_QUARTERS,
     )
     memory: bool = setting(True, "help degraded frames by what was seen before; off: every frame is seen alone")
     gate: GateConfig = table(GateConfig)
@@ -101,11 +111,13 @@ class DetectStage:
             self._memory = FeatureMemory(
                 config.features, budgets.bytes_of("features"), self._detector.levels, coco.NAME_OF, seed
             )
+        self.looks = Looks(config.looks)
         self._last_run = -1
 
     def step(self, frame: Frame, result: StepResult) -> StepResult:
         if result.is_cut:
             self._gate.reset()
+            self.looks.reset()
             if self._memory:
                 self._memory.instances.start_shot(frame.index)
         if self._memory:
@@ -122,20 +134,23 @@ class DetectStage:
                 if row is not None:
                     self._memory.instances.assign(row, prompt.object_id)
         events = self._memory.drain_events() if self._memory else ()
-        return replace(result, detections=found, events=result.events + events)
+        return replace(result, detections=found, events=result.events + events + self.looks.drain_events())
 
     def reset(self) -> None:
         self._gate.reset()
+        self.looks.reset()
         self._last_run = -1
         if self._memory:
             self._memory.reset()
 
     def stats(self) -> Mapping[str, MemoryStats]:
-        return self._memory.stats() if self._memory else {}
+        stats = dict(self._memory.stats()) if self._memory else {}
+        return stats | {self.looks.name: self.looks.stats()} if self.looks.budget else stats
 
     def state_dict(self) -> dict[str, Any]:
         memory = self._memory.state_dict() if self._memory else None
-        return {"memory": memory, "gate": self._gate.state_dict(), "last_run": self._last_run}
+        gate, looks = self._gate.state_dict(), self.looks.state_dict()
+        return {"memory": memory, "gate": gate, "looks": looks, "last_run": self._last_run}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if (state["memory"] is None) != (self._memory is None):
@@ -143,6 +158,7 @@ class DetectStage:
         if self._memory:
             self._memory.load_state_dict(state["memory"])
         self._gate.load_state_dict(state["gate"])
+        self.looks.load_state_dict(state["looks"])
         self._last_run = state["last_run"]
 
     def products(self) -> dict[str, Any]:
@@ -158,6 +174,10 @@ class DetectStage:
         if degraded:
             maps = self._detector.from_arrays(self._memory.vectors.read(frame.index, arrays))
         candidates = self._detector.predict(maps, frame.size)
+        if self.looks.budget:
+            expected = self._memory.instances.places(frame.index) if self._memory else _NO_BOXES
+            asked = np.array([_pointed_at(prompt) for prompt in prompts], np.float32).reshape(-1, 4)
+            candidates = look_again(frame, candidates, self._detector, self._choose, self.looks, expected, asked)
         if degraded:
             raised = self._memory.instances.read(frame.index, candidates.boxes_xyxy, candidates.scores)
             candidates = replace(candidates, scores=raised)
@@ -166,11 +186,11 @@ class DetectStage:
             self._remember(frame, arrays, found, prompts, degraded)
         return found
 
-    def _choose(self, candidates: Candidates) -> Detections:
+    def _choose(self, candidates: Candidates, min_score: float | None = None) -> Detections:
+        """What is in a frame, from the score of the settings on where no other is given."""
         config = self.config
-        boxes, scores, class_ids = suppress(
-            candidates, self.scores.detect, config.nms, _MAX_CANDIDATES, self._class_ids
-        )
+        low = self.scores.detect if min_score is None else min_score
+        boxes, scores, class_ids = suppress(candidates, low, config.nms, _MAX_CANDIDATES, self._class_ids)
         kept = keep_apart(boxes, config.same_place)[: config.max_detections]
         names = tuple(coco.NAME_OF[class_id] for class_id in class_ids[kept].tolist())
         return Detections(boxes[kept], scores[kept], class_ids[kept], names, np.full(len(kept), -1, np.int64))
@@ -207,11 +227,18 @@ def _object_ids(boxes_xyxy: np.ndarray, prompts: tuple[Prompt, ...]) -> np.ndarr
     return object_ids
 
 
+def _pointed_at(prompt: Prompt) -> np.ndarray:
+    """(4,) box around what the user points at: the points on the object, the box, or the mask."""
+    if prompt.clicks_alone:
+        points = prompt.points[prompt.labels]
+        return np.concatenate([points.min(axis=0), points.max(axis=0) + 1])
+    return prompt.box if prompt.box is not None else masks.tight_box(prompt.mask)
+
+
 def _meant_by(prompt: Prompt, boxes_xyxy: np.ndarray) -> int | None:
     """The row of (M, 4) boxes that a prompt refers to: the best fit, or the smallest around its points."""
     if prompt.clicks_alone:
         rows = boxes_around(prompt.points[prompt.labels], boxes_xyxy)
         return int(rows[0]) if len(rows) else None
-    box = prompt.box if prompt.box is not None else masks.tight_box(prompt.mask)
-    overlaps = box_iou(box[None], boxes_xyxy)[0]
+    overlaps = box_iou(_pointed_at(prompt)[None], boxes_xyxy)[0]
     return int(overlaps.argmax()) if len(overlaps) and overlaps.max() >= _MIN_PROMPT_IOU else None

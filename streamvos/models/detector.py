@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 
-from streamvos.models.ssd_boxes import Candidates
+from streamvos.models.candidates import Candidates
 from streamvos.registry import Registry
 
 

@@ -21,10 +21,11 @@ from torch import Tensor, nn
 
 from streamvos.errors import InputError, IntegrityError
 from streamvos.models import catalogue
-from streamvos.models.coco import NUM_IDS
+from streamvos.models.candidates import Candidates, suppress
+from streamvos.models.coco import NAME_OF, NUM_IDS
 from streamvos.models.detector import DETECTORS
 from streamvos.models.graphdef import Graph, read_graph
-from streamvos.models.ssd_boxes import GRIDS, Candidates, anchors, suppress
+from streamvos.models.ssd_anchors import GRIDS, anchors
 
 WEIGHTS = "ssd-mobilenet-v2-coco"
 INPUT_PX = 300
@@ -118,7 +119,7 @@ class SsdMobileNet:
             best first.
         """
         candidates = self.predict(self.features(image), image.shape[:2])
-        return suppress(candidates, min_score, nms, max_detections)
+        return suppress(candidates, min_score, nms, max_detections, tuple(NAME_OF))
 
 
 def _decode(deltas: Tensor, anchor: Tensor) -> Tensor:

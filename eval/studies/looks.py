@@ -1,0 +1,248 @@
+"""What looking once more is worth: `python -m eval.studies.looks --pictures DIR --videos DIR --out DIR`.
+
+The detect stage sees the whole frame, and beside it one, two or four quarters of it; with fewer than four, those that
+its memory chooses, or as the control as many drawn at random. On still pictures, of which there is no memory, on slow
+pans over the same pictures (a window of 80% of their sides that moves on a straight line), and on videos with boxes,
+every frame a run of the detector. AP50 is the mean over classes, its sizes are COCO's at COCO's scale (640 pixels on
+the longer side); `found %` is the share of objects that one frame at least shows at a score that may start an object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from eval.datasets.imagenet_vid import counterparts, read_videos
+from eval.datasets.labelled_pictures import LabelledPicture, read_labelled_pictures
+from eval.metrics.detection import score_detections
+from eval.reporting.results import Headline, command_line, write_results
+from memory_bank.budgets import MemoryBudgets
+from pipelines.detect import DetectConfig, DetectStage
+from pipelines.detection.looks import NUM_QUARTERS, Looks
+from pipelines.detection.views import View
+from pipelines.scores import ScoreThresholds
+from streamvos.boxes import box_iou
+from streamvos.models import coco
+from streamvos.records import Frame, StepResult
+from streamvos.video.images import read_image
+
+_MIN_SCORE = 0.05  # AP wants the doubtful ones, too
+_COCO_PX = 640  # longer side of COCO's pictures
+_SIZES = {"": (0, 1e10), " small": (0, 32**2), " medium": (32**2, 96**2), " large": (96**2, 1e10)}
+_PAN_FRAMES, _PAN_SIDE = 12, 0.8
+_MIN_SEEN = 0.5  # of a box inside the window of a pan; with less it need not be found
+_FOUND_SCORE = ScoreThresholds().start
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A video, or a still picture as a video of one frame.
+
+    Args:
+        images: of the frames, (H, W, 3) uint8 RGB, read one after the other.
+        truth: of each frame, COCO annotations without `image_id`, with `instance_id`.
+    """
+
+    images: Callable[[], Iterator[np.ndarray]]
+    truth: Sequence[Sequence[Mapping[str, Any]]]
+
+
+class RandomLooks(Looks):
+    """Control: quarters drawn at random, always the same."""
+
+    _rng = np.random.default_rng(31)
+
+    def choose(
+        self, views: Sequence[View], size: tuple[int, int], hints_xyxy: np.ndarray, asked_xyxy: np.ndarray
+    ) -> list[int]:
+        return sorted(self._rng.choice(NUM_QUARTERS, self.budget, replace=False).tolist())
+
+
+def new_stage(budget: int, at_random: bool = False) -> DetectStage:
+    """The stage with so many looks in each run."""
+    config = DetectConfig(every=1, max_detections=100, looks=budget)
+    scores = ScoreThresholds(detect=_MIN_SCORE)
+    stage = DetectStage(config, scores, MemoryBudgets(), torch.device("cpu"))
+    if at_random:
+        stage.looks = RandomLooks(budget)
+    return stage
+
+
+METHODS: Mapping[str, Callable[[], DetectStage]] = {
+    "whole frame": lambda: new_stage(0),
+    "1 quarter": lambda: new_stage(1),
+    "control: 1 at random": lambda: new_stage(1, at_random=True),
+    "2 quarters": lambda: new_stage(2),
+    "control: 2 at random": lambda: new_stage(2, at_random=True),
+    "4 quarters": lambda: new_stage(4),
+}
+
+
+def stills(pictures: Sequence[LabelledPicture]) -> list[Scene]:
+    """Each picture by itself."""
+    return [Scene(lambda one=one: iter([read_image(one.file)]), [_seen_in(one, None)]) for one in pictures]
+
+
+def pans(pictures: Sequence[LabelledPicture], num_frames: int = _PAN_FRAMES) -> list[Scene]:
+    """Over each picture one pan, always the same."""
+    scenes = []
+    for number, picture in enumerate(pictures):
+        height, width = read_image(picture.file).shape[:2]
+        wide, high = int(_PAN_SIDE * width), int(_PAN_SIDE * height)
+        begin, end = np.random.default_rng([32, number]).random((2, 2)) * (width - wide, height - high)
+        places = np.linspace(begin, end, num_frames).astype(int).tolist()
+        windows = [View(left, top, left + wide, top + high) for left, top in places]
+        scenes.append(
+            Scene(
+                lambda one=picture, windows=windows: _cut_outs(one, windows),
+                [_seen_in(picture, window) for window in windows],
+            )
+        )
+    return scenes
+
+
+def videos(root: Path) -> list[Scene]:
+    """The videos of a CocoVID or of ImageNet VID, with COCO's ids."""
+    every = read_videos(root)
+    names = {category_id: name for name, category_id in counterparts(every.categories).items()}
+    scenes = []
+    for video in every.videos:
+        of_frame: dict[int, list[dict[str, Any]]] = {frame.image_id: [] for frame in video.frames}
+        for one in video.truth():
+            if one["category_id"] in names:
+                of_frame[one["image_id"]].append({**one, "category_id": coco.ID_OF[names[one["category_id"]]]})
+        scenes.append(Scene(video.images, [of_frame[frame.image_id] for frame in video.frames]))
+    return scenes
+
+
+def score(data: str, scenes: Sequence[Scene], methods: Sequence[str] = tuple(METHODS)) -> Iterator[dict[str, Any]]:
+    """A row for each method; the names of the columns are told above."""
+    for method in methods:
+        stage = METHODS[method]()
+        truth: list[dict[str, Any]] = []
+        found: list[list[float]] = []
+        objects: dict[tuple[int, Any], bool] = {}
+        spent, frames = 0.0, 0
+        for number, scene in enumerate(scenes):
+            stage.reset()
+            for index, (image, boxes) in enumerate(zip(scene.images(), scene.truth, strict=True)):
+                frame = Frame("scene", index, index / 6, image)
+                started = time.process_time()
+                seen = stage.step(frame, StepResult.of(frame)).detections
+                spent += time.process_time() - started
+                scale = _COCO_PX / max(frame.size)
+                corners = seen.boxes_xyxy.astype(np.float64)
+                sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1) * scale
+                ids, scores = seen.class_ids.tolist(), seen.scores.tolist()
+                found += [[frames, *row] for row in zip(ids, *sides.T.tolist(), scores, strict=True)]
+                truth += [{**one, "image_id": frames, "bbox": [scale * side for side in one["bbox"]]} for one in boxes]
+                sure = seen.scores >= _FOUND_SCORE
+                for one in boxes:
+                    if not one["iscrowd"]:
+                        key = number, one["instance_id"]
+                        hit = _is_found(one, corners[sure], seen.class_ids[sure])
+                        objects[key] = objects.get(key, False) or hit
+                frames += 1
+        row: dict[str, Any] = {"data": data, "frames": frames, "objects": len(objects), "looks": method}
+        for name, areas in _SIZES.items():
+            table = np.array(found, np.float64).reshape(-1, 7)
+            value = score_detections(truth, table, range(frames), coco.NAME_OF, areas_px=areas).mean("AP50")
+            row[f"AP50{name}"] = None if value is None else round(value, 1)
+        row["found %"] = round(100 * sum(objects.values()) / len(objects), 1)
+        row["CPU ms"] = round(1000 * spent / frames, 1)
+        yield row
+
+
+def _is_found(one: Mapping[str, Any], boxes_xyxy: np.ndarray, class_ids: np.ndarray) -> bool:
+    left, top, width, height = one["bbox"]
+    box = np.array([[left, top, left + width, top + height]])
+    same = boxes_xyxy[class_ids == one["category_id"]]
+    return bool((box_iou(box, same) >= 0.5).any())
+
+
+def _cut_outs(picture: LabelledPicture, windows: Sequence[View]) -> Iterator[np.ndarray]:
+    image = read_image(picture.file)
+    return (window.cut_out(image) for window in windows)
+
+
+def _seen_in(picture: LabelledPicture, window: View | None) -> list[dict[str, Any]]:
+    """What a window, or None for the whole picture, shows: objects, and crowds, which are of every class."""
+    seen: list[dict[str, Any]] = []
+    for number, (box, class_id) in enumerate(zip(picture.boxes_xyxy, picture.class_ids.tolist(), strict=True)):
+        inside, share = _inside(box, window)
+        if share > 0:
+            entry = {"category_id": class_id, "instance_id": number, "bbox": inside}
+            seen.append({**entry, "iscrowd": int(share < _MIN_SEEN)})
+    for box in picture.crowds_xyxy:
+        inside, share = _inside(box, window)
+        if share > 0:
+            seen += [{"category_id": one, "instance_id": -1, "bbox": inside, "iscrowd": 1} for one in coco.NAME_OF]
+    return seen
+
+
+def _inside(box: np.ndarray, window: View | None) -> tuple[list[float], float]:
+    """Left, top, width and height of a box in a window, and the share of the box that this is."""
+    if window is None:
+        return [box[0], box[1], box[2] - box[0], box[3] - box[1]], 1.0
+    low = np.maximum(box[:2], (window.left, window.top)) - (window.left, window.top)
+    high = np.minimum(box[2:], (window.right, window.bottom)) - (window.left, window.top)
+    sides = np.maximum(high - low, 0)
+    return [*low.tolist(), *sides.tolist()], float(sides.prod() / max((box[2:] - box[:2]).prod(), 1e-9))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m eval.studies.looks", description=__doc__.split("\n")[0])
+    parser.add_argument("--pictures", type=Path, help="pictures with masks and labels.json, every object labelled")
+    parser.add_argument("--source", default="val2017", help="only pictures whose source says so (default: %(default)s)")
+    parser.add_argument("--limit", type=int, help="so many pictures at most, evenly spread")
+    parser.add_argument("--pans", type=int, default=60, help="so many of the pictures are panned (default: %(default)s)")
+    parser.add_argument("--videos", type=Path, help="a CocoVID, such as a composed benchmark, or ImageNet VID")
+    parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=list(METHODS), help="default: all")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--name", default="looks")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = parser.parse_args(words)
+    torch.set_num_threads(given.threads)
+    cv2.setNumThreads(given.threads)
+    sets: dict[str, Callable[[], list[Scene]]] = {}
+    if given.pictures:
+        sets["pictures"] = lambda: stills(read_labelled_pictures(given.pictures, given.source, given.limit))
+        if given.pans:
+            sets["pans"] = lambda: pans(read_labelled_pictures(given.pictures, given.source, given.pans))
+    if given.videos:
+        sets["videos"] = lambda: videos(given.videos)
+    if not sets:
+        parser.error("name at least one of --pictures, --videos")
+    rows: list[dict[str, Any]] = []
+    for name, read in sets.items():
+        for row in score(name, read(), given.methods):
+            rows.append(row)
+            sys.stdout.write(" | ".join(str(value) for value in row.values()) + "\n")
+            sys.stdout.flush()
+    names = {path: name for path, name in ((given.pictures, "COCO"), (given.videos, "COMPOSED")) if path}
+    command = command_line(words, names).replace("streamvos", "python -m eval.studies.looks", 1)
+    meta = {"command": command, "data": ", ".join(sets), "seed": 0, "fps": None, "threads": given.threads}
+    write_results(given.name, rows, meta, given.out, _headline(rows))
+
+
+def _headline(rows: Sequence[Mapping[str, Any]]) -> Headline | None:
+    """One quarter chosen by memory against one drawn at random, on the last set that has both."""
+    last = {row["looks"]: row for row in rows if row["data"] == rows[-1]["data"]}
+    ours, control = last.get("1 quarter"), last.get("control: 1 at random")
+    if ours is None or control is None:
+        return None
+    return Headline(f"AP50, 1 quarter, {ours['data']}", ours["AP50"], control["AP50"], "1 quarter at random")
+
+
+if __name__ == "__main__":
+    main()
