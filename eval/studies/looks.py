@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import torch
 from eval.datasets.imagenet_vid import counterparts, read_videos
 from eval.datasets.labelled_pictures import LabelledPicture, read_labelled_pictures
 from eval.metrics.detection import score_detections
-from eval.reporting.results import Headline, command_line, write_results
+from eval.reporting.results import Headline, command_line, markdown_table, write_results
 from memory_bank.budgets import MemoryBudgets
 from pipelines.detect import DetectConfig, DetectStage
 from pipelines.detection.looks import NUM_QUARTERS, Looks
@@ -32,7 +33,8 @@ from pipelines.detection.views import View
 from pipelines.scores import ScoreThresholds
 from streamvos.boxes import box_iou
 from streamvos.models import coco
-from streamvos.records import Frame, StepResult
+from streamvos.models.ssd_mobilenet import SsdMobileNet
+from streamvos.records import Detections, Frame, StepResult
 from streamvos.video.images import read_image
 
 _MIN_SCORE = 0.05  # AP wants the doubtful ones, too
@@ -67,23 +69,24 @@ class RandomLooks(Looks):
         return sorted(self._rng.choice(NUM_QUARTERS, self.budget, replace=False).tolist())
 
 
-def new_stage(budget: int, at_random: bool = False) -> DetectStage:
-    """The stage with so many looks in each run."""
+def new_stage(network: Any, budget: int, at_random: bool = False) -> DetectStage:
+    """The stage with so many looks in each run, and with a detector that is there already."""
     config = DetectConfig(every=1, max_detections=100, looks=budget)
     scores = ScoreThresholds(detect=_MIN_SCORE)
     stage = DetectStage(config, scores, MemoryBudgets(), torch.device("cpu"))
+    stage.detector = network
     if at_random:
         stage.looks = RandomLooks(budget)
     return stage
 
 
-METHODS: Mapping[str, Callable[[], DetectStage]] = {
-    "whole frame": lambda: new_stage(0),
-    "1 quarter": lambda: new_stage(1),
-    "control: 1 at random": lambda: new_stage(1, at_random=True),
-    "2 quarters": lambda: new_stage(2),
-    "control: 2 at random": lambda: new_stage(2, at_random=True),
-    "4 quarters": lambda: new_stage(4),
+METHODS: Mapping[str, Callable[[Any], DetectStage]] = {
+    "whole frame": partial(new_stage, budget=0),
+    "1 quarter": partial(new_stage, budget=1),
+    "control: 1 at random": partial(new_stage, budget=1, at_random=True),
+    "2 quarters": partial(new_stage, budget=2),
+    "control: 2 at random": partial(new_stage, budget=2, at_random=True),
+    "4 quarters": partial(new_stage, budget=4),
 }
 
 
@@ -124,42 +127,96 @@ def videos(root: Path) -> list[Scene]:
     return scenes
 
 
-def score(data: str, scenes: Sequence[Scene], methods: Sequence[str] = tuple(METHODS)) -> Iterator[dict[str, Any]]:
+def score(data: str, scenes: Sequence[Scene], methods: Sequence[str] = tuple(METHODS)) -> list[dict[str, Any]]:
     """A row for each method; the names of the columns are told above."""
-    for method in methods:
-        stage = METHODS[method]()
-        truth: list[dict[str, Any]] = []
-        found: list[list[float]] = []
-        objects: dict[tuple[int, Any], bool] = {}
-        spent, frames = 0.0, 0
-        for number, scene in enumerate(scenes):
+    network = _SharedNetwork(SsdMobileNet(torch.device("cpu")))
+    stages = {method: METHODS[method](network) for method in methods}
+    tallies = {method: _Tally() for method in methods}
+    truth: list[dict[str, Any]] = []
+    frames = 0
+    for number, scene in enumerate(scenes):
+        for stage in stages.values():
             stage.reset()
-            for index, (image, boxes) in enumerate(zip(scene.images(), scene.truth, strict=True)):
-                frame = Frame("scene", index, index / 6, image)
+        for index, (image, boxes) in enumerate(zip(scene.images(), scene.truth, strict=True)):
+            frame = Frame("scene", index, index / 6, image)
+            scale = _COCO_PX / max(frame.size)
+            truth += [{**one, "image_id": frames, "bbox": [scale * side for side in one["bbox"]]} for one in boxes]
+            network.forget()
+            for method, stage in stages.items():
+                network.saved_s = 0.0
                 started = time.process_time()
                 seen = stage.step(frame, StepResult.of(frame)).detections
-                spent += time.process_time() - started
-                scale = _COCO_PX / max(frame.size)
-                corners = seen.boxes_xyxy.astype(np.float64)
-                sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1) * scale
-                ids, scores = seen.class_ids.tolist(), seen.scores.tolist()
-                found += [[frames, *row] for row in zip(ids, *sides.T.tolist(), scores, strict=True)]
-                truth += [{**one, "image_id": frames, "bbox": [scale * side for side in one["bbox"]]} for one in boxes]
-                sure = seen.scores >= _FOUND_SCORE
-                for one in boxes:
-                    if not one["iscrowd"]:
-                        key = number, one["instance_id"]
-                        hit = _is_found(one, corners[sure], seen.class_ids[sure])
-                        objects[key] = objects.get(key, False) or hit
-                frames += 1
-        row: dict[str, Any] = {"data": data, "frames": frames, "objects": len(objects), "looks": method}
+                spent_s = time.process_time() - started + network.saved_s
+                tallies[method].add(frames, number, boxes, seen, scale, spent_s)
+            frames += 1
+    return [
+        {"data": data, "frames": frames, "looks": method} | one.row(truth, frames) for method, one in tallies.items()
+    ]
+
+
+class _SharedNetwork:
+    """The network, whose maps of one frame are made once and serve all methods; what that saves is counted."""
+
+    def __init__(self, network: SsdMobileNet) -> None:
+        self._network, self._known = network, {}
+        self.saved_s = 0.0
+
+    def features(self, image: np.ndarray) -> Any:
+        key = image.shape, image.tobytes()
+        if key in self._known:
+            maps, spent_s = self._known[key]
+            self.saved_s += spent_s
+            return maps
+        started = time.process_time()
+        maps = self._network.features(image)
+        self._known[key] = maps, time.process_time() - started
+        return maps
+
+    def forget(self) -> None:
+        self._known.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+
+class _Tally:
+    """What one method found, in which time."""
+
+    def __init__(self) -> None:
+        self._found: list[list[float]] = []
+        self._objects: dict[tuple[int, Any], bool] = {}
+        self._spent_s = 0.0
+
+    def add(
+        self,
+        image_id: int,
+        scene: int,
+        boxes: Sequence[Mapping[str, Any]],
+        seen: Detections,
+        scale: float,
+        spent_s: float,
+    ) -> None:
+        self._spent_s += spent_s
+        corners = seen.boxes_xyxy.astype(np.float64)
+        sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1) * scale
+        rows = zip(seen.class_ids.tolist(), sides.tolist(), seen.scores.tolist(), strict=True)
+        self._found += [[image_id, class_id, *box, value] for class_id, box, value in rows]
+        sure = seen.scores >= _FOUND_SCORE
+        for one in boxes:
+            if not one["iscrowd"]:
+                key = scene, one["instance_id"]
+                hit = _is_found(one, corners[sure], seen.class_ids[sure])
+                self._objects[key] = self._objects.get(key, False) or hit
+
+    def row(self, truth: Sequence[Mapping[str, Any]], frames: int) -> dict[str, Any]:
+        table = np.array(self._found, np.float64).reshape(-1, 7)
+        row: dict[str, Any] = {"objects": len(self._objects)}
         for name, areas in _SIZES.items():
-            table = np.array(found, np.float64).reshape(-1, 7)
             value = score_detections(truth, table, range(frames), coco.NAME_OF, areas_px=areas).mean("AP50")
             row[f"AP50{name}"] = None if value is None else round(value, 1)
-        row["found %"] = round(100 * sum(objects.values()) / len(objects), 1)
-        row["CPU ms"] = round(1000 * spent / frames, 1)
-        yield row
+        row["found %"] = round(100 * sum(self._objects.values()) / max(len(self._objects), 1), 1)
+        row["CPU ms"] = round(1000 * self._spent_s / frames, 1)
+        return row
 
 
 def _is_found(one: Mapping[str, Any], boxes_xyxy: np.ndarray, class_ids: np.ndarray) -> bool:
@@ -204,7 +261,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=Path, help="pictures with masks and labels.json, every object labelled")
     parser.add_argument("--source", default="val2017", help="only pictures whose source says so (default: %(default)s)")
     parser.add_argument("--limit", type=int, help="so many pictures at most, evenly spread")
-    parser.add_argument("--pans", type=int, default=60, help="so many of the pictures are panned (default: %(default)s)")
+    parser.add_argument(
+        "--pans", type=int, default=60, help="so many of the pictures are panned (default: %(default)s)"
+    )
     parser.add_argument("--videos", type=Path, help="a CocoVID, such as a composed benchmark, or ImageNet VID")
     parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=list(METHODS), help="default: all")
     parser.add_argument("--threads", type=int, default=1)
@@ -225,14 +284,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("name at least one of --pictures, --videos")
     rows: list[dict[str, Any]] = []
     for name, read in sets.items():
-        for row in score(name, read(), given.methods):
-            rows.append(row)
-            sys.stdout.write(" | ".join(str(value) for value in row.values()) + "\n")
-            sys.stdout.flush()
+        rows += score(name, read(), given.methods)
     names = {path: name for path, name in ((given.pictures, "COCO"), (given.videos, "COMPOSED")) if path}
     command = command_line(words, names).replace("streamvos", "python -m eval.studies.looks", 1)
     meta = {"command": command, "data": ", ".join(sets), "seed": 0, "fps": None, "threads": given.threads}
     write_results(given.name, rows, meta, given.out, _headline(rows))
+    sys.stdout.write(markdown_table(rows))
 
 
 def _headline(rows: Sequence[Mapping[str, Any]]) -> Headline | None:

@@ -24,15 +24,16 @@ _NEVER = 8  # runs that a quarter counts as not looked at when a shot begins: al
 def score_quarters(waited: np.ndarray, expected: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """How much a look at each quarter is worth; only the order counts.
 
-    A quarter where nothing is expected is looked at again once it has waited as many times longer as there is more
-    expected elsewhere, so that none is ever given up.
+    Each thing that is expected elsewhere makes a quarter wait one run longer, so that none is ever given up. On pans over
+    pictures (`eval.studies.looks`, development half) this sum, and a product in place of it, did alike; turns alone did
+    worse, and what is expected alone no better.
 
     Args:
         waited: (4,) runs of the detector since it was looked at, 1 where that was the last run.
         expected: (4,) number of things that are expected there, beyond what the whole frame shows well.
         asked: (4,) bool, whether the user points there.
     """
-    return np.where(asked, np.inf, waited * (1.0 + expected))
+    return np.where(asked, np.inf, waited + expected)
 
 
 class Looks:
@@ -69,9 +70,13 @@ class Looks:
         waited = self._waited.copy()
         self._waited += 1
         for row, number in added.items():
-            since = f"not looked at for {plural('run', int(waited[row]))}" if waited[row] < _NEVER else "new in the shot"
+            since = (
+                f"not looked at for {plural('run', int(waited[row]))}" if waited[row] < _NEVER else "new in the shot"
+            )
             reason = f"{since}; it adds {plural('detection', number)} to those of the whole frame"
-            self._events.append(MemoryEvent(self.name, "write", frame_index, f"{NAMES[row]} quarter", reason, self._bytes))
+            self._events.append(
+                MemoryEvent(self.name, "write", frame_index, f"{NAMES[row]} quarter", reason, self._bytes)
+            )
             self._waited[row], self._added[row] = 1, number
 
     def reset(self) -> None:

@@ -69,6 +69,7 @@ def to_frame(seen: Candidates, view: View, size: tuple[int, int]) -> Candidates:
 
 
 def together(parts: Sequence[Candidates]) -> Candidates:
-    """Candidates of one frame, found in several views of it."""
-    boxes, scores = (np.concatenate(rows) for rows in zip(*((p.boxes_xyxy, p.scores) for p in parts), strict=True))
-    return Candidates(boxes, scores, parts[0].size)
+    """Candidates of one frame, found in several views of it; a vocabulary may have grown from view to view."""
+    columns = max(part.scores.shape[1] for part in parts)
+    scores = [np.pad(part.scores, ((0, 0), (0, columns - part.scores.shape[1]))) for part in parts]
+    return Candidates(np.concatenate([part.boxes_xyxy for part in parts]), np.concatenate(scores), parts[0].size)
