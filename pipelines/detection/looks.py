@@ -24,9 +24,9 @@ _NEVER = 8  # runs that a quarter counts as not looked at when a shot begins: al
 def score_quarters(waited: np.ndarray, expected: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """How much a look at each quarter is worth; only the order counts.
 
-    Each thing that is expected elsewhere makes a quarter wait one run longer, so that none is ever given up. On pans over
-    pictures (`eval.studies.looks`, development half) this sum, and a product in place of it, did alike; turns alone did
-    worse, and what is expected alone no better.
+    Each thing that is expected elsewhere makes a quarter wait one run longer, so that none is ever given up. Chosen on
+    pans over pictures that the figures of `eval.studies.looks` do not contain: what is expected alone did no better,
+    turns alone worse.
 
     Args:
         waited: (4,) runs of the detector since it was looked at, 1 where that was the last run.
