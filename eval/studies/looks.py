@@ -2,9 +2,11 @@
 
 The detect stage sees the whole frame, and beside it one, two or four quarters of it; with fewer than four, those that
 its memory chooses, or as the control as many drawn at random. On still pictures, of which there is no memory, on slow
-pans over the same pictures (a window of 80% of their sides that moves on a straight line), and on videos with boxes, of
-which every fifth frame is a run of the detector, as by default. AP50 is the mean over classes, its sizes are COCO's at COCO's scale (640 pixels on
-the longer side); `found %` is the share of objects that one frame at least shows at a score that may start an object.
+pans over some of them (a window of 80% of their sides that moves on a straight line), and on videos with boxes, of
+which every fifth frame is a run of the detector, as by default. AP50 is the mean over classes, its sizes are COCO's at
+COCO's scale (640 pixels on the longer side); `found %` is the share of objects that one frame at least shows at a score
+that may start an object. All methods see a frame one after the other; maps that they share are made once and counted
+for each.
 """
 
 from __future__ import annotations

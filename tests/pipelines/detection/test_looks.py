@@ -31,10 +31,11 @@ def spend(looks: Looks, runs: int, added=lambda row: 0, hints=NOTHING, asked=NOT
 
 
 def test_the_worth_of_a_look_by_hand():
-    waited, expected, asked = np.array([1, 2, 3, 4]), np.array([5, 0, 0, 1]), np.zeros(4, bool)
-    assert score_quarters(waited, expected, asked).argmax() == 3
-    asked[1] = True
-    assert score_quarters(waited, expected, asked).argmax() == 1
+    waited, expected, no = np.array([1, 2, 3, 4]), np.array([5, 0, 0, 1]), np.zeros(4, bool)
+    assert score_quarters(waited, expected, no, no).tolist() == [6, 2, 3, 8]
+    third, second = np.arange(4) == 2, np.arange(4) == 1
+    assert score_quarters(waited, expected, third, no).argmax() == 2
+    assert score_quarters(waited, expected, third, second).argmax() == 1
 
 
 def test_without_expectations_all_get_their_turn():
@@ -54,6 +55,10 @@ def test_hints_and_prompts_decide():
     looks = Looks(1)
     spend(looks, 4)
     assert spend(looks, 3, asked=IN_QUARTER[1:2]) == [[1]] * 3  # what is pointed at, although it does not wait
+
+
+def test_what_is_new_is_looked_at_twice_in_a_row():
+    assert spend(Looks(1), 6, added=lambda row: int(row == 1)) == [[0], [1], [1], [2], [3], [1]]
 
 
 def test_a_cut_forgets():
