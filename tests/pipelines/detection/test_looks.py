@@ -72,9 +72,9 @@ def test_each_look_leaves_an_event_with_its_reason():
     looks = Looks(1)
     spend(looks, 5, added=lambda row: 1)
     events = looks.drain_events()
-    assert [event.entry for event in events[:2]] == ["top left quarter", "top right quarter"]
+    assert [event.entry for event in events[:2]] == ["top left quarter"] * 2
     assert "new in the shot" in events[0].reason and "adds 1 detection to" in events[0].reason
-    assert "not looked at for" in events[4].reason and events[4].bytes == looks.stats().bytes
+    assert "not looked at for 1 run;" in events[1].reason and events[4].bytes == looks.stats().bytes
     assert not looks.drain_events()
 
 
