@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,30 @@ def test_a_function_is_a_detector(tmp_path: Path):
     assert first.boxes_xyxy[0].tolist() == [10, 20, 34, 44]
     assert "red square" in results[-1].masks.class_names
     assert answer.outcome != "not_understood"
+
+
+@pytest.mark.parametrize(
+    "question, outcome, words",
+    [
+        ("was there a red backpack?", "answered", "Yes"),
+        ("how many red backpacks were there?", "answered", "1 red backpack"),
+        ("when did the red backpack appear?", "answered", "0:00.0"),
+        ("was there a backpack?", "not_observed", "did not see a backpack"),
+        ("was there a dog?", "not_observed", "did not see a dog"),
+    ],
+)
+def test_what_coco_does_not_name_can_be_asked_for(backpack: Session, question: str, outcome: str, words: str):
+    answer = backpack.ask(question)
+    assert answer.outcome == outcome and words in answer.text
+
+
+@pytest.fixture(scope="module")
+def backpack() -> Iterator[Session]:
+    """A session in which a red backpack was seen."""
+    with Session(detector=lambda image: (square_in(image)[0][:1], [0.9], ["red backpack"])) as session:
+        for _ in session.run(film(8)):
+            pass
+        yield session
 
 
 def test_a_function_may_give_detections_and_only_classes_asked_for_count():
