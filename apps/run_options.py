@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction, parents: list[argparse.Ar
         help="click in the first frame, with - one that is not on the object; repeatable, also for one id; with 2 or 3 "
         "in the place of - the second or third thing that a single click may mean",
     )
-    add("--classes", metavar="A,B", help="COCO names that the detector looks for (default: all 80)")
+    add("--classes", metavar="A,B", help="names that the detector looks for (default: all that it knows)")
     add("--min-score", type=float, metavar="S", help="how sure the detector must be of a class, 0 to 1")
     add("--discover", action=argparse.BooleanOptionalAction, help="follow what the detector finds beside prompts")
     add("--detect-every", type=int, metavar="K", help="run the detector on every K-th frame")

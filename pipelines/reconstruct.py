@@ -8,7 +8,7 @@ or from parallax. What is not known is said to be: no pose while lost, no depth 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ class ReconstructStage:
         scores: ScoreThresholds,
         budgets: MemoryBudgets,
         size: int,
-        movable_classes: frozenset[str],
+        movable_classes: Container[str],
         seed: int = 0,
     ) -> None:
         self.config, self.size = config, size

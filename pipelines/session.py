@@ -21,6 +21,7 @@ from pipelines.graph.runners import RUNNERS, RunnerSetup
 from pipelines.prompts import Schedule, check_prompts
 from streamvos.answers import Answer
 from streamvos.errors import InputError
+from streamvos.models.detectors import DetectorFunction
 from streamvos.records import Frame, Prompt, Removal, StepResult
 from streamvos.video.arrays import ArraySource, FrameClock, is_source_of_arrays
 from streamvos.video.info import Source, SourceConfig, SourceInfo, parse_rate
@@ -43,6 +44,8 @@ class Session:
         placement: "fused" or "split", see `pipelines.graph.ray_runner`; None decides by the number of CPUs.
         cluster: a `pipelines.graph.ray_cluster.Cluster` shared with other sessions, in place of `address`; not closed
             here.
+        detector: your own: takes an (H, W, 3) uint8 RGB picture, gives `Detections` or boxes (N, 4) xyxy in pixels,
+            scores (N,) from 0 to 1 and N class names, which may be any. `runner="ray"` sends it to another process.
         settings: fields of `GraphConfig` by name, such as `size=256` or `detect={"every": 3}`.
 
     Raises:
@@ -68,11 +71,14 @@ class Session:
         address: str | None = None,
         placement: Literal["fused", "split"] | None = None,
         cluster: Any = None,
+        detector: DetectorFunction | None = None,
         **settings: Any,
     ) -> None:
         self._make_runner = RUNNERS.get(str(runner))
         self._prompts = tuple(prompts)
-        config = _with_discovery(with_settings(config or GraphConfig(), settings), discover, bool(self._prompts))
+        self._detector = detector
+        config = with_settings(config or GraphConfig(), settings, detector)
+        config = _with_discovery(config, discover, bool(self._prompts))
         self.config = resolve(config)
         self._rate = None if rate is None else parse_rate(str(rate))
         self._address, self._placement = address, placement
@@ -343,7 +349,7 @@ class Session:
             if self._memory_dir is None and "remember" in self.config.stages:
                 self._temporary = Path(tempfile.mkdtemp(prefix="streamvos-memory-"))
                 self._memory_dir = self._temporary
-            stream = StreamSetup(stream_id, location, self._memory_dir)
+            stream = StreamSetup(stream_id, location, self._memory_dir, self._detector)
             # a live picture grows old while it waits, and so does a person who has clicked: then none waits
             waits = not self.config.segment.interactive and (info is None or not info.is_live)
             setup = RunnerSetup(self._ray_cluster, self._placement, 4 if waits else 1)

@@ -50,6 +50,7 @@ def score_detections(
     image_ids: Collection[int],
     categories: Mapping[int, str],
     ignored: np.ndarray | None = None,
+    areas_px: tuple[float, float] = (0, _LARGEST),
 ) -> DetectionScores:
     """AP over IoU 0.5 to 0.95, and at 0.5 and 0.75.
 
@@ -59,6 +60,8 @@ def score_detections(
         image_ids: of the images that count; truth and detections elsewhere are left out.
         categories: names by id.
         ignored: (len(truth),) bool, truth that need not be found and may be.
+        areas_px: smallest and largest area of a box that counts, as COCO tells small things from large ones; truth of
+            other sizes is ignored, and so is what is found without truth and has another size.
     """
     wanted = set(image_ids)
     hidden = np.zeros(len(truth), bool) if ignored is None else ignored
@@ -68,11 +71,12 @@ def score_detections(
         if one["image_id"] in wanted
     ]
     found = detections[np.isin(detections[:, 0], list(wanted))]
-    present = {one["category_id"] for one in annotations if one["area"] <= _LARGEST and not one["iscrowd"]}
+    low, high = areas_px
+    present = {one["category_id"] for one in annotations if low <= one["area"] <= high and not one["iscrowd"]}
     by_class = {}
     for category_id in sorted(present):  # apart: pycocotools looks at every image for every class that it is given
         boxes = [one for one in annotations if one["category_id"] == category_id]
-        precision = _precision(boxes, to_coco_results(found[found[:, 1] == category_id]))
+        precision = _precision(boxes, to_coco_results(found[found[:, 1] == category_id]), areas_px)
         by_class[categories[category_id]] = {
             measure: 100 * float(precision[part].mean()) for measure, part in zip(MEASURES, _THRESHOLDS, strict=True)
         }
@@ -117,13 +121,15 @@ def motion_bins(motion: np.ndarray) -> np.ndarray:
     return np.where(motion > 0.9, "slow", np.where(motion < 0.7, "fast", "medium"))
 
 
-def _precision(annotations: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> np.ndarray:
+def _precision(
+    annotations: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], areas_px: tuple[float, float]
+) -> np.ndarray:
     """(IoU thresholds, recalls) float64 precision of one class."""
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         evaluation = COCOeval(_coco(annotations), _coco(found), iouType="bbox")
         evaluation.params.imgIds = sorted({one["image_id"] for one in (*annotations, *found)})
         evaluation.params.catIds = [annotations[0]["category_id"]]
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, _LARGEST]], ["all"]
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [list(areas_px)], ["all"]
         evaluation.params.maxDets = [_MAX_DETECTIONS]
         evaluation.evaluate()
         evaluation.accumulate()

@@ -13,18 +13,22 @@ kinds.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from memory_bank.episodes.facts import Thing
 from memory_bank.episodes.reader import EpisodeReader
 from pipelines.answer.abstain import ABLE, Abstain
 from pipelines.answer.kinds import KINDS
+from pipelines.answer.parsing.names import class_words
 from pipelines.answer.parsing.normalise import check_question
 from pipelines.answer.parsing.read import read_question
 from pipelines.answer.query import Query
 from pipelines.answer.scope import make_scope
 from streamvos.answers import Answer, Evidence, clock
 from streamvos.errors import InputError, MissingWeightsError
+from streamvos.models.coco import NAMES
 from streamvos.models.minilm import SentenceEncoder, load_minilm
 
 _FOREVER_S = 1e12  # longer than any stream, and milliseconds of it fit into an integer of SQLite
@@ -52,7 +56,7 @@ def ask(directory: Path, question: str, as_of_s: float | None = None) -> Answer:
 
 
 def _answer_or_abstain(question: str, reader: EpisodeReader) -> Answer:
-    query = read_question(question, [thing.label for thing in reader.things() if thing.label])
+    query = read_question(question, _names(reader.things()))
     if query.kind == "unknown" or _lacks_subject(query):
         return _nearest_moments(reader, question)
     try:
@@ -60,6 +64,12 @@ def _answer_or_abstain(question: str, reader: EpisodeReader) -> Answer:
     except Abstain as abstained:
         answer = abstained.answer
     return answer if query.times else _with_forgotten(answer, reader)
+
+
+def _names(things: Sequence[Thing]) -> list[str]:
+    """Names that a question may hold: those that the user gave, and classes that are no words of the vocabulary."""
+    own = [word for thing in things if thing.class_name not in NAMES for word in class_words(thing.class_name)]
+    return list(dict.fromkeys([thing.label for thing in things if thing.label] + own))
 
 
 def _lacks_subject(query: Query) -> bool:

@@ -9,7 +9,7 @@ from memory_bank.episodes.reader import EpisodeReader
 from pipelines.answer import vocabulary
 from pipelines.answer.abstain import Abstain, absent, which_is_meant
 from pipelines.answer.intervals import Interval
-from pipelines.answer.parsing.names import fold
+from pipelines.answer.parsing.names import class_words, fold
 from pipelines.answer.phrase import called, counted, listed
 from pipelines.answer.query import Subject, Verb
 from streamvos.answers import Answer
@@ -76,7 +76,8 @@ def _matches(subject: Subject, thing: Thing) -> bool:
     if subject.object_id is not None:
         return thing.object_id == subject.object_id
     if subject.label is not None:
-        return fold(thing.label or "") == fold(subject.label)
+        asked = fold(subject.label)
+        return fold(thing.label or "") == asked or asked in map(fold, class_words(thing.class_name))
     if not subject.classes:
         return True
     labelled = vocabulary.classes_of(fold(thing.label or "")) or frozenset()

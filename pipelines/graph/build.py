@@ -23,7 +23,8 @@ from pipelines.trackers.registry import with_keyframes
 from streamvos.config import Settings, merge, setting, table
 from streamvos.device import Precision, pick_device
 from streamvos.errors import InputError
-from streamvos.models.coco import MOVABLE
+from streamvos.models.coco import MAY_MOVE
+from streamvos.models.detectors import FUNCTION, DetectorFunction, expect_detector_weights
 
 STAGES = ("detect", "segment", "reconstruct", "remember")
 
@@ -65,15 +66,30 @@ class StreamSetup:
         stream_id: its name.
         source: where it comes from, without secrets.
         memory_dir: folder of the long memory; needed by the remember stage alone.
+        detector: the user's own, where the configuration names it; needed by the detect stage alone.
     """
 
     stream_id: str
     source: str
     memory_dir: Path | None = None
+    detector: DetectorFunction | None = None
 
 
-def with_settings(config: GraphConfig, settings: Mapping[str, Any]) -> GraphConfig:
-    """The configuration with settings laid over it: values, tables, or whole nested configurations."""
+def with_settings(
+    config: GraphConfig, settings: Mapping[str, Any], detector: DetectorFunction | None = None
+) -> GraphConfig:
+    """The configuration with settings laid over it: values, tables, or whole nested configurations.
+
+    Where the user brings a `detector`, it takes the place of the configured one.
+    """
+    if detector is not None:
+        detect = settings.get("detect", {})
+        named = {"detector": FUNCTION}
+        if isinstance(detect, DetectConfig):
+            detect = dataclasses.replace(detect, **named)
+        elif isinstance(detect, Mapping):
+            detect = {**detect, **named}
+        settings = {**settings, "detect": detect}
     whole = {name: value for name, value in settings.items() if dataclasses.is_dataclass(value)}
     values = {name: value for name, value in settings.items() if name not in whole}
     config = merge(config, values, moved=MOVED)
@@ -95,6 +111,8 @@ def resolve(config: GraphConfig) -> GraphConfig:
         segment = dataclasses.replace(segment, refiner="sam-hq", refiner_settings=None)
     if "segment" in config.stages:
         expect_weights(segment.refiner, segment.refiner_settings)
+    if "detect" in config.stages:
+        expect_detector_weights(config.detect.detector)
     return dataclasses.replace(
         config,
         stages=tuple(name for name in STAGES if name in config.stages),
@@ -130,7 +148,8 @@ def _shots(config: GraphConfig, stream: StreamSetup) -> Stage:
 
 
 def _detect(config: GraphConfig, stream: StreamSetup) -> Stage:
-    return DetectStage(config.detect, config.scores, config.memory, pick_device(config.device), config.seed)
+    device = pick_device(config.device)
+    return DetectStage(config.detect, config.scores, config.memory, device, config.seed, stream.detector)
 
 
 def _segment(config: GraphConfig, stream: StreamSetup) -> Stage:
@@ -140,7 +159,7 @@ def _segment(config: GraphConfig, stream: StreamSetup) -> Stage:
 
 
 def _reconstruct(config: GraphConfig, stream: StreamSetup) -> Stage:
-    return ReconstructStage(config.reconstruct, config.scores, config.memory, config.size, MOVABLE, config.seed)
+    return ReconstructStage(config.reconstruct, config.scores, config.memory, config.size, MAY_MOVE, config.seed)
 
 
 def _remember(config: GraphConfig, stream: StreamSetup) -> Stage:

@@ -22,7 +22,8 @@ from pipelines.graph.build import GraphConfig, StreamSetup, all_names, build_sta
 from pipelines.graph.chain import ActorLostError, Pipeline, Step, check_stages, expect_own_process, use_threads
 from pipelines.graph.local_runner import is_due
 from pipelines.graph.ray_cluster import Cluster
-from streamvos.errors import unknown_name
+from streamvos.errors import InputError, unknown_name
+from streamvos.models.detectors import DetectorFunction
 from streamvos.records import Frame, StepResult
 
 _log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class RayRunner:
         if placement is not None and placement not in PLACEMENTS:
             raise unknown_name("placement", placement, PLACEMENTS)
         expect_own_process()
+        _expect_portable(stream.detector)
         cluster.start()
         self._stream_id, self._max_in_flight = stream.stream_id, max_in_flight
         resources = cluster.resources()
@@ -211,6 +213,17 @@ def _groups(config: GraphConfig, placement: Placement) -> list[tuple[str, ...]]:
     if placement == "fused":
         return [names]
     return [names[:2], *((name,) for name in names[2:])]
+
+
+def _expect_portable(detector: DetectorFunction | None) -> None:
+    """Raise `InputError` for a detector of the user's that cannot go to another process."""
+    try:
+        ray.cloudpickle.dumps(detector)
+    except Exception as error:  # whatever an object says that refuses to be copied
+        raise InputError(
+            f"the detector cannot be sent to another process ({error}); make it without what cannot be copied, such as "
+            "locks and open files, or run it here: runner='local'"
+        ) from None
 
 
 def _options(

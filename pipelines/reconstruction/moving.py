@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ class MovableFinder:
         hold_frames: boxes count for so long.
     """
 
-    def __init__(self, classes: frozenset[str], min_score: float, hold_frames: int) -> None:
+    def __init__(self, classes: Container[str], min_score: float, hold_frames: int) -> None:
         self.classes, self.min_score, self.hold_frames = classes, min_score, hold_frames
         self.reset()
 
@@ -73,7 +73,7 @@ def find_movable(
     frame_size: tuple[int, int],
     masks: ObjectMasks | None,
     detections: Detections | None,
-    movable_classes: frozenset[str],
+    movable_classes: Container[str],
     min_score: float,
 ) -> Movable:
     """Collect what may move; an object of unknown class counts, because somebody asked for it to be followed.

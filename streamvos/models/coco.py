@@ -7,7 +7,7 @@ furniture, appliances and street fixtures are not: the map of a scene may be bui
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from streamvos.errors import unknown_name
 
@@ -133,6 +133,15 @@ _MOVABLE_SINGLY = (
 MOVABLE: frozenset[str] = frozenset(
     name for name in NAMES if GROUP_OF[name] in _MOVABLE_GROUPS or name in _MOVABLE_SINGLY
 )
+
+
+class _MayMove(Container[str]):
+    def __contains__(self, name: object) -> bool:
+        return name in MOVABLE or name not in ID_OF
+
+
+# What the map of a scene must not be built on: the movable, and what COCO does not name, which may be anything.
+MAY_MOVE: Container[str] = _MayMove()
 
 
 def class_ids(names: Iterable[str]) -> frozenset[int]:

@@ -42,8 +42,8 @@ def _hub(name: str, source: str, file: str, licence: str, preprocessing: str, *c
     return Entry(name, "hub", source, file, "", 0, licence, preprocessing, install, companions)
 
 
-def _transformers(name: str, source: str, preprocessing: str) -> Entry:
-    return _hub(name, source, "model.safetensors", "Apache-2.0", preprocessing, "config.json")
+def _transformers(name: str, source: str, preprocessing: str, *companions: str) -> Entry:
+    return _hub(name, source, "model.safetensors", "Apache-2.0", preprocessing, "config.json", *companions)
 
 
 _PACKAGED = (
@@ -109,6 +109,8 @@ _OURS = (
 
 _SAM_INPUT = "RGB, longest side 1024, ImageNet mean and standard deviation, padded to 1024x1024"
 _CUTIE_RELEASE = "https://github.com/hkchengrex/Cutie/releases/download/v1.0"
+_PREPROCESSING = "preprocessor_config.json"
+_AS_TOLD = f"RGB, as {_PREPROCESSING} tells"
 _CUTIE_INPUT = "RGB in [0, 1], ImageNet mean and standard deviation, short side 480"
 
 _HUB = (
@@ -123,10 +125,12 @@ _HUB = (
     _transformers("edgetam", "yonigozlan/EdgeTAM-hf", "Sam2VideoProcessor"),
     _hub("cutie-small", _CUTIE_RELEASE, "cutie-small-mega.pth", "MIT", _CUTIE_INPUT),
     _hub("cutie-base", _CUTIE_RELEASE, "cutie-base-mega.pth", "MIT", _CUTIE_INPUT),
-    _transformers("rtdetr-v2-r18", "PekingU/rtdetr_v2_r18vd", "RTDetrImageProcessor, RGB 640x640"),
-    _transformers("dfine-nano", "ustc-community/dfine-nano-coco", "RTDetrImageProcessor, RGB 640x640"),
-    _transformers("rf-detr-base", "Roboflow/rf-detr-base", "RfDetrImageProcessor"),
-    _transformers("depth-anything-v2-small", "depth-anything/Depth-Anything-V2-Small-hf", "DPTImageProcessor"),
+    _transformers("rtdetr-v2-r18", "PekingU/rtdetr_v2_r18vd", _AS_TOLD, _PREPROCESSING),
+    _transformers("dfine-nano", "ustc-community/dfine-nano-coco", _AS_TOLD, _PREPROCESSING),
+    _transformers("rf-detr-base", "Roboflow/rf-detr-base", _AS_TOLD, _PREPROCESSING),
+    _transformers(
+        "owlv2-base", "google/owlv2-base-patch16-ensemble", _AS_TOLD, _PREPROCESSING, "vocab.json", "merges.txt"
+    ),
 )
 
 ENTRIES: dict[str, Entry] = {entry.name: entry for entry in (*_PACKAGED, *_OURS, *_HUB)}

@@ -1,14 +1,11 @@
 """SAM 2.1 (Ravi et al., 2024) and EdgeTAM (Zhou et al., 2025) as `transformers` video models, and their input.
 
-Loaded from the catalogue's folder (`config.json`, `model.safetensors`), never from a hub; every weight of the model
-must be in the file. Both models see a square picture of a fixed side, whatever the frame's shape.
+Loaded from the catalogue's folder, see `hub_model.py`. Both models see a square picture of a fixed side, whatever
+the frame's shape.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,8 +13,9 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from streamvos.errors import IntegrityError, unknown_name
+from streamvos.errors import unknown_name
 from streamvos.models.catalogue import locate
+from streamvos.models.hub_model import load_hub_model
 
 Sam2Size = Literal["tiny", "small", "base-plus", "large"]
 EDGETAM = "edgetam"
@@ -41,7 +39,7 @@ def load_sam2(size: Sam2Size, weights: Path | None, device: torch.device) -> tor
     folder = locate(f"sam2.1-hiera-{size}").parent if weights is None else weights
     from transformers import Sam2VideoModel
 
-    return _load(Sam2VideoModel, folder, device)
+    return load_hub_model(Sam2VideoModel, folder, device)
 
 
 def load_edgetam(weights: Path | None, device: torch.device) -> torch.nn.Module:
@@ -49,7 +47,7 @@ def load_edgetam(weights: Path | None, device: torch.device) -> torch.nn.Module:
     folder = locate(EDGETAM).parent if weights is None else weights
     from transformers import EdgeTamVideoModel
 
-    return _load(EdgeTamVideoModel, folder, device)
+    return load_hub_model(EdgeTamVideoModel, folder, device)
 
 
 def square_pixels(image: np.ndarray, side: int, device: torch.device) -> torch.Tensor:
@@ -59,39 +57,3 @@ def square_pixels(image: np.ndarray, side: int, device: torch.device) -> torch.T
     picture = picture.round_().clamp_(0, 255).div_(255.0)  # resized as uint8 by the processor
     mean, spread = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (_MEAN, _SPREAD))
     return picture.sub_(mean).div_(spread)
-
-
-def _load(kind: type[torch.nn.Module], folder: Path, device: torch.device) -> torch.nn.Module:
-    expected = kind.config_class.model_type
-    try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise IntegrityError(f"weights in {folder}: config.json cannot be read ({error})") from None
-    if found != expected:
-        raise IntegrityError(f"weights in {folder}: expected a model of type {expected!r}, config.json says {found!r}")
-    try:
-        with _without_progress_bar():
-            model, report = kind.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-            )
-    except Exception as error:  # what safetensors and transformers raise differs from version to version
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise IntegrityError(f"weights in {folder} cannot be read: {reason}") from None
-    problems = {name: sorted(map(str, report[f"{name}_keys"])) for name in ("missing", "mismatched")}
-    told = [f"{len(keys)} {name} (first: {keys[0]})" for name, keys in problems.items() if keys]
-    if told:
-        raise IntegrityError(f"weights in {folder} do not fit {expected}: keys {', '.join(told)}")
-    return model.to(device).eval()
-
-
-@contextmanager
-def _without_progress_bar() -> Iterator[None]:
-    from transformers.utils import logging
-
-    was_shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if was_shown:
-            logging.enable_progress_bar()

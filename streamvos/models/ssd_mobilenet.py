@@ -20,11 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamvos.errors import InputError, IntegrityError
-from streamvos.models import catalogue
-from streamvos.models.coco import NUM_IDS
-from streamvos.models.detector import DETECTORS
+from streamvos.models import catalogue, coco
+from streamvos.models.candidates import Candidates, suppress
+from streamvos.models.detector import DETECTORS, DetectorSetup
 from streamvos.models.graphdef import Graph, read_graph
-from streamvos.models.ssd_boxes import GRIDS, Candidates, anchors, suppress
+from streamvos.models.ssd_anchors import GRIDS, anchors
+from streamvos.models.vocabulary import Vocabulary
 
 WEIGHTS = "ssd-mobilenet-v2-coco"
 INPUT_PX = 300
@@ -51,14 +52,20 @@ class SsdMobileNet:
         IntegrityError: the graph is damaged, or another network.
     """
 
+    names = coco.NAMES
+    weights = None
     levels = LEVELS
 
     def __init__(self, device: torch.device, path: Path | None = None) -> None:
         graph = read_graph(catalogue.locate(WEIGHTS) if path is None else path)
-        self.device = device
+        self.device, self.vocabulary = device, Vocabulary(coco.NAMES)
         self._network = _Network(graph).eval().requires_grad_(False)
         self._network.to(device=device, memory_format=torch.channels_last)
         self._anchors = torch.from_numpy(anchors()).to(device)
+
+    @classmethod
+    def build(cls, setup: DetectorSetup) -> SsdMobileNet:
+        return cls(setup.device)
 
     @torch.inference_mode()
     def features(self, image: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -118,7 +125,7 @@ class SsdMobileNet:
             best first.
         """
         candidates = self.predict(self.features(image), image.shape[:2])
-        return suppress(candidates, min_score, nms, max_detections)
+        return suppress(candidates, min_score, nms, max_detections, tuple(self.vocabulary))
 
 
 def _decode(deltas: Tensor, anchor: Tensor) -> Tensor:
@@ -220,6 +227,7 @@ class _Network(nn.Module):
             maps.append(extra(maps[-1]))
         deltas = [head(x).permute(0, 2, 3, 1).reshape(-1, 4) for head, x in zip(self.box_heads, maps, strict=True)]
         logits = [
-            head(x).permute(0, 2, 3, 1).reshape(-1, NUM_IDS) for head, x in zip(self.class_heads, maps, strict=True)
+            head(x).permute(0, 2, 3, 1).reshape(-1, coco.NUM_IDS)
+            for head, x in zip(self.class_heads, maps, strict=True)
         ]
         return torch.cat(deltas), torch.cat(logits)  # (A, 4), (A, 91)

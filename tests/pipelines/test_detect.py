@@ -15,7 +15,6 @@ from pipelines.detect import DetectConfig, DetectStage
 from pipelines.scores import ScoreThresholds
 from streamvos.errors import InputError
 from streamvos.models import catalogue
-from streamvos.models.detectors import DETECTORS
 from streamvos.models.ssd_mobilenet import WEIGHTS, SsdMobileNet
 from streamvos.records import Detections, Frame, Prompt, Removal, StepResult
 from streamvos.snapshot import load_snapshot, save_snapshot
@@ -46,7 +45,7 @@ def one_network(monkeypatch):
     """The network has no state; loading it once keeps the tests quick."""
     if not hasattr(one_network, "loaded"):
         one_network.loaded = SsdMobileNet(CPU)
-    monkeypatch.setattr(DETECTORS, "get", lambda name: lambda device: one_network.loaded)
+    monkeypatch.setattr(SsdMobileNet, "build", lambda setup: one_network.loaded)
 
 
 def new_stage(

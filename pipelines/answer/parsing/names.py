@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 
 from pipelines.answer import vocabulary
 from pipelines.answer.vocabulary import ANYTHING, COLOURS, GRAMMAR, NUMBERS, ORDINALS, PICTURE
+from streamvos.answers import plural
 
 _PLAIN = str.maketrans(
     {
@@ -43,6 +44,11 @@ def fold(text: str) -> str:
     )
     folded = unicodedata.normalize("NFD", narrow).casefold()
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", folded)).strip()
+
+
+def class_words(class_name: str) -> tuple[str, ...]:
+    """Words for a class that a detector names: its name, and that of several; none where it has no name."""
+    return (class_name, plural(class_name, 2).removeprefix("2 ")) if class_name else ()
 
 
 class Names:

@@ -110,3 +110,12 @@ def test_agrees_with_pycocotools_as_it_comes(tmp_path):
     assert 20 < 100 * official.stats[0] < 95
     for measure, value in zip(("AP", "AP50", "AP75"), official.stats[:3], strict=True):
         assert ours.mean(measure) == pytest.approx(100 * value, abs=1e-9)
+
+
+def test_sizes_count_apart():
+    """As COCO's AP small: truth of other sizes is ignored, and so is what is found of another size without truth."""
+    small, large = box(0, width=10), box(0, left=300)
+    detections = np.array([found(0, 0.9), found(0, 0.8, left=600), found(0, 0.7, width=10)])
+    scores = score_detections([small, large], detections, [0], CATEGORIES, areas_px=(0, 2000))
+    assert scores.mean("AP50") == pytest.approx(100)  # the two of 100x100 are no errors among the small
+    assert score_detections([large], detections, [0], CATEGORIES, areas_px=(0, 2000)).mean("AP50") is None

@@ -9,7 +9,8 @@ import torch
 from streamvos.boxes import box_iou, keep_apart
 from streamvos.errors import InputError, IntegrityError
 from streamvos.models import catalogue, coco
-from streamvos.models.ssd_boxes import Candidates, anchors, suppress
+from streamvos.models.candidates import Candidates, suppress
+from streamvos.models.ssd_anchors import anchors
 from streamvos.models.ssd_mobilenet import LEVELS, WEIGHTS, SsdMobileNet
 
 CPU = torch.device("cpu")
@@ -117,13 +118,13 @@ def test_suppression_by_hand():
     scores[0, 1], scores[1, 1], scores[2, 18], scores[3, 1] = 0.9, 0.8, 0.7, 0.6
     scores[:, 0], scores[:, 12] = 1.0, 1.0  # the background, and an id that COCO never used
     candidates = Candidates(boxes, scores, (55, 100))
-    found, sure, classes = suppress(candidates, 0.5, 0.6, 10)
+    found, sure, classes = suppress(candidates, 0.5, 0.6, 10, coco.NAME_OF)
     assert sure.tolist() == pytest.approx([0.9, 0.7, 0.6])  # the second box is the first one again
     assert classes.tolist() == [1, 18, 1]
     assert found[2].tolist() == [50, 50, 60, 55]  # clipped
     assert suppress(candidates, 0.5, 0.6, 10, class_ids=[18])[2].tolist() == [18]
-    assert len(suppress(candidates, 0.5, 0.6, 1)[1]) == 1
-    assert len(suppress(candidates, 0.95, 0.6, 10)[1]) == 0
+    assert len(suppress(candidates, 0.5, 0.6, 1, coco.NAME_OF)[1]) == 1
+    assert len(suppress(candidates, 0.95, 0.6, 10, coco.NAME_OF)[1]) == 0
 
 
 def test_boxes_by_hand():
