@@ -26,7 +26,7 @@ _NEVER = 8  # runs that a quarter counts as not looked at when a shot begins: al
 def score_quarters(waited: np.ndarray, expected: np.ndarray, new: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """How much a look at each quarter is worth; only the order counts.
 
-    A quarter is looked at as many times more often as there is more expected in it, and none is ever given up. Chosen on
+    A quarter is looked at as many times more often as there is more expected in it; none is ever given up. Chosen on
     pans over pictures of COCO's training part: better than turns and than chance; always where most is expected found a
     little more in each frame, and gives the others up.
 
