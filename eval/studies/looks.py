@@ -119,10 +119,10 @@ def pans(pictures: Sequence[LabelledPicture], num_frames: int = _PAN_FRAMES) -> 
 
 def videos(root: Path, every: int = DetectConfig().every) -> list[Scene]:
     """The videos of a CocoVID or of ImageNet VID, with COCO's ids: every so many-th frame."""
-    every = read_videos(root)
-    names = {category_id: name for name, category_id in counterparts(every.categories).items()}
+    given = read_videos(root)
+    names = {category_id: name for name, category_id in counterparts(given.categories).items()}
     scenes = []
-    for video in every.videos:
+    for video in given.videos:
         of_frame: dict[int, list[dict[str, Any]]] = {frame.image_id: [] for frame in video.frames}
         for one in video.truth():
             if one["category_id"] in names:
@@ -290,11 +290,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: list[dict[str, Any]] = []
     for name, read in sets.items():
         rows += score(name, read(), given.methods)
+        sys.stdout.write(markdown_table(rows))  # each set as it is done: a run takes long
     names = {path: name for path, name in ((given.pictures, "COCO"), (given.videos, "COMPOSED")) if path}
     command = command_line(words, names).replace("streamvos", "python -m eval.studies.looks", 1)
     meta = {"command": command, "data": ", ".join(sets), "seed": 0, "fps": None, "threads": given.threads}
     write_results(given.name, rows, meta, given.out, _headline(rows))
-    sys.stdout.write(markdown_table(rows))
 
 
 def _headline(rows: Sequence[Mapping[str, Any]]) -> Headline | None:

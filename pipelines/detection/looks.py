@@ -26,10 +26,9 @@ _NEVER = 8  # runs that a quarter counts as not looked at when a shot begins: al
 def score_quarters(waited: np.ndarray, expected: np.ndarray, new: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """How much a look at each quarter is worth; only the order counts.
 
-    A quarter is looked at as many times more often as there is more expected in it, and none is ever given up. On pans
-    over pictures that the figures of `eval.studies.looks` do not contain, one quarter in each run gave an AP50 of 42.8
-    this way (without second looks), in turns 42.0, at random 41.4, and always where most is expected 43.4, which would
-    give the others up.
+    A quarter is looked at as many times more often as there is more expected in it; none is ever given up. Chosen on
+    pans over pictures of COCO's training part: better than turns and than chance; always where most is expected found a
+    little more in each frame, and gives the others up.
 
     Args:
         waited: (4,) runs of the detector since it was looked at, 1 where that was the last run.

@@ -100,3 +100,22 @@ def test_shared_maps_give_what_a_stage_alone_gives(folder: Path):
     together = looks.score("pictures", scenes, ("whole frame", "4 quarters"))
     alone = looks.score("pictures", scenes, ("4 quarters",))
     assert {**together[1], "CPU ms": 0} == {**alone[0], "CPU ms": 0}
+
+
+def test_videos_are_runs_of_the_detector(tmp_path: Path):
+    """Every fifth frame of a CocoVID, its truth in COCO's ids."""
+    (tmp_path / "film").mkdir()
+    for index in range(7):
+        cv2.imwrite(str(tmp_path / f"film/{index}.jpg"), np.full((20, 30, 3), 30 * index, np.uint8))
+    images = [{"id": 1 + i, "video_id": 1, "frame_id": i, "file_name": f"film/{i}.jpg"} for i in range(7)]
+    box = {"category_id": 3, "instance_id": 4, "bbox": [1, 2, 3, 4]}
+    document = {
+        "videos": [{"id": 1, "name": "film"}],
+        "images": images,
+        "annotations": [{**box, "id": 1 + i, "image_id": 1 + i} for i in range(7)],
+        "categories": [{"id": 3, "name": "dog"}],
+    }
+    (tmp_path / "cocovid.json").write_text(json.dumps(document))
+    (scene,) = looks.videos(tmp_path / "cocovid.json")
+    assert len(list(scene.images())) == len(scene.truth) == 2
+    assert [one[0]["category_id"] for one in scene.truth] == [18, 18] and scene.truth[1][0]["image_id"] == 6
