@@ -7,7 +7,7 @@ import numpy as np
 from pipelines.refiners.protocol import Refiner
 from pipelines.segmentation.association import Associated
 from pipelines.segmentation.detected_mask import NOT_EXPLAINED, detected_mask
-from pipelines.segmentation.mask_maps import shrink
+from pipelines.segmentation.mask_maps import at_full_size, shrink
 from pipelines.segmentation.new_objects import NewObjects, Taken
 from pipelines.segmentation.object_table import ObjectTable
 from pipelines.segmentation.track_state import Track
@@ -15,6 +15,8 @@ from pipelines.trackers.protocol import BaseTracker
 from streamvos import masks
 from streamvos.errors import InputError
 from streamvos.records import Detections, Frame
+
+_LEAST_REST = 0.3  # of a new object's mask that must not be another's, for that to be taken from it
 
 
 class Discovery:
@@ -47,6 +49,7 @@ class Discovery:
             for one in associated.known
             if one.object_id in self._table.tracks
         ]
+        held = _held(associated, frame.size)
         started = []
         for row in self._new_objects.confirm(frame.size, found, associated.object_ids, taken):
             class_name, box = found.class_names[row], found.boxes_xyxy[row]
@@ -55,6 +58,7 @@ class Discovery:
                 self._new_objects.decline(class_name, box)
                 self._table.tell("skip", frame.index, class_name, NOT_EXPLAINED)
                 continue
+            mask = _without(mask, held)
             waiting, present = self._waiting_and_present()
             object_id, reason = self._new_objects.recognise(
                 self._tracker.appearance(mask), class_name, waiting, present
@@ -91,3 +95,23 @@ class Discovery:
             pool = present if track.state == "tracked" or track.prompted else waiting
             pool[key] = track.leading_class, self._tracker.appearances(key)
         return waiting, present
+
+
+def _held(associated: Associated, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool: what lies under the masks of objects that a detection confirms in this frame."""
+    held = np.zeros(size, bool)
+    for object_id, probability in associated.propagation.items():
+        if object_id in associated.own_boxes and object_id not in associated.decided:
+            held |= at_full_size(probability, size) > 0.5
+    for mask in associated.decided.values():
+        held |= mask
+    return held
+
+
+def _without(mask: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """A new object's (H, W) mask without what is another's already: a bicycle without its rider's legs.
+
+    Where little would be left, both look at one thing, or one hides the other: the mask stays.
+    """
+    rest = mask & ~held
+    return rest if np.count_nonzero(rest) >= _LEAST_REST * np.count_nonzero(mask) else mask

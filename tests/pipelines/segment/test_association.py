@@ -82,3 +82,13 @@ def test_the_whole_box_stays_where_a_mask_loses_a_part(squares: Any) -> None:
     for index in range(1, 4):
         seen = squares.step(index, image).masks[0]
         assert abs(seen.whole_box_xyxy[3] - (rows[-1] + 16)) < 5
+
+
+def test_a_new_object_takes_nothing_from_one_that_the_detector_confirms(squares: Any) -> None:
+    """A bicycle, seen under its rider: its box holds his legs."""
+    image, truth = squares.draw({1: (20, 40), 2: (50, 50)})
+    rider = ("person", 0.9, truth[1])
+    squares.step(0, image, detections=squares.found(rider))
+    result = squares.step(1, image, detections=squares.found(rider, ("bicycle", 0.9, truth[2])))
+    assert result.masks.object_ids.tolist() == [1, 2] and result.masks.class_names == ("person", "bicycle")
+    assert squares.iou(result, 1, truth[1]) > 0.7
