@@ -296,7 +296,7 @@ class SegmentStage:
             np.array([track.score for track in tracks], np.float32),
             tuple(track.state for track in tracks),
             tuple(track.class_name for track in tracks),
-            np.array([np.nan if track.kind.score is None else track.kind.score for track in tracks], np.float32),
+            np.array([track.class_score for track in tracks], np.float32),
             np.array(whole, np.float32).reshape(-1, 4),
         )
 

@@ -69,6 +69,11 @@ class Track:
         return self.label or self.kind.name
 
     @property
+    def class_score(self) -> float:
+        """Of the latest sighting of the class that is believed; NaN where there is none."""
+        return float("nan") if self.kind.score is None or not self.kind.is_sure else self.kind.score
+
+    @property
     def leading_class(self) -> str:
         """What it most likely is, believed or not: what its detections are expected to say."""
         return self.kind.leading or self.label

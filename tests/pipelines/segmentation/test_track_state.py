@@ -137,6 +137,15 @@ def test_a_life_comes_back_from_its_snapshot() -> None:
     assert np.allclose(back.whole_box(None, 4.0), [10, 10, 30, 60])
 
 
+def test_what_is_not_sure_of_its_class_has_neither_name_nor_score() -> None:
+    one = Track(False)
+    assert one.class_name == "" and np.isnan(one.class_score)
+    one.confirm("car", 0.6, 3.0, 100.0)
+    assert one.class_name == "car" and one.class_score == 0.6
+    one.confirm("truck", 0.7, 3.2, 100.0)
+    assert one.class_name == "" and np.isnan(one.class_score) and one.leading_class == "car"
+
+
 def test_the_label_is_the_name() -> None:
     one = Track(True, "Rex")
     assert one.class_name == "Rex"
