@@ -164,11 +164,14 @@ class Association:
 
     def _made_anew(self, frame: Frame, found: Detections, row: int, one: Known, overlap: float) -> np.ndarray | None:
         """A new (H, W) mask from the detection that disagrees with an object's; None where none can be made."""
-        mask = self._mask_of(frame, found.boxes_xyxy[row], one.object_id)
-        if mask is not None:
-            self._show(frame, one.object_id, found, row)
-            reason = f"its detection disagrees (overlap {overlap:.2f}): new mask"
-            self._table.tell("refine", frame.index, f"object {one.object_id}", reason)
+        mask, entry = detected_mask(frame, found.boxes_xyxy[row], self._refiner), f"object {one.object_id}"
+        if mask is None:
+            self._table.tell("reject", frame.index, entry, NOT_EXPLAINED)
+            return None
+        if not self._takes(frame, one.object_id, mask):
+            return None
+        self._show(frame, one.object_id, found, row)
+        self._table.tell("refine", frame.index, entry, f"its detection disagrees (overlap {overlap:.2f}): new mask")
         return mask
 
     def _seen_again(self, frame: Frame, found: Detections, row: int, one: Known) -> np.ndarray | None:
@@ -186,28 +189,21 @@ class Association:
             reason = f"what is detected at its place looks different, similarity {similarity:.2f}"
             self._table.tell("reject", frame.index, entry, reason, numbers)
             return None
-        try:
-            self._tracker.add(frame.index, one.object_id, mask)
-        except InputError as error:  # too small at the working size
-            self._table.tell("reject", frame.index, entry, str(error))
+        if not self._takes(frame, one.object_id, mask):
             return None
         self._show(frame, one.object_id, found, row)
         reason = f"the detector sees it at its place after {one.hidden_s:.1f} s, similarity {similarity:.2f}"
         self._table.tell("merge", frame.index, entry, reason, numbers)
         return mask
 
-    def _mask_of(self, frame: Frame, box_xyxy: np.ndarray, object_id: int) -> np.ndarray | None:
-        """A (H, W) mask of a detection that the tracker takes as the object's; None where there is none."""
-        mask = detected_mask(frame, box_xyxy, self._refiner)
-        if mask is None:
-            self._table.tell("reject", frame.index, f"object {object_id}", NOT_EXPLAINED)
-            return None
+    def _takes(self, frame: Frame, object_id: int, mask: np.ndarray) -> bool:
+        """Whether the tracker follows the object from a (H, W) mask on; it may be too small at the working size."""
         try:
             self._tracker.add(frame.index, object_id, mask)
-        except InputError as error:  # too small at the working size
+        except InputError as error:
             self._table.tell("reject", frame.index, f"object {object_id}", str(error))
-            return None
-        return mask
+            return False
+        return True
 
     def _show(self, frame: Frame, object_id: int, found: Detections, row: int) -> None:
         track = self._table.tracks[object_id]
